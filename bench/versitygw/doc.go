@@ -14,7 +14,7 @@
 //
 // An object of bucket B and key K is the file DIR/B/K. Beside DIR lie DIR.iam (accounts; without it an
 // unknown access key would be answered 404 instead of 403) and, only where DIR's file system has no user
-// extended attributes or -sidecar asks for it, DIR.sidecar (ETags and content types). Removing the three
+// extended attributes or -sidecar asks for it, sidecar.DIR (ETags and content types). Removing the three
 // removes everything.
 //
 // The store is a POSIX tree: keys x and x/y exclude each other, a//b is the same object as a/b, and no

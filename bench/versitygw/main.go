@@ -21,7 +21,7 @@ func main() {
 	flag.StringVar(&opt.dir, "dir", "", "`directory` of the buckets, created when missing (required)")
 	flag.StringVar(&opt.region, "region", "us-east-1", "region of the signatures")
 	flag.StringVar(&opt.versions, "versions", "", "`directory` for object versions, outside of -dir; empty: no versioning")
-	flag.BoolVar(&opt.sidecar, "sidecar", false, "keep metadata in -dir.sidecar even if the file system has user extended attributes")
+	flag.BoolVar(&opt.sidecar, "sidecar", false, "keep metadata in sidecar.DIR beside -dir even if the file system has user extended attributes")
 	flag.StringVar(&opt.bucket, "bucket", "", "`name` of a bucket to create at start, if it is missing")
 	flag.BoolVar(&opt.keepAlive, "keep-alive", true, "keep connections open between requests; false for clients that upload with aws-chunked over TLS, which confuses the server's next request")
 	flag.StringVar(&opt.certFile, "cert", "", "PEM `file` with the certificate: serve TLS")

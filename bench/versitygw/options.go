@@ -70,8 +70,12 @@ func (o *options) check(rest []string) error {
 	return nil
 }
 
-func (o *options) iamDir() string     { return o.dir + ".iam" }
-func (o *options) sidecarDir() string { return o.dir + ".sidecar" }
+func (o *options) iamDir() string { return o.dir + ".iam" }
+
+// sidecarDir does not begin with dir as text: versitygw would take it for a directory inside.
+func (o *options) sidecarDir() string {
+	return filepath.Join(filepath.Dir(o.dir), "sidecar."+filepath.Base(o.dir))
+}
 
 func (o *options) scheme() string {
 	if o.certFile != "" {

@@ -99,7 +99,7 @@ func TestStoresObjectsAsFilesAndEndsOnSignal(t *testing.T) {
 		if got, err := os.ReadFile(filepath.Join(dir, "backups", "a", "b")); err != nil || !bytes.Equal(got, want) {
 			t.Errorf("%v: the object is not the file: %d bytes, %v", extra, len(got), err)
 		}
-		if _, err := os.Stat(dir + ".sidecar"); extra != nil && err != nil {
+		if _, err := os.Stat(filepath.Join(filepath.Dir(dir), "sidecar.store", "backups", "a", "b")); extra != nil && err != nil {
 			t.Errorf("no sidecar directory: %v", err)
 		}
 		if err := c.cmd.Process.Signal(syscall.SIGTERM); err != nil {
