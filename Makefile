@@ -1,0 +1,85 @@
+# s3-crypt-proxy: every target installs what it needs; a machine with Go, git
+# and make is enough. `make` alone lists the targets.
+
+SHELL       := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+GO          ?= go
+BIN         := $(CURDIR)/bin
+VERSION     ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+LDFLAGS     := -X main.version=$(VERSION)
+STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.1.4
+FUZZTIME    ?= 20s
+DIR         ?=
+export S3CP_BIN := $(BIN)
+
+.PHONY: help
+help: ## list the targets
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: build
+build: ## build the product into bin/
+	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN)/ ./cmd/...
+
+.PHONY: rig
+rig: build ## build what demo, tests and benchmarks start beside the product (a real S3 server, load tools)
+	$(GO) build -trimpath -o $(BIN)/ ./bench/...
+	$(GO) build -trimpath -tags passthrough -ldflags '$(LDFLAGS)' -o $(BIN)/s3-crypt-proxy-passthrough ./cmd/s3-crypt-proxy
+	cd bench/versitygw && $(GO) build -trimpath -o $(BIN)/versitygw .
+
+.PHONY: demo
+demo: rig ## send a real directory tree through the whole stack and compare every byte (DIR=path for another)
+	DIR='$(DIR)' $(BIN)/demo demo
+
+.PHONY: run
+run: rig ## start the same stack, leave it running, print what to paste into PBS and curl
+	@$(BIN)/demo run
+
+.PHONY: test
+test: ## unit tests of every package
+	$(GO) test ./...
+	cd bench/versitygw && $(GO) test ./...
+
+.PHONY: race
+race: ## the same under the race detector
+	$(GO) test -race -short ./...
+
+.PHONY: lint
+lint: ## gofmt, vet, staticcheck, and govulncheck where its data base can be reached
+	@out=$$(gofmt -l cmd server pipeline format keyagent bench); if [ -n "$$out" ]; then echo "gofmt: $$out"; exit 1; fi
+	$(GO) vet ./...
+	$(GO) vet -tags integration ./...
+	$(GO) vet -tags passthrough ./cmd/s3-crypt-proxy ./server
+	$(GO) run $(STATICCHECK) -tags integration ./...
+	@.ci/vulncheck $(GO) $(GOVULNCHECK)
+
+.PHONY: integration
+integration: rig ## acceptance tests through real processes: a strict PBS client, TLS, a real S3 server, kills
+	S3SERVER_BIN=$(BIN)/versitygw $(GO) test -tags integration -count=1 -timeout 15m ./bench/integration/... ./server/backend/...
+
+.PHONY: recovery
+recovery: ## the Python opener of docs/recovery against every vector
+	.ci/recovery $(GO)
+
+.PHONY: vectors
+vectors: ## regenerate the format's vectors; a difference is a failure
+	$(GO) test -count=1 -run TestVectors ./format -update
+	git diff --exit-code -- format/testdata
+
+.PHONY: fuzz
+fuzz: ## every fuzz target for FUZZTIME (20s)
+	@for pkg in $$($(GO) list ./...); do \
+	  for t in $$($(GO) test -list '^Fuzz' $$pkg | grep ^Fuzz || true); do \
+	    echo "== $$pkg $$t"; $(GO) test -run '^$$' -fuzz "^$$t$$" -fuzztime $(FUZZTIME) $$pkg; \
+	  done; \
+	done
+
+.PHONY: bench
+bench: rig ## all benchmarks; rewrites the tables in BENCHMARKS.md
+	$(BIN)/e2e -write BENCHMARKS.md
+
+.PHONY: clean
+clean: ## remove what the targets built
+	rm -rf $(BIN) .run .cache

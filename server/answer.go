@@ -1,0 +1,98 @@
+package server
+
+import (
+	"crypto/rand"
+	"encoding/hex"
+	"encoding/xml"
+	"fmt"
+	"time"
+
+	"github.com/rs/zerolog"
+	"github.com/valyala/fasthttp"
+
+	"github.com/s3-crypt-proxy/s3-crypt-proxy/server/s3err"
+)
+
+const (
+	// httpTime is RFC 9110's date: 29 bytes, always GMT.
+	httpTime = "Mon, 02 Jan 2006 15:04:05 GMT"
+	// xmlTime is S3's date in documents; the two are not interchangeable.
+	xmlTime = "2006-01-02T15:04:05.000Z"
+)
+
+// newRequestID names a request in the answer and in every log line.
+func newRequestID() string {
+	var b [8]byte
+	rand.Read(b[:]) // never fails (Go 1.24)
+	return hex.EncodeToString(b[:])
+}
+
+// answerXML writes a 200 with a document, its length known.
+func (r *request) answerXML(doc any) error {
+	out, err := xml.Marshal(doc)
+	if err != nil {
+		return fmt.Errorf("cannot write the answer: %w", err)
+	}
+	r.http.SetContentType("application/xml")
+	r.http.Response.SetBodyRaw(append([]byte(xml.Header), out...))
+	return nil
+}
+
+// writeError writes an error document; a HEAD gets the status alone.
+func writeError(ctx *fasthttp.RequestCtx, e *s3err.Error, resource, id string) {
+	ctx.Response.Header.Set("x-amz-request-id", id)
+	ctx.SetStatusCode(e.Code.Status())
+	ctx.SetContentType("application/xml")
+	if !ctx.IsHead() {
+		ctx.Response.SetBodyRaw(s3err.AppendXML(nil, e, resource, id))
+	}
+}
+
+// resource is what an error document names: what the client asked for itself.
+func (r *request) resource() string {
+	if r.key == "" {
+		return "/" + r.bucket
+	}
+	return "/" + r.bucket + "/" + r.key
+}
+
+// op is the operation's name for metrics and logs.
+func (r *request) op() string {
+	if r.route == nil {
+		return "none"
+	}
+	return r.route.op
+}
+
+// finish counts and logs a request once its last byte is written, or given up.
+// err is the first failure, before or after the status line.
+func (s *Server) finish(r *request, err error) {
+	s.metrics.active.Add(-1)
+	took := time.Since(r.began)
+	status := r.http.Response.StatusCode()
+	s.metrics.request(string(r.http.Method()), r.op(), status, took)
+
+	line := r.log.Info()
+	if err != nil {
+		f := faultOf(err)
+		switch {
+		case f.class == integrityFault:
+			line = r.log.Error()
+		case f.class == keyFault || f.class == backendFault || f.class == overload:
+			line = r.log.Warn()
+		}
+		line.Str("fault", f.label).AnErr("cause", err)
+		if status < 400 {
+			// The answer had begun: the connection was broken instead.
+			s.metrics.fault(f)
+			s.metrics.aborted.Inc()
+			line.Bool("aborted", true)
+		}
+	}
+	line.Str("op", r.op()).Int("status", status).Int64("in", r.body.got).Dur("took", took).
+		Str("client", r.http.RemoteAddr().String()).Str("access_key", r.accessKey).Str("bucket", r.target.bucket)
+	if r.log.GetLevel() <= zerolog.DebugLevel {
+		line.Str("key", r.key)
+	}
+	line.Msg("request")
+}

@@ -1,0 +1,46 @@
+package server
+
+import (
+	"bytes"
+
+	"github.com/s3-crypt-proxy/s3-crypt-proxy/server/s3err"
+	"github.com/s3-crypt-proxy/s3-crypt-proxy/server/sigv4"
+)
+
+// authenticate verifies the request's signature from its headers alone. What
+// is verified is the raw target and the headers as received: nothing that
+// fasthttp normalised, joined or decoded.
+func (s *Server) authenticate(r *request, target string, rawHeaders []byte) (sigv4.Verified, error) {
+	sr := sigv4.Request{
+		Method:  string(r.http.Method()),
+		Target:  target,
+		Headers: signedHeaders(rawHeaders),
+	}
+	v, err := s.verifier.Verify(&sr)
+	if err != nil {
+		return v, err
+	}
+	if v.Payload.Mode != sigv4.Exact && v.Payload.Mode != sigv4.Unsigned {
+		return v, s3err.New(s3err.NotImplemented, "this form of payload signing is not implemented")
+	}
+	return v, nil
+}
+
+// signedHeaders splits a header block that checkFrame accepted. Names are
+// lowered, values trimmed; the order and repetitions stay.
+func signedHeaders(raw []byte) []sigv4.Header {
+	headers := make([]sigv4.Header, 0, 16)
+	for len(raw) > 0 {
+		line, rest, _ := bytes.Cut(raw, []byte{'\n'})
+		raw = rest
+		name, value, ok := bytes.Cut(bytes.TrimSuffix(line, []byte{'\r'}), []byte{':'})
+		if !ok {
+			continue
+		}
+		headers = append(headers, sigv4.Header{
+			Name:  string(bytes.ToLower(name)),
+			Value: string(bytes.Trim(value, " \t")),
+		})
+	}
+	return headers
+}

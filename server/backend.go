@@ -1,0 +1,37 @@
+package server
+
+import (
+	"context"
+	"io"
+
+	"github.com/s3-crypt-proxy/s3-crypt-proxy/server/backend"
+)
+
+// Backend is what the front needs of an S3 store. *backend.Client implements
+// it; every method is safe for concurrent use and returns *backend.Error.
+type Backend interface {
+	objects
+	listings
+	uploads
+}
+
+type objects interface {
+	Get(ctx context.Context, bucket, key string, opt backend.GetOptions) (*backend.Object, error)
+	Put(ctx context.Context, bucket, key string, body io.Reader, size int64, cond backend.Conditions) (etag string, err error)
+	Delete(ctx context.Context, bucket, key string) error
+	DeleteMany(ctx context.Context, bucket string, keys []string) ([]backend.DeleteResult, error)
+}
+
+type listings interface {
+	List(ctx context.Context, bucket string, opt backend.ListOptions) (*backend.Page, error)
+	Buckets(ctx context.Context) ([]backend.Bucket, error)
+	HeadBucket(ctx context.Context, bucket string) error
+}
+
+type uploads interface {
+	CreateUpload(ctx context.Context, bucket, key string) (id string, err error)
+	UploadPart(ctx context.Context, bucket, key, id string, n int, body io.ReadSeeker, size int64) (etag string, err error)
+	CopyPart(ctx context.Context, bucket, key, id string, n int, srcBucket, srcKey string, r backend.Range, ifMatch string) (etag string, err error)
+	CompleteUpload(ctx context.Context, bucket, key, id string, parts []backend.Part, cond backend.Conditions) (etag string, err error)
+	AbortUpload(ctx context.Context, bucket, key, id string) error
+}

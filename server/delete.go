@@ -1,0 +1,114 @@
+package server
+
+import (
+	"encoding/xml"
+	"io"
+
+	"github.com/s3-crypt-proxy/s3-crypt-proxy/server/s3err"
+)
+
+// deleteObject removes a key: 204, also for one that is not there.
+func (s *Server) deleteObject(r *request) error {
+	if err := r.refuseHeaders("if-match", "x-amz-mfa", "x-amz-if-match-*"); err != nil {
+		return err
+	}
+	if _, _, err := s.access(r.ctx, r.bucket); err != nil {
+		return err
+	}
+	if err := s.backend.Delete(r.ctx, r.bucket, r.key); err != nil {
+		return err
+	}
+	r.http.SetStatusCode(204)
+	return nil
+}
+
+type deleteRequest struct {
+	XMLName xml.Name
+	Quiet   bool `xml:"Quiet"`
+	Objects []struct {
+		Key       string `xml:"Key"`
+		VersionID string `xml:"VersionId"`
+		ETag      string `xml:"ETag"`
+	} `xml:"Object"`
+}
+
+type deleteResult struct {
+	XMLName xml.Name       `xml:"http://s3.amazonaws.com/doc/2006-03-01/ DeleteResult"`
+	Deleted []deletedKey   `xml:"Deleted"` // all of them first: PBS wants runs
+	Errors  []deleteFailed `xml:"Error"`
+}
+
+type deletedKey struct {
+	Key string `xml:"Key"`
+}
+
+type deleteFailed struct {
+	Key     string `xml:"Key"`
+	Code    string `xml:"Code"`
+	Message string `xml:"Message"`
+}
+
+// deleteObjects removes up to 1,000 keys. The body is proved before the first
+// key goes to the backend. A key that is not there counts as deleted.
+func (s *Server) deleteObjects(r *request) error {
+	if err := r.refuseHeaders("x-amz-mfa", "x-amz-checksum-*"); err != nil {
+		return err
+	}
+	doc, err := io.ReadAll(&r.body)
+	if err != nil {
+		return err
+	}
+	keys, quiet, err := parseDelete(doc)
+	if err != nil {
+		return err
+	}
+	for _, k := range keys {
+		if err := s.scope(r.bucket, k); err != nil {
+			return err
+		}
+	}
+	if _, _, err := s.access(r.ctx, r.bucket); err != nil {
+		return err
+	}
+	results, err := s.backend.DeleteMany(r.ctx, r.bucket, keys)
+	if err != nil {
+		return err
+	}
+	var out deleteResult
+	for _, x := range results {
+		if x.Err != nil {
+			e := s.describeError(x.Err)
+			out.Errors = append(out.Errors, deleteFailed{Key: x.Key, Code: string(e.Code), Message: e.Message})
+		} else if !quiet {
+			out.Deleted = append(out.Deleted, deletedKey{x.Key})
+		}
+	}
+	return r.answerXML(out)
+}
+
+// parseDelete reads a Delete document strictly: known root, 1 to 1,000 keys,
+// each non-empty and within S3's length; no versions or conditions.
+func parseDelete(doc []byte) (keys []string, quiet bool, err error) {
+	var d deleteRequest
+	if err := xml.Unmarshal(doc, &d); err != nil {
+		return nil, false, s3err.Wrap(s3err.MalformedXML, err, "the document is not well-formed XML")
+	}
+	if d.XMLName.Local != "Delete" {
+		return nil, false, s3err.New(s3err.MalformedXML, "the document's root is not Delete")
+	}
+	if len(d.Objects) == 0 || len(d.Objects) > maxDeleteKeys {
+		return nil, false, s3err.New(s3err.MalformedXML, "the document names %d keys, 1 to %d are allowed", len(d.Objects), maxDeleteKeys)
+	}
+	for _, o := range d.Objects {
+		switch {
+		case o.Key == "":
+			return nil, false, s3err.New(s3err.UserKeyMustBeSpecified, "a key is empty")
+		case len(o.Key) > maxKeyBytes:
+			return nil, false, s3err.New(s3err.KeyTooLongError, "a key has %d bytes, at most %d are allowed", len(o.Key), maxKeyBytes)
+		case o.VersionID != "" && o.VersionID != "null" || o.ETag != "":
+			return nil, false, s3err.New(s3err.NotImplemented, "deleting by version or ETag is not implemented")
+		}
+		keys = append(keys, o.Key)
+	}
+	return keys, d.Quiet, nil
+}

@@ -1,0 +1,44 @@
+// Package server is the S3 front: it authenticates a client's request, moves
+// the object between the client and the backend through the sealing pipeline,
+// and answers as S3 would.
+//
+// # The way of a request
+//
+//	fasthttp (streamed body, raw target)
+//	  -> frame check        one framing rule, no absolute form     (frame.go)
+//	  -> target             bucket, key and query, decoded once    (target.go)
+//	  -> sigv4              headers only, before any body byte     (auth.go)
+//	  -> route table        operation, body kind: all data         (route.go)
+//	  -> scope              allowed buckets, reserved names        (request.go)
+//	  -> bucket gate        sealed state object, key verified      (gate.go)
+//	  -> one verb           put, get, head, list, delete, copy
+//	  -> answer             or one row of the error table          (errors.go)
+//
+// # Promises, each with the test that proves it
+//
+//   - No request reaches the backend before its signature, its bucket and its
+//     route are accepted: TestRefusedRequestsNeverReachTheBackend.
+//   - An object exists at the backend only after length, SHA-256 and MD5 of the
+//     client's body were proved: TestPutWithWrongDigestLeavesNothing.
+//   - 200 is answered only after the backend committed:
+//     TestPutIsAcknowledgedAfterCommit.
+//   - Objects up to limits.go's wholeGet are opened whole before the status
+//     line; larger ones are opened batch by batch and a failure breaks the
+//     connection, never ends the body cleanly: TestTamperedObjectIsRefused,
+//     TestTamperedTailBreaksTheConnection.
+//   - 404 is answered only for a proven absence: TestBackendFaultIsNever404.
+//   - A body the handler left unread never becomes the next request:
+//     TestUnreadBodyIsNotTheNextRequest.
+//   - No plaintext hash, name of a client key, or unsealed byte is sent to the
+//     backend; nothing unsealed is ever passed on: TestUnsealedObjectIsRefused.
+//
+// # Ownership and concurrency
+//
+// A Server is safe for concurrent use; New's Config is not changed after. One
+// goroutine (fasthttp's, one a connection) runs a request from its first to its
+// last byte; a PUT above the whole-object limit or under memory pressure adds
+// one goroutine for the backend leg and joins it before the answer. Every byte
+// of a body lives in a pipeline batch, whose owner is named where it changes
+// hands; reservations of the byte budget are taken before the first body byte
+// is read and released when the last batch is.
+package server

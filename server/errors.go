@@ -1,0 +1,155 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"strconv"
+
+	"github.com/s3-crypt-proxy/s3-crypt-proxy/format"
+	"github.com/s3-crypt-proxy/s3-crypt-proxy/pipeline"
+	"github.com/s3-crypt-proxy/s3-crypt-proxy/server/backend"
+	"github.com/s3-crypt-proxy/s3-crypt-proxy/server/s3err"
+	"github.com/s3-crypt-proxy/s3-crypt-proxy/server/sigv4"
+)
+
+// fault is one row of the error table: what went wrong, what the client is
+// told, and under which label it is counted. Details go to the log alone.
+type fault struct {
+	is    error
+	code  s3err.Code
+	text  string
+	label string // of encryption_errors_total, auth_failures_total or errors_total
+	class faultClass
+}
+
+// faultClass says which counter a fault belongs to and how loud it is.
+type faultClass uint8
+
+const (
+	clientFault    faultClass = iota + 1 // the request: nobody here need act
+	authFault                            // the signature
+	keyFault                             // the key is missing or the wrong one
+	integrityFault                       // stored bytes are not what was sealed
+	backendFault                         // the store, or the way to it
+	overload                             // we are full
+)
+
+// faults is tried in order; the first that errors.Is matches answers. Integrity
+// is 500 and never 404: PBS renames a chunk on 404.
+var faults = []fault{
+	{format.ErrNoKey, s3err.ServiceUnavailable, "no encryption key is loaded", "no_key", keyFault},
+	{format.ErrKeyUnknown, s3err.ServiceUnavailable, "the object is sealed with a key that is not loaded", "key_unknown", keyFault},
+	{errStateKey, s3err.ServiceUnavailable, "the loaded key is not this bucket's key", "wrong_key", keyFault},
+	{errStateMissing, s3err.ServiceUnavailable, "the bucket is not initialised for sealing, or its state was lost", "state_missing", integrityFault},
+	{errStateName, s3err.ServiceUnavailable, "the bucket's state belongs to another bucket", "state_swapped", integrityFault},
+	{errStateLayout, s3err.ServiceUnavailable, "the bucket's state asks for a newer version", "state_layout", integrityFault},
+	{format.ErrMetadataTooLarge, s3err.MetadataTooLarge, "the metadata does not fit the object block", "metadata_too_large", clientFault},
+	{format.ErrForeign, s3err.InternalError, "the stored object was not sealed by this system", "foreign", integrityFault},
+	{format.ErrNotSealed, s3err.InternalError, "the stored object is not sealed", "not_sealed", integrityFault},
+	{format.ErrVersion, s3err.InternalError, "the stored object has another format version", "version", integrityFault},
+	{format.ErrUnsupported, s3err.InternalError, "the stored object uses a feature this version does not have", "unsupported", integrityFault},
+	{format.ErrCommit, s3err.InternalError, "the stored object is not the one that was sealed under this name", "commitment", integrityFault},
+	{format.ErrIntegrity, s3err.InternalError, "the stored object was changed", "integrity", integrityFault},
+
+	{errBodyShort, s3err.IncompleteBody, "the body ended before its Content-Length", "body_short", clientFault},
+	{errBodyStalled, s3err.RequestTimeout, "the body made no progress", "body_stalled", clientFault},
+	{errBodySHA256, s3err.XAmzContentSHA256Mismatch, "the body does not have the signed SHA-256", "body_sha256", clientFault},
+	{errBodyMD5, s3err.BadDigest, "the body does not have the given Content-MD5", "body_md5", clientFault},
+
+	{pipeline.ErrBusy, s3err.SlowDown, "too many bodies are in motion; try again", "busy", overload},
+	{pipeline.ErrTooLarge, s3err.SlowDown, "the memory budget is too small for this object", "too_large", overload},
+	{pipeline.ErrClosed, s3err.ServiceUnavailable, "the proxy is shutting down", "closed", overload},
+	{backend.ErrShort, s3err.ServiceUnavailable, "the backend ended early", "backend_short", backendFault},
+	{context.Canceled, s3err.ServiceUnavailable, "the proxy is shutting down", "cancelled", overload},
+
+	{sigv4.ErrUnknownKey, s3err.InvalidAccessKeyId, "the access key is not known here", "unknown_key", authFault},
+	{sigv4.ErrSignature, s3err.SignatureDoesNotMatch, "the signature does not match", "signature", authFault},
+	{sigv4.ErrSkewed, s3err.RequestTimeTooSkewed, "the request's time is too far from the proxy's", "skewed", authFault},
+	{sigv4.ErrMissingAuth, s3err.AccessDenied, "the request is not signed", "missing", authFault},
+	{sigv4.ErrQueryAuth, s3err.NotImplemented, "presigned requests are not implemented", "presigned", authFault},
+	{sigv4.ErrUnsignedHeader, s3err.AccessDenied, "a header that must be signed is not", "unsigned_header", authFault},
+	{sigv4.ErrMissingSHA, s3err.MissingSecurityHeader, "x-amz-content-sha256 is missing", "missing_sha256", authFault},
+	{sigv4.ErrInvalidSHA, s3err.InvalidArgument, "x-amz-content-sha256 is neither a SHA-256 nor UNSIGNED-PAYLOAD", "invalid_sha256", authFault},
+	{sigv4.ErrUnsupportedPayload, s3err.NotImplemented, "aws-chunked bodies are not implemented", "chunked_payload", authFault},
+	{sigv4.ErrMalformed, s3err.AuthorizationHeaderMalformed, "the Authorization header is malformed", "malformed", authFault},
+}
+
+// backendFaults says what a client is told of a backend's answer. Anything not
+// here is 503: a client tries again, and PBS never takes it for absence.
+var backendFaults = map[backend.Kind]fault{
+	backend.NotFound:     {code: s3err.NoSuchKey, text: "the key does not exist", label: "not_found", class: clientFault},
+	backend.NoBucket:     {code: s3err.NoSuchBucket, text: "the bucket does not exist", label: "no_bucket", class: clientFault},
+	backend.Precondition: {code: s3err.PreconditionFailed, text: "the condition does not hold", label: "precondition", class: clientFault},
+	backend.Conflict:     {code: s3err.ConditionalRequestConflict, text: "another write is in progress; try again", label: "conflict", class: clientFault},
+	backend.Denied:       {code: s3err.ServiceUnavailable, text: "the backend refused the proxy's credentials", label: "denied", class: backendFault},
+	backend.Invalid:      {code: s3err.ServiceUnavailable, text: "the backend refused the request", label: "invalid", class: backendFault},
+}
+
+// faultOf finds the row of an error. An *s3err.Error was made where the cause
+// was known and speaks for itself.
+func faultOf(err error) fault {
+	for _, f := range faults {
+		if errors.Is(err, f.is) {
+			return f
+		}
+	}
+	var own *s3err.Error
+	if errors.As(err, &own) {
+		return fault{code: own.Code, text: own.Message, label: string(own.Code), class: clientFault}
+	}
+	if f, ok := backendFaults[backendKind(err)]; ok {
+		return f
+	}
+	if backendKind(err) != noKind {
+		return fault{code: s3err.ServiceUnavailable, text: "the backend is not available", label: "unavailable", class: backendFault}
+	}
+	return fault{code: s3err.InternalError, text: "internal error", label: "internal", class: backendFault}
+}
+
+// noKind is the kind of an error that did not come from the backend.
+var noKind backend.Kind
+
+// backendKind is the kind of a backend error anywhere in err, else noKind.
+func backendKind(err error) backend.Kind {
+	var e *backend.Error
+	if errors.As(err, &e) {
+		return e.Kind
+	}
+	return noKind
+}
+
+// unreadable says that an object's stored bytes can never be opened, with any
+// key: not sealed, or changed.
+func unreadable(err error) bool {
+	for _, e := range []error{format.ErrForeign, format.ErrNotSealed, format.ErrCommit, format.ErrIntegrity} {
+		if errors.Is(err, e) {
+			return true
+		}
+	}
+	return false
+}
+
+// describeError is the client's side of an error.
+func (s *Server) describeError(err error) *s3err.Error {
+	f := faultOf(err)
+	return s3err.Wrap(f.code, err, f.text)
+}
+
+// fail answers an error that came before the first byte of an answer.
+func (s *Server) fail(r *request, err error) {
+	f := faultOf(err)
+	s.metrics.fault(f)
+	h := &r.http.Response.Header
+	keepOpen := !r.http.Response.ConnectionClose()
+	r.http.Response.ResetBody()
+	writeError(r.http, s3err.Wrap(f.code, err, f.text), r.resource(), r.id)
+	if f.class == overload {
+		h.Set("Retry-After", strconv.Itoa(retryAfterSeconds))
+	}
+	if !keepOpen {
+		r.http.Response.SetConnectionClose()
+	}
+}
+
+// retryAfterSeconds is what a client of a full proxy is asked to wait.
+const retryAfterSeconds = 2

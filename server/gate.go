@@ -1,0 +1,210 @@
+package server
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/subtle"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/s3-crypt-proxy/s3-crypt-proxy/format"
+	"github.com/s3-crypt-proxy/s3-crypt-proxy/server/backend"
+)
+
+// Errors of the gate. All of them answer 503: the bucket may hold data that
+// this keyring or this proxy must not touch.
+var (
+	errStateMissing = errors.New("the bucket holds objects but no state object: it was never initialised, or its state was lost")
+	errStateName    = errors.New("the bucket's state names another bucket")
+	errStateKey     = errors.New("the active key is not the one recorded in the bucket's state")
+	errStateLayout  = errors.New("the bucket's state asks for a layout this version does not write")
+)
+
+// maxState bounds the state object read into memory.
+const maxState = 64 << 10
+
+// bucket is what a verified state says; immutable.
+type bucket struct {
+	id        format.BucketID
+	blockSize int
+	// fresh: the bucket is empty and has no state yet. Nothing can be read from
+	// it; the first write initialises it.
+	fresh bool
+}
+
+// gate lets a request into a bucket only after the bucket's sealed state object
+// was opened with the keyring in force and records the active key. So a wrong
+// key can never write beside data of another one, and a swapped bucket is
+// noticed before its first object.
+//
+// A verified state is remembered for stateTTL, or until the keyring changes.
+// Safe for concurrent use; one request at a time verifies a bucket, the others
+// wait for it.
+type gate struct {
+	backend   Backend
+	blockSize int // of buckets initialised from now on
+	now       func() time.Time
+
+	mu      sync.Mutex
+	buckets map[string]*gateEntry
+}
+
+type gateEntry struct {
+	mu       sync.Mutex
+	ring     *format.Keyring // the one it was verified with
+	verified time.Time
+	state    *bucket
+	seen     bool // a state was read before: its absence now is a loss
+}
+
+func newGate(b Backend, blockSize int, now func() time.Time) *gate {
+	return &gate{backend: b, blockSize: blockSize, now: now, buckets: map[string]*gateEntry{}}
+}
+
+// open returns the verified state of a bucket. With create it initialises an
+// empty bucket; the loser of that race reads the winner's state.
+func (g *gate) open(ctx context.Context, ring *format.Keyring, name string, create bool) (*bucket, error) {
+	g.mu.Lock()
+	e := g.buckets[name]
+	if e == nil {
+		e = &gateEntry{}
+		g.buckets[name] = e
+	}
+	g.mu.Unlock()
+
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.state != nil && e.ring == ring && g.now().Sub(e.verified) < stateTTL && !(create && e.state.fresh) {
+		return e.state, nil
+	}
+	b, err := g.read(ctx, ring, name)
+	if errors.Is(err, errNoState) {
+		b, err = g.initialise(ctx, ring, name, create, e.seen)
+	}
+	if err != nil {
+		e.state = nil
+		if backendKind(err) == backend.NoBucket {
+			g.forget(name)
+			return nil, err
+		}
+		return nil, fmt.Errorf("cannot open bucket %s: %w", name, err)
+	}
+	e.state, e.ring, e.verified = b, ring, g.now()
+	e.seen = e.seen || !b.fresh
+	return b, nil
+}
+
+// forget drops a bucket that does not exist, so that names clients make up do
+// not pile up here.
+func (g *gate) forget(name string) {
+	g.mu.Lock()
+	delete(g.buckets, name)
+	g.mu.Unlock()
+}
+
+// errNoState: the backend says that the state object does not exist.
+var errNoState = errors.New("no state object")
+
+func (g *gate) read(ctx context.Context, ring *format.Keyring, name string) (*bucket, error) {
+	obj, err := g.backend.Get(ctx, name, format.StateKey, backend.GetOptions{})
+	switch {
+	case backendKind(err) == backend.NotFound:
+		return nil, errNoState
+	case err != nil:
+		return nil, err
+	}
+	defer obj.Body.Close()
+	if obj.Size > maxState {
+		return nil, fmt.Errorf("cannot read the state object: %w: it has %d bytes", format.ErrIntegrity, obj.Size)
+	}
+	sealed, err := io.ReadAll(io.LimitReader(obj.Body, maxState))
+	if err != nil {
+		return nil, err
+	}
+	st, err := format.OpenState(ring, sealed)
+	if err != nil {
+		return nil, err
+	}
+	return verifyState(st, ring, name)
+}
+
+func verifyState(st format.State, ring *format.Keyring, name string) (*bucket, error) {
+	if !slices.Contains(st.Names, name) {
+		return nil, errStateName
+	}
+	active, err := ring.Active()
+	if err != nil {
+		return nil, err
+	}
+	want, known := st.Keys[active]
+	have, _ := ring.KVT(active)
+	if !known || subtle.ConstantTimeCompare(want[:], have[:]) != 1 {
+		return nil, errStateKey
+	}
+	if st.Settings.NameEncryption || st.Settings.Padding || st.Settings.Segment != format.SegmentSize {
+		return nil, errStateLayout
+	}
+	return &bucket{id: st.BucketID, blockSize: st.Settings.BlockSize}, nil
+}
+
+// initialise gives an empty bucket its state. A bucket that holds anything, or
+// had a state before, is refused: making a new bucket id would orphan its data.
+func (g *gate) initialise(ctx context.Context, ring *format.Keyring, name string, create, seen bool) (*bucket, error) {
+	if seen {
+		return nil, errStateMissing
+	}
+	page, err := g.backend.List(ctx, name, backend.ListOptions{MaxKeys: 2})
+	if err != nil {
+		return nil, err
+	}
+	for _, o := range page.Objects {
+		if o.Key == format.StateKey {
+			return g.read(ctx, ring, name) // another proxy was faster
+		}
+	}
+	if len(page.Objects) > 0 || page.Truncated {
+		return nil, errStateMissing
+	}
+	if !create {
+		return &bucket{blockSize: g.blockSize, fresh: true}, nil
+	}
+	st, err := newState(ring, name, g.blockSize, g.now())
+	if err != nil {
+		return nil, err
+	}
+	object, err := format.SealState(ring, st)
+	if err != nil {
+		return nil, err
+	}
+	_, err = g.backend.Put(ctx, name, format.StateKey, newBytesReader(object), int64(len(object)), backend.Conditions{IfNoneMatch: true})
+	if err != nil && backendKind(err) != backend.Precondition && backendKind(err) != backend.Conflict {
+		return nil, err
+	}
+	// Read it back, also as the winner: what counts is what the backend keeps.
+	b, err := g.read(ctx, ring, name)
+	if errors.Is(err, errNoState) {
+		return nil, errStateMissing
+	}
+	return b, err
+}
+
+func newState(ring *format.Keyring, name string, blockSize int, now time.Time) (format.State, error) {
+	active, err := ring.Active()
+	if err != nil {
+		return format.State{}, err
+	}
+	kvt, _ := ring.KVT(active)
+	st := format.State{
+		Version:   2,
+		CreatedAt: now.UTC(),
+		Names:     []string{name},
+		Keys:      map[format.KeyID][32]byte{active: kvt},
+		Settings:  format.Settings{BlockSize: blockSize, Segment: format.SegmentSize},
+	}
+	_, err = rand.Read(st.BucketID[:])
+	return st, err
+}

@@ -1,0 +1,61 @@
+package server
+
+import "time"
+
+// Every cap of the front in one place, with its reason.
+const (
+	// maxKeyBytes is S3's own limit on an object key, in UTF-8 bytes.
+	maxKeyBytes = 1024
+
+	// maxDeleteBody holds 1,000 keys of 1,024 bytes with their XML; PBS sends
+	// about 150 KB.
+	maxDeleteBody = 2 << 20
+
+	// maxDeleteKeys is S3's limit for one DeleteObjects call.
+	maxDeleteKeys = 1000
+
+	// maxListKeys is S3's page size, and the largest max-keys honoured.
+	maxListKeys = 1000
+
+	// wholeGet: objects up to this many plain bytes are opened whole before the
+	// status line, so that a client gets all or an error. The largest PBS chunk
+	// is 16 MiB and 44 bytes.
+	wholeGet = 20 << 20
+
+	// wholeCopy: sealed objects up to this size are copied through memory; larger
+	// ones are moved by the backend itself, all but their first part.
+	wholeCopy = 16 << 20
+
+	// minPart is S3's smallest size for any part but the last.
+	minPart = 5 << 20
+
+	// putPart is the part size of our own backend uploads; it grows only where
+	// an object would need more than maxParts of them.
+	putPart = 16 << 20
+
+	// maxParts stays below S3's 10,000, leaving room for a last part that
+	// carries the filler.
+	maxParts = 9990
+
+	// maxDrain is how much of an unread body is read and thrown away so that an
+	// early answer reaches the client: closing a socket with unread bytes resets
+	// the connection and eats the answer. The largest PBS chunk fits.
+	maxDrain = 20 << 20
+
+	// drainTime bounds that reading.
+	drainTime = 20 * time.Second
+
+	// progressBytes must arrive, or leave, within Config.ProgressTimeout.
+	progressBytes = 64 << 10
+
+	// headerBytes is the most a request line with its headers may take: SigV4,
+	// 2 KiB of user metadata and a 1 KiB key percent-encoded fit.
+	headerBytes = 16 << 10
+
+	// stateTTL is how long a verified bucket state is trusted before it is read
+	// again, so that a bucket replaced behind our back is noticed.
+	stateTTL = 30 * time.Second
+
+	// abortTime bounds the clean-up of a failed backend upload.
+	abortTime = 30 * time.Second
+)

@@ -1,0 +1,76 @@
+package server
+
+import (
+	"sort"
+	"strings"
+
+	"github.com/valyala/fasthttp"
+
+	"github.com/s3-crypt-proxy/s3-crypt-proxy/format"
+	"github.com/s3-crypt-proxy/s3-crypt-proxy/server/s3err"
+)
+
+// defaultContentType is what S3 answers for an object stored without one.
+const defaultContentType = "binary/octet-stream"
+
+const userPrefix = "x-amz-meta-"
+
+// kept is every standard header that is sealed with an object and given back.
+var kept = []struct {
+	name  string
+	field func(*format.Meta) *string
+}{
+	{"Content-Type", func(m *format.Meta) *string { return &m.ContentType }},
+	{"Content-Encoding", func(m *format.Meta) *string { return &m.ContentEncoding }},
+	{"Content-Disposition", func(m *format.Meta) *string { return &m.ContentDisposition }},
+	{"Content-Language", func(m *format.Meta) *string { return &m.ContentLanguage }},
+	{"Cache-Control", func(m *format.Meta) *string { return &m.CacheControl }},
+	{"Expires", func(m *format.Meta) *string { return &m.Expires }},
+}
+
+// metaFromHeaders collects what a PUT, or a COPY with REPLACE, says of its
+// object. User metadata names are lower case as S3 keeps them; a repeated name
+// is joined with a comma.
+func metaFromHeaders(h *fasthttp.RequestHeader) (format.Meta, error) {
+	var m format.Meta
+	for _, k := range kept {
+		*k.field(&m) = string(h.Peek(k.name))
+	}
+	user := map[string]string{}
+	for name, value := range h.All() {
+		n := strings.ToLower(string(name))
+		if !strings.HasPrefix(n, userPrefix) {
+			continue
+		}
+		n = n[len(userPrefix):]
+		if n == "" {
+			return m, s3err.New(s3err.InvalidArgument, "a user metadata name is empty")
+		}
+		if old, ok := user[n]; ok {
+			user[n] = old + "," + string(value)
+		} else {
+			user[n] = string(value)
+		}
+	}
+	for n, v := range user {
+		m.User = append(m.User, format.Pair{Name: n, Value: v})
+	}
+	sort.Slice(m.User, func(i, j int) bool { return m.User[i].Name < m.User[j].Name })
+	return m, nil
+}
+
+// writeMeta puts an object's sealed metadata into the answer. A Content-Type is
+// always there: PBS demands one.
+func writeMeta(h *fasthttp.ResponseHeader, m format.Meta) {
+	for _, k := range kept {
+		if v := *k.field(&m); v != "" {
+			h.Set(k.name, v)
+		}
+	}
+	if m.ContentType == "" {
+		h.SetContentType(defaultContentType)
+	}
+	for _, p := range m.User {
+		h.Set(userPrefix+p.Name, p.Value)
+	}
+}

@@ -1,0 +1,221 @@
+package server
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/s3-crypt-proxy/s3-crypt-proxy/format"
+	"github.com/s3-crypt-proxy/s3-crypt-proxy/pipeline"
+	"github.com/s3-crypt-proxy/s3-crypt-proxy/server/backend"
+	"github.com/s3-crypt-proxy/s3-crypt-proxy/server/s3err"
+)
+
+// put is one object on its way to the backend.
+type put struct {
+	*request
+	bucket *bucket
+	sealer *format.Sealer
+	cond   backend.Conditions
+}
+
+// putObject seals a body and stores it. Three ways, one result in bytes:
+//
+//   - whole: the budget has room for all of it: sealed in memory, proved, then
+//     sent as one PUT that can be sent again;
+//   - through: the budget is short: a bounded window flows through, the last
+//     segment withheld until the body is proved;
+//   - parts: larger than WholeObject: a backend multipart upload whose first
+//     part, which carries the block, is sent last.
+func (s *Server) putObject(r *request) error {
+	if err := r.refuseHeaders("x-amz-checksum-*", "x-amz-sdk-checksum-algorithm", "x-amz-trailer", "x-amz-tagging", "x-amz-acl", "x-amz-grant-*",
+		"x-amz-server-side-encryption*", "x-amz-storage-class", "x-amz-object-lock-*", "x-amz-website-redirect-location", "x-amz-write-offset-bytes"); err != nil {
+		return err
+	}
+	cond, err := r.conditions()
+	if err != nil {
+		return err
+	}
+	meta, err := metaFromHeaders(&r.http.Request.Header)
+	if err != nil {
+		return err
+	}
+	meta.PlainSize = r.body.length
+	meta.WrittenAt = s.now()
+	if r.body.want.md5 != nil {
+		meta.MD5 = r.body.want.md5[:]
+	}
+	ring, err := s.keys.Ring()
+	if err != nil {
+		return err
+	}
+	b, err := s.gate.open(r.ctx, ring, r.target.bucket, true)
+	if err != nil {
+		return err
+	}
+	ctx, err := where(b, r.key)
+	if err != nil {
+		return err
+	}
+	sealer, err := format.NewSealer(ring, ctx, meta, format.SealOptions{Suite: s.suite, BlockSize: b.blockSize})
+	if err != nil {
+		return err
+	}
+	p := &put{request: r, bucket: b, sealer: sealer, cond: cond}
+	etag, err := s.store(p)
+	if err != nil {
+		return err
+	}
+	s.metrics.sealedBytes.Add(int(r.body.length))
+	r.http.Response.Header.Set("ETag", clientETag(etag))
+	return nil // 200 with an empty body: PBS takes nothing else
+}
+
+// conditions reads the write conditions S3 has.
+func (r *request) conditions() (backend.Conditions, error) {
+	var c backend.Conditions
+	if err := r.refuseHeaders("if-modified-since", "if-unmodified-since"); err != nil {
+		return c, err
+	}
+	if v := r.header("If-None-Match"); v != "" {
+		if v != "*" {
+			return c, s3err.New(s3err.NotImplemented, "If-None-Match on a PUT takes * only")
+		}
+		c.IfNoneMatch = true
+	}
+	if v := r.header("If-Match"); v != "" {
+		if c.IfNoneMatch {
+			return c, s3err.New(s3err.InvalidArgument, "If-Match and If-None-Match exclude each other")
+		}
+		etag, ok := backendETag(v)
+		if !ok {
+			return c, s3err.New(s3err.PreconditionFailed, "the object does not have this ETag")
+		}
+		c.IfMatch = etag
+	}
+	return c, nil
+}
+
+func (s *Server) store(p *put) (etag string, err error) {
+	if p.body.length > s.wholeObject {
+		return s.storeParts(p)
+	}
+	if res, ok := s.engine.TryReserve(s.engine.Footprint(p.body.length)); ok {
+		defer res.Release()
+		return s.storeWhole(p)
+	}
+	res, err := s.engine.Reserve(p.ctx, s.engine.Window())
+	if err != nil {
+		return "", err
+	}
+	defer res.Release()
+	return s.storeThrough(p)
+}
+
+// storeWhole holds the sealed object in memory until the backend has it.
+func (s *Server) storeWhole(p *put) (string, error) {
+	var chain pipeline.Chain
+	defer chain.Release()
+	if err := s.seal(p, func(b *pipeline.Batch) error { chain.Append(b); return nil }); err != nil {
+		return "", err
+	}
+	send := func(cond backend.Conditions) (string, error) {
+		body := chain.NewReader(p.sealer.Block(), filler(p.sealer))
+		defer body.Close()
+		return s.backend.Put(p.ctx, p.target.bucket, p.key, body, p.sealer.SealedSize(), cond)
+	}
+	etag, err := send(p.cond)
+	if p.cond.IfNoneMatch && backendKind(err) == backend.Precondition {
+		bad, cerr := s.confirmExisting(p, err)
+		if cerr != nil {
+			return "", cerr
+		}
+		// What stands there cannot be opened by anyone: writing over exactly that
+		// is better than calling it stored.
+		p.log.Warn().Msg("overwriting an object that cannot be opened")
+		s.metrics.overwrites.Inc()
+		return send(backend.Conditions{IfMatch: bad})
+	}
+	return etag, err
+}
+
+// storeThrough sends the sealed front while the body still arrives.
+func (s *Server) storeThrough(p *put) (string, error) {
+	ctx, cancel := context.WithCancel(p.ctx)
+	defer cancel()
+	w, r := pipeline.NewPipe(1)
+	type result struct {
+		etag string
+		err  error
+	}
+	sent := make(chan result, 1)
+	go func() {
+		body := struct {
+			io.Reader
+			io.Closer
+		}{io.MultiReader(bytes.NewReader(p.sealer.Block()), r, bytes.NewReader(filler(p.sealer))), r}
+		etag, err := s.backend.Put(ctx, p.target.bucket, p.key, body, p.sealer.SealedSize(), p.cond)
+		r.Close() // frees a waiting Send, also when the backend answered early
+		sent <- result{etag, err}
+	}()
+	sealErr := s.seal(p, func(b *pipeline.Batch) error { return w.Send(ctx, b) })
+	w.CloseWithError(sealErr)
+	if sealErr != nil {
+		cancel() // cut the backend request: its last segment was never sent
+	}
+	got := <-sent
+	r.Close()
+	switch {
+	case sealErr == nil && got.err == nil:
+		return got.etag, nil
+	case sealErr != nil && bodyError(sealErr):
+		return "", sealErr
+	case got.err != nil && p.cond.IfNoneMatch && backendKind(got.err) == backend.Precondition:
+		if _, err := s.confirmExisting(p, got.err); err != nil {
+			return "", err
+		}
+		return "", s3err.Wrap(s3err.ServiceUnavailable, got.err, "the existing object cannot be opened; try again")
+	case got.err != nil && backendKind(got.err) != backend.ClientAbort:
+		return "", got.err
+	}
+	if sealErr == nil {
+		sealErr = got.err
+	}
+	return "", sealErr
+}
+
+// seal runs the body through the engine.
+func (s *Server) seal(p *put, sink func(*pipeline.Batch) error) error {
+	return s.engine.Seal(p.ctx, &p.body, p.body.length, segmentSealer(p.sealer), sink)
+}
+
+// confirmExisting is asked when the backend says that a key exists already. PBS
+// counts 412 as stored, so it is answered only for an object that opens. The
+// error is the answer; without one, bad is the ETag of what cannot be opened.
+func (s *Server) confirmExisting(p *put, precondition error) (bad string, err error) {
+	obj, err := s.openHead(p.ctx, p.target.bucket, p.key)
+	switch {
+	case err == nil:
+		return "", precondition
+	case backendKind(err) == backend.NotFound:
+		return "", s3err.Wrap(s3err.ConditionalRequestConflict, err, "the object was removed meanwhile; try again")
+	case unreadable(err) && obj != nil:
+		return obj.etag, nil
+	}
+	return "", fmt.Errorf("cannot read the existing object: %w", err)
+}
+
+// filler is the zero bytes of the size law that follow the last segment.
+func filler(s *format.Sealer) []byte { return make([]byte, format.Filler(s.PlainSize())) }
+
+// bodyError says whether the client's body is to blame.
+func bodyError(err error) bool {
+	for _, e := range []error{errBodyShort, errBodyStalled, errBodySHA256, errBodyMD5} {
+		if errors.Is(err, e) {
+			return true
+		}
+	}
+	return false
+}

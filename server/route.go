@@ -1,0 +1,138 @@
+package server
+
+import (
+	"strings"
+
+	"github.com/s3-crypt-proxy/s3-crypt-proxy/server/s3err"
+)
+
+// level says what a target names.
+type level uint8
+
+const (
+	onService level = iota + 1 // /
+	onBucket                   // /bucket or /bucket/
+	onObject                   // /bucket/key
+)
+
+// bodyKind says what an operation does with the request's body.
+type bodyKind uint8
+
+const (
+	noBody     bodyKind = iota + 1 // must be empty
+	smallBody                      // a document, read whole within maxDeleteBody
+	objectBody                     // the object: streamed, length declared
+)
+
+// authRule says what a caller must have proved. There is one rule today; an
+// empty cell is a hole, which TestRouteTableIsComplete refuses.
+type authRule uint8
+
+const signed authRule = 1 // SigV4 in the Authorization header
+
+// route is one S3 operation: how it is recognised, and what it may do.
+type route struct {
+	op     string // S3's name of the operation, the label in metrics and logs
+	method string
+	level  level
+	// header, if set, must be present: it tells CopyObject from PutObject.
+	header string
+	// query names must all be present; allowed names may be. Any other query
+	// name is an operation we do not have: 501, before any backend call, because
+	// a store that ignores `?tagging` would overwrite the object with it.
+	query   []string
+	allowed []string
+	auth    authRule
+	body    bodyKind
+	serve   func(*Server, *request) error
+}
+
+// sdkHint is a parameter newer SDKs add to every call; it carries nothing.
+const sdkHint = "x-id"
+
+// routes is every operation, in the order they are tried.
+var routes = []route{
+	{op: "ListBuckets", method: "GET", level: onService, auth: signed, body: noBody, serve: (*Server).listBuckets},
+	{op: "HeadBucket", method: "HEAD", level: onBucket, auth: signed, body: noBody, serve: (*Server).headBucket},
+	{op: "ListObjectsV2", method: "GET", level: onBucket, query: []string{"list-type"},
+		allowed: []string{"prefix", "delimiter", "continuation-token", "start-after", "max-keys", "encoding-type", "fetch-owner"},
+		auth:    signed, body: noBody, serve: (*Server).listObjects},
+	{op: "DeleteObjects", method: "POST", level: onBucket, query: []string{"delete"}, auth: signed, body: smallBody, serve: (*Server).deleteObjects},
+	{op: "HeadObject", method: "HEAD", level: onObject, auth: signed, body: noBody, serve: (*Server).headObject},
+	{op: "GetObject", method: "GET", level: onObject, auth: signed, body: noBody, serve: (*Server).getObject},
+	{op: "CopyObject", method: "PUT", level: onObject, header: "x-amz-copy-source", auth: signed, body: noBody, serve: (*Server).copyObject},
+	{op: "PutObject", method: "PUT", level: onObject, auth: signed, body: objectBody, serve: (*Server).putObject},
+	{op: "DeleteObject", method: "DELETE", level: onObject, auth: signed, body: noBody, serve: (*Server).deleteObject},
+}
+
+// match finds the operation of a request. The query must hold exactly what a
+// row names: nothing is ever ignored.
+func match(method string, t target, hasHeader func(string) bool) (*route, error) {
+	at := onService
+	switch {
+	case t.key != "":
+		at = onObject
+	case t.bucket != "":
+		at = onBucket
+	}
+	known := false
+	for i := range routes {
+		r := &routes[i]
+		if r.level != at || r.method != method {
+			known = known || r.level == at
+			continue
+		}
+		if r.accepts(t.query) && (r.header == "" || hasHeader(r.header)) {
+			return r, nil
+		}
+	}
+	if at == onService && method == "HEAD" {
+		// A client without path-style addressing asks for HEAD / where it means
+		// its bucket: it must fail loudly.
+		return nil, s3err.New(s3err.NoSuchBucket, "no bucket in the path: use path-style addressing")
+	}
+	if len(t.query) > 0 {
+		return nil, s3err.New(s3err.NotImplemented, "the operation %s with %s is not implemented", method, names(t.query))
+	}
+	if !known || method != "GET" && method != "PUT" && method != "POST" && method != "DELETE" && method != "HEAD" {
+		return nil, s3err.New(s3err.MethodNotAllowed, "the method is not allowed here")
+	}
+	return nil, s3err.New(s3err.NotImplemented, "the operation is not implemented")
+}
+
+func (r *route) accepts(q query) bool {
+	for _, name := range r.query {
+		if _, ok := q.get(name); !ok {
+			return false
+		}
+	}
+	for _, p := range q {
+		if p.name != sdkHint && !contains(r.query, p.name) && !contains(r.allowed, p.name) {
+			return false
+		}
+	}
+	return true
+}
+
+func contains(list []string, s string) bool {
+	for _, x := range list {
+		if x == s {
+			return true
+		}
+	}
+	return false
+}
+
+// names lists the parameter names of a query for an error text, bounded.
+func names(q query) string {
+	var b strings.Builder
+	for i, p := range q {
+		if i == 4 || b.Len() > 80 {
+			b.WriteString(" …")
+			break
+		}
+		b.WriteByte("?&"[min(i, 1)])
+		b.WriteString(p.name[:min(len(p.name), 40)])
+	}
+	return b.String()
+}

@@ -1,0 +1,288 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"runtime/debug"
+	"time"
+
+	"github.com/rs/zerolog"
+	"github.com/valyala/fasthttp"
+
+	"github.com/s3-crypt-proxy/s3-crypt-proxy/format"
+	"github.com/s3-crypt-proxy/s3-crypt-proxy/pipeline"
+	"github.com/s3-crypt-proxy/s3-crypt-proxy/server/s3err"
+	"github.com/s3-crypt-proxy/s3-crypt-proxy/server/sigv4"
+)
+
+// Credential is a key pair a client signs with.
+type Credential struct {
+	AccessKey string
+	SecretKey string
+}
+
+// String prints the access key only.
+func (c Credential) String() string { return c.AccessKey + ":redacted" }
+
+// GoString prints the access key only.
+func (c Credential) GoString() string { return c.String() }
+
+// Config is everything a Server needs. It is not changed after New.
+type Config struct {
+	Backend     Backend          // required
+	Keys        KeySource        // required
+	Engine      *pipeline.Engine // required; shared, closed by its owner
+	Credentials []Credential     // required: at least one, access keys distinct
+
+	// AllowedBuckets are the buckets clients may name, as source too; empty = all.
+	AllowedBuckets []string
+
+	// Suite seals new objects; zero = XChaCha20-Poly1305. Every suite is read.
+	Suite format.Suite
+	// BlockSize is the object block of buckets initialised from now on, in
+	// bytes; zero = format.DefaultBlockSize. An existing bucket keeps its own.
+	BlockSize int
+
+	// WholeObject: bodies up to this many bytes are sealed in memory and sent as
+	// one retryable PUT; larger ones become a backend multipart upload. Zero = 64 MiB.
+	WholeObject int64
+	// MaxObject is the largest body of one PUT, in bytes; zero = 5 GiB.
+	MaxObject int64
+
+	MaxConnections  int           // zero = 4096; further clients wait to be accepted
+	HeaderTimeout   time.Duration // from the first byte to the last header; zero = 30 s
+	ProgressTimeout time.Duration // for each 64 KiB of a body, either way; zero = 60 s
+	IdleTimeout     time.Duration // between requests; zero = 180 s (PBS reuses for 90 s)
+
+	Now     func() time.Time // zero = time.Now
+	Log     zerolog.Logger
+	Metrics *Metrics // zero = a fresh one
+}
+
+// Server is the S3 front. Make it with New.
+type Server struct {
+	backend  Backend
+	keys     KeySource
+	engine   *pipeline.Engine
+	verifier *sigv4.Verifier
+	gate     *gate
+	allowed  map[string]bool
+
+	suite       format.Suite
+	wholeObject int64
+	maxObject   int64
+	progress    time.Duration
+	now         func() time.Time
+	log         zerolog.Logger
+	metrics     *Metrics
+
+	http     *fasthttp.Server
+	maxConns int
+	ctx      context.Context // ends when the drain is over
+	stop     context.CancelFunc
+
+	ready readyCache
+}
+
+// New checks a Config and makes a Server; the error names the bad field.
+func New(cfg Config) (*Server, error) {
+	switch {
+	case cfg.Backend == nil:
+		return nil, errors.New("cannot make a server: Backend is nil")
+	case cfg.Keys == nil:
+		return nil, errors.New("cannot make a server: Keys is nil")
+	case cfg.Engine == nil:
+		return nil, errors.New("cannot make a server: Engine is nil")
+	case len(cfg.Credentials) == 0:
+		return nil, errors.New("cannot make a server: Credentials is empty")
+	case cfg.WholeObject < 0 || cfg.MaxObject < 0 || cfg.MaxConnections < 0:
+		return nil, errors.New("cannot make a server: WholeObject, MaxObject and MaxConnections must not be negative")
+	}
+	secrets := make(map[string]string, len(cfg.Credentials))
+	for _, c := range cfg.Credentials {
+		if c.AccessKey == "" || c.SecretKey == "" {
+			return nil, errors.New("cannot make a server: Credentials holds an empty key")
+		}
+		if _, dup := secrets[c.AccessKey]; dup {
+			return nil, fmt.Errorf("cannot make a server: Credentials names %s twice", c.AccessKey)
+		}
+		secrets[c.AccessKey] = c.SecretKey
+	}
+	allowed := make(map[string]bool, len(cfg.AllowedBuckets))
+	for _, b := range cfg.AllowedBuckets {
+		if !bucketNameOK(b) {
+			return nil, fmt.Errorf("cannot make a server: AllowedBuckets: %q is not a bucket name", b)
+		}
+		allowed[b] = true
+	}
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	if cfg.Metrics == nil {
+		cfg.Metrics = NewMetrics()
+	}
+	s := &Server{
+		backend:     cfg.Backend,
+		keys:        cfg.Keys,
+		engine:      cfg.Engine,
+		allowed:     allowed,
+		suite:       orDefault(cfg.Suite, format.XChaCha20Poly1305),
+		wholeObject: orDefault(cfg.WholeObject, 64<<20),
+		maxObject:   orDefault(cfg.MaxObject, 5<<30),
+		progress:    orDefault(cfg.ProgressTimeout, 60*time.Second),
+		maxConns:    orDefault(cfg.MaxConnections, 4096),
+		now:         cfg.Now,
+		log:         cfg.Log,
+		metrics:     cfg.Metrics,
+	}
+	s.verifier = sigv4.New(sigv4.Config{
+		Lookup: func(k string) (string, bool) { v, ok := secrets[k]; return v, ok },
+		Now:    cfg.Now,
+	})
+	s.gate = newGate(cfg.Backend, orDefault(cfg.BlockSize, format.DefaultBlockSize), cfg.Now)
+	s.metrics.watch(s)
+	s.ctx, s.stop = context.WithCancel(context.Background())
+	s.http = &fasthttp.Server{
+		Handler:                      s.handle,
+		ErrorHandler:                 s.refuseMalformed,
+		Name:                         "s3-crypt-proxy",
+		StreamRequestBody:            true,
+		DisablePreParseMultipartForm: true,
+		NoDefaultContentType:         true,
+		MaxRequestBodySize:           1, // in stream mode: bytes read before the handler runs; admitBody holds the real limit
+		ReadBufferSize:               headerBytes,
+		WriteBufferSize:              16 << 10,
+		ReadTimeout:                  orDefault(cfg.HeaderTimeout, 30*time.Second),
+		IdleTimeout:                  orDefault(cfg.IdleTimeout, 180*time.Second),
+		Concurrency:                  s.maxConns + 64, // the listener's limit holds first
+		CloseOnShutdown:              true,
+		SecureErrorLogMessage:        true,
+		Logger:                       quiet{},
+	}
+	return s, nil
+}
+
+func orDefault[T comparable](v, def T) T {
+	var zero T
+	if v == zero {
+		return def
+	}
+	return v
+}
+
+// quiet drops fasthttp's own lines: they repeat what clients sent.
+type quiet struct{}
+
+func (quiet) Printf(string, ...any) {}
+
+// Serve accepts connections until Shutdown. The listener is already TLS where
+// TLS is wanted. Past MaxConnections it stops accepting: clients wait.
+func (s *Server) Serve(ln net.Listener) error {
+	if err := s.http.Serve(newLimitListener(ln, s.maxConns)); err != nil {
+		return fmt.Errorf("cannot serve on %s: %w", ln.Addr(), err)
+	}
+	return nil
+}
+
+// Shutdown stops accepting, lets running requests end, and returns when all
+// have or ctx ends; then what still runs is cut.
+func (s *Server) Shutdown(ctx context.Context) error {
+	defer s.stop()
+	if err := s.http.ShutdownWithContext(ctx); err != nil {
+		return fmt.Errorf("cannot drain all connections: %w", err)
+	}
+	return nil
+}
+
+// handle is the border: everything that can go wrong with a request ends here
+// in one answer, one log line and one count.
+func (s *Server) handle(ctx *fasthttp.RequestCtx) {
+	s.metrics.active.Add(1)
+	r := &request{http: ctx, ctx: s.ctx, id: newRequestID(), began: time.Now()}
+	r.log = s.log.With().Str("request_id", r.id).Logger()
+	r.body = body{src: ctx.RequestBodyStream(), conn: ctx.Conn(), progress: s.progress}
+	ctx.Response.Header.Set("x-amz-request-id", r.id)
+
+	err := s.protect(r)
+	if err != nil {
+		s.fail(r, err)
+	}
+	if !r.body.drain() {
+		ctx.Response.SetConnectionClose()
+	}
+	if conn := ctx.Conn(); conn != nil {
+		// A failure shows in the write itself.
+		_ = conn.SetWriteDeadline(time.Now().Add(s.progress))
+	}
+	if st, ok := ctx.Response.BodyStream().(*plainBody); ok {
+		st.done = func(err error) { s.finish(r, err) }
+		return
+	}
+	s.finish(r, err)
+}
+
+// protect turns a panic into an answer; the process goes on and the count says
+// that something must be mended.
+func (s *Server) protect(r *request) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			s.metrics.panics.Inc()
+			r.log.Error().Str("panic", fmt.Sprint(p)).Bytes("stack", debug.Stack()).Msg("cannot serve the request: internal error")
+			err = s3err.New(s3err.InternalError, "internal error")
+		}
+	}()
+	return s.serve(r)
+}
+
+// serve runs the request through its checks, in the order of doc.go.
+func (s *Server) serve(r *request) error {
+	h := &r.http.Request.Header
+	raw := h.RawHeaders()
+	if err := checkFrame(raw); err != nil {
+		r.http.Response.SetConnectionClose()
+		return err
+	}
+	if n := h.ContentLength(); n >= 0 {
+		r.body.length = int64(n)
+	} else if r.body.src != nil {
+		r.http.Response.SetConnectionClose() // a chunked body has no end we could drain to
+	}
+	rawTarget := string(h.RequestURI())
+	var err error
+	if r.target, err = parseTarget(rawTarget); err != nil {
+		return err
+	}
+	verified, err := s.authenticate(r, rawTarget, raw)
+	if err != nil {
+		return err
+	}
+	r.accessKey = verified.AccessKey
+	if r.route, err = match(string(h.Method()), r.target, r.hasHeader); err != nil {
+		return err
+	}
+	if err := s.scope(r.bucket, r.key); err != nil {
+		return err
+	}
+	if err := s.admitBody(r, verified.Payload); err != nil {
+		return err
+	}
+	return r.route.serve(s, r)
+}
+
+// refuseMalformed answers what fasthttp could not parse; the connection closes.
+func (s *Server) refuseMalformed(ctx *fasthttp.RequestCtx, err error) {
+	code, text := s3err.InvalidRequest, "the request is malformed"
+	var small *fasthttp.ErrSmallBuffer
+	var netErr *net.OpError
+	switch {
+	case errors.As(err, &small):
+		text = "the request headers are too large"
+	case errors.As(err, &netErr) && netErr.Timeout():
+		code, text = s3err.RequestTimeout, "the request headers did not arrive in time"
+	}
+	s.metrics.malformed.Inc()
+	writeError(ctx, s3err.New(code, "%s", text), "", newRequestID())
+	ctx.SetConnectionClose()
+}
