@@ -1,0 +1,75 @@
+package format
+
+import (
+	"crypto/cipher"
+	"encoding/binary"
+	"fmt"
+
+	"golang.org/x/crypto/chacha20poly1305"
+)
+
+// body knows the keys and the shape of an object's segments. Read-only once made.
+type body struct {
+	aead  cipher.AEAD
+	base  [chacha20poly1305.NonceSizeX]byte // BN; the first nonceSize bytes count
+	size  int                               // of a nonce
+	plain int64
+	last  int64 // number of the last segment
+}
+
+// newBody derives the keys of SPEC.md section 8.
+func newBody(suite Suite, oek *[32]byte, oid [16]byte, plain int64) (body, error) {
+	b := body{size: suite.nonceSize(), plain: plain, last: segments(plain) - 1}
+	var okm [32 + chacha20poly1305.NonceSizeX]byte
+	defer clear(okm[:])
+	prk := extract(oid[:], oek[:])
+	defer clear(prk[:])
+	expand(okm[:32+b.size], &prk, append([]byte(labelBody), byte(suite), segmentLog2))
+	copy(b.base[:], okm[32:32+b.size])
+	aead, err := suite.newAEAD(okm[:32])
+	if err != nil {
+		return body{}, fmt.Errorf("cannot make keys of the body: %w", err)
+	}
+	b.aead = aead
+	return b, nil
+}
+
+// nonce writes the nonce of segment i to dst, b.size bytes.
+func (b *body) nonce(dst []byte, i int64) {
+	copy(dst, b.base[:b.size])
+	if i == b.last {
+		dst[b.size-9] ^= 1
+	}
+	counter := dst[b.size-8:]
+	binary.BigEndian.PutUint64(counter, binary.BigEndian.Uint64(counter)^uint64(i))
+}
+
+// The two loops below take one small nonce buffer each from the heap (an argument of an interface method escapes), never one per segment
+// (TestAllocationsPerBatch).
+
+// seal seals n plain bytes of whole segments, the object's last one included where n ends there, and returns the sealed length.
+func (b *body) seal(slots []byte, n int, first int64) int {
+	nonce := make([]byte, b.size)
+	at := 0
+	for i := first; ; i++ {
+		take := min(n, SegmentSize)
+		b.nonce(nonce, i)
+		b.aead.Seal(slots[at:at:at+take+TagSize], nonce, slots[at:at+take], nil)
+		at += take + TagSize
+		if n -= take; n == 0 {
+			return at
+		}
+	}
+}
+
+func (b *body) open(sealed []byte, first int64) error {
+	nonce := make([]byte, b.size)
+	for at, i := 0, first; at < len(sealed); at, i = at+Stride, i+1 {
+		end := min(at+Stride, len(sealed))
+		b.nonce(nonce, i)
+		if _, err := b.aead.Open(sealed[at:at:end], nonce, sealed[at:end], nil); err != nil {
+			return fmt.Errorf("cannot open segment %d: %w", i, ErrIntegrity)
+		}
+	}
+	return nil
+}
