@@ -154,13 +154,13 @@ func (s *State) encode() ([]byte, error) {
 // fields, spaces and trailing bytes are refused (FuzzState).
 func decodeState(b []byte) (State, error) {
 	var version struct {
-		Version int `json:"version"`
+		Version *int `json:"version"`
 	}
-	if err := json.Unmarshal(b, &version); err != nil {
-		return State{}, fmt.Errorf("%w: not a JSON document", ErrIntegrity)
+	if err := json.Unmarshal(b, &version); err != nil || version.Version == nil {
+		return State{}, fmt.Errorf("%w: not a bucket state", ErrIntegrity)
 	}
-	if version.Version != stateVersion {
-		return State{}, fmt.Errorf("%w: bucket state of version %d", ErrVersion, version.Version)
+	if *version.Version != stateVersion {
+		return State{}, fmt.Errorf("%w: bucket state of version %d", ErrVersion, *version.Version)
 	}
 	var doc stateDocument
 	if err := json.Unmarshal(b, &doc); err != nil {
