@@ -1,0 +1,5 @@
+//go:build !race
+
+package keyagent
+
+const raceEnabled = false
