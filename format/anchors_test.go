@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// The inputs that all vectors share (SPEC.md section 14).
+// The inputs that all vectors share (SPEC.md section 15).
 func vectorMaster() []byte { return bytes.Repeat([]byte{0x42}, 32) }
 
 func counting(from byte, n int) []byte {

@@ -17,7 +17,7 @@ const (
 	// StateBlockSize is fixed, because the state object is what tells a reader the block size of its bucket.
 	StateBlockSize = 512
 
-	// MaxPlainSize is S3's classic object limit, 5 TiB. It also keeps GCM far from its bounds (SPEC.md section 13).
+	// MaxPlainSize is S3's classic object limit, 5 TiB. It also keeps GCM far from its bounds (SPEC.md section 14).
 	MaxPlainSize = 5 << 40
 	// MaxKeySize is S3's limit for an object key in bytes of UTF-8.
 	MaxKeySize = 1024

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// negativeVectors are the attacks of SPEC.md section 13, one failure each.
+// negativeVectors are the attacks of SPEC.md section 14, one failure each.
 func negativeVectors() (out []negative) {
 	bucket := vectorBucket()
 	const suite = XChaCha20Poly1305

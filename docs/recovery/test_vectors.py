@@ -1,0 +1,243 @@
+#!/usr/bin/env python3
+"""Holds scpx_open.py to the published vectors.
+
+    test_vectors.py VECTORS [--objects DIR]
+
+VECTORS is format/testdata/scpx/v2. Every positive vector is sealed here from its
+inputs, compared with the published digest, and opened; every negative one must be
+refused with its error. With --objects, DIR holds the objects that the Go
+implementation wrote (SCPX_VECTOR_DIR=DIR go test ./format -run TestExportVectors),
+and those files are opened as well. Last, the command line is tried.
+"""
+import argparse
+import glob
+import hashlib
+import io
+import json
+import os
+import subprocess
+import sys
+import tempfile
+
+import scpx_open as scpx
+
+SUITES = {"xchacha20-poly1305": 1, "aes-256-gcm": 2}
+failures = []
+passed = 0
+
+
+def check(name, good, why):
+    global passed
+    if good:
+        passed += 1
+    else:
+        failures.append("%s: %s" % (name, why))
+
+
+def plain_bytes(n):
+    period = bytes(7 * i & 255 for i in range(256))
+    return (period * (n // 256 + 1))[:n]
+
+
+def seal_block(v, ctx):
+    """The block of vector v, from its inputs alone (SPEC.md sections 4 and 6)."""
+    master, suite, block_len = scpx.Master(bytes.fromhex(v["master"])), SUITES[v["suite"]], v["block_len"]
+    head = (b"SCPX\0\2\0" + bytes([suite, 16, 0]) + master.kid + bytes.fromhex(v["oid"]) + bytes.fromhex(v["salt"])
+            + (block_len - 54).to_bytes(4, "big"))
+    mk, mn, commit, wk, wn = scpx.block_keys(master, head, ctx)
+    wrapped = scpx.XChaCha20Poly1305(wk).encrypt(wn, bytes.fromhex(v["oek"]), commit)
+    entries = bytes.fromhex(v["metadata"]).ljust(block_len - 150, b"\0")
+    return head + commit + wrapped + scpx.XChaCha20Poly1305(mk).encrypt(mn, entries, commit + wrapped)
+
+
+def seal(v, ctx, plain):
+    body = scpx.Body(SUITES[v["suite"]], bytes.fromhex(v["oek"]), bytes.fromhex(v["oid"]), len(plain))
+    out = [seal_block(v, ctx)]
+    for i in range(body.last + 1):
+        out.append(body.cipher.encrypt(body.nonce(i), plain[i * scpx.S:(i + 1) * scpx.S], None))
+    out.append(bytes(scpx.filler(len(plain))))
+    return b"".join(out)
+
+
+def open_whole(ring, ctx, stored, block_len):
+    out = []
+    meta, _ = scpx.open_object(ring, ctx, io.BytesIO(stored), len(stored), block_len, out.append)
+    return meta, b"".join(out)
+
+
+def refusal(f):
+    try:
+        f()
+    except scpx.Refused as e:
+        return type(e).__name__
+    return "nothing"
+
+
+def load(directory, name):
+    with open(os.path.join(directory, name), encoding="utf-8") as f:
+        return json.load(f)
+
+
+def from_objects(objects, name):
+    with open(os.path.join(objects, name.replace("/", "_") + ".scpx"), "rb") as f:
+        return f.read()
+
+
+def positives(directory, objects):
+    """Returns name → stored bytes of those that splices refer to."""
+    kept = {}
+    for path in sorted(glob.glob(os.path.join(directory, "stream-*.json"))) + [os.path.join(directory, "metadata.json")]:
+        for v in load(directory, os.path.basename(path)):
+            plain, ctx = plain_bytes(v["plain_len"]), scpx.object_context(bytes.fromhex(v["bucket_id"]), v["key"])
+            ring = scpx.keyring([bytes.fromhex(v["master"])])
+            stored = seal(v, ctx, plain)
+            check(v["name"], len(stored) == v["stored_len"] and hashlib.sha256(stored).hexdigest() == v["stored_sha256"], "sealed bytes differ")
+            check(v["name"], v.get("stored_hex", stored.hex()) == stored.hex(), "stored_hex differs")
+            if objects:
+                check(v["name"], from_objects(objects, v["name"]) == stored, "the exported object differs")
+            try:
+                meta, got = open_whole(ring, ctx, stored, v["block_len"])
+                check(v["name"], got == plain and meta["plain_size"] == len(plain), "opened to other bytes")
+            except scpx.Refused as e:
+                check(v["name"], False, "%s: %s" % (type(e).__name__, e))
+            if v["block_len"] == 512:
+                kept[v["name"]] = stored
+            kept.setdefault("inputs", {})[v["name"]] = (v, stored)
+    return kept
+
+
+def stored_of(v, kept, objects):
+    if "pieces" in v:
+        stored = b"".join(bytes.fromhex(p["hex"]) if "hex" in p else kept[p["from"]][p.get("offset", 0):][:p["length"]] for p in v["pieces"])
+    else:
+        stored = bytes.fromhex(v.get("stored_hex", ""))
+    check(v["name"], hashlib.sha256(stored).hexdigest() == v["stored_sha256"] and len(stored) == v["stored_len"], "the vector is damaged")
+    if objects:
+        check(v["name"], from_objects(objects, v["name"]) == stored, "the exported object differs")
+    return stored
+
+
+def negatives(directory, kept, objects):
+    for v in load(directory, "negative.json"):
+        stored = stored_of(v, kept, objects)
+        ring = scpx.keyring(map(bytes.fromhex, v["masters"]))
+        ctx = scpx.object_context(bytes.fromhex(v["bucket_id"]), v["key"])
+        got = refusal(lambda: open_whole(ring, ctx, stored, v["block_len"]))
+        check(v["name"], got == v["error"], "refused with %s, want %s" % (got, v["error"]))
+
+
+def states(directory, objects):
+    for v in load(directory, "state.json"):
+        ring, stored = scpx.keyring([bytes.fromhex(v["master"])]), bytes.fromhex(v["stored_hex"])
+        doc = v["document"].encode()
+        sealed = seal(dict(v), scpx.STATE_CONTEXT, doc)
+        check(v["name"], sealed == stored, "sealed bytes differ")
+        if objects:
+            check(v["name"], from_objects(objects, v["name"]) == stored, "the exported object differs")
+        try:
+            state, bucket_id = scpx.open_state(ring, io.BytesIO(stored), len(stored))
+            check(v["name"], state == json.loads(doc) and bucket_id == bytes(range(0xa0, 0xb0)), "another document")
+        except scpx.Refused as e:
+            check(v["name"], False, "%s: %s" % (type(e).__name__, e))
+    for v in load(directory, "state-negative.json"):
+        stored = stored_of(v, {}, objects)
+        ring = scpx.keyring(map(bytes.fromhex, v["masters"]))
+        got = refusal(lambda: scpx.open_state(ring, io.BytesIO(stored), len(stored)))
+        check(v["name"], got == v["error"], "refused with %s, want %s" % (got, v["error"]))
+
+
+def copies(directory, kept):
+    for v in load(directory, "copy.json"):
+        source, stored = kept["inputs"][v["from"]]
+        block = bytes.fromhex(v["block_hex"])
+        ring = scpx.keyring([bytes.fromhex(v["master"])])
+        ctx = scpx.object_context(bytes.fromhex(v["bucket_id"]), v["key"])
+        try:
+            _, got = open_whole(ring, ctx, block + stored[source["block_len"]:], len(block))
+            check(v["name"], got == plain_bytes(source["plain_len"]), "opened to other bytes")
+        except scpx.Refused as e:
+            check(v["name"], False, "%s: %s" % (type(e).__name__, e))
+
+
+def keys_and_sizes(directory, kept):
+    want = {v["name"]: bytes.fromhex(v["value"]) for v in load(directory, "keys.json")}
+    v, stored = kept["inputs"]["xchacha20-poly1305/512/1"]
+    master, ctx = scpx.Master(want["master"]), scpx.object_context(bytes.fromhex(v["bucket_id"]), v["key"])
+    mk, mn, commit, wk, wn = scpx.block_keys(master, stored[:54], ctx)
+    got = {"master": want["master"], "PRK": scpx.hkdf_extract(b"s3-crypt-proxy/v2", want["master"]), "K_obj": master.object, "K_meta": master.meta,
+           "KVT": master.kvt, "KID": master.kid, "B": stored[:54], "CTX": ctx, "MK": mk, "MN": mn, "COMMIT": commit, "WK": wk, "WN": wn,
+           "OEK": bytes.fromhex(v["oek"])}
+    for suite in 1, 2:
+        n = scpx.SUITES[suite].nonce_size
+        okm = scpx.hkdf_expand(scpx.hkdf_extract(bytes.fromhex(v["oid"]), got["OEK"]), scpx.LABEL + b"body\0" + bytes([suite, 16]), 32 + n)
+        got["CK suite %d" % suite], got["BN suite %d" % suite] = okm[:32], okm[32:]
+    check("keys.json", got == want, "values differ: %s" % [k for k in want if got.get(k) != want[k]])
+    for row in load(directory, "sizes.json"):
+        plain = scpx.plain_size(row["block_len"], row["stored"])
+        check("sizes.json", plain == row.get("plain"), "%r gives %r" % (row, plain))
+        if plain is not None:
+            check("sizes.json", scpx.sealed_size(row["block_len"], plain) == row["stored"], repr(row))
+
+
+def command(directory, kept):
+    """The command line as a person uses it, master on standard input, key never an argument."""
+    tool = os.path.join(os.path.dirname(os.path.abspath(__file__)), "scpx_open.py")
+    v, stored = kept["inputs"]["xchacha20-poly1305/512/65537"]
+    state = bytes.fromhex(load(directory, "state.json")[0]["stored_hex"])
+    with tempfile.TemporaryDirectory() as d:
+        def path(name, content=None):
+            if content is not None:
+                with open(os.path.join(d, name), "wb") as f:
+                    f.write(content)
+            return os.path.join(d, name)
+
+        def run(stdin, *args):
+            p = subprocess.run([sys.executable, tool, *args], input=stdin, capture_output=True, check=False)
+            return p.returncode, p.stdout.decode(), p.stderr.decode()
+
+        master = v["master"].encode() + b"\n"
+        obj, out, st = path("object", stored), path("out"), path("state", state)
+        code, text, err = run(master, "--master-file", "-", "--state", st)
+        check("command/state", code == 0 and json.loads(text)["bucket_id"] == v["bucket_id"], err)
+        code, text, err = run(master, "--master-file", "-", "--state", st, "--key", v["key"], obj, "-o", out)
+        check("command/open", code == 0 and open(out, "rb").read() == plain_bytes(65537) and "octet-stream" in text, err)
+        code, _, err = run(master, "--master-file", "-", "--state", st, "--key", v["key"], obj, "-o", out)
+        check("command/exists", code == 1 and "exists" in err, err)
+        raw, out2 = path("master", bytes.fromhex(v["master"])), path("out2")
+        code, _, err = run(b"", "--master-file", raw, "--bucket-id", v["bucket_id"], "--key", v["key"], obj, "-o", out2)
+        check("command/raw-master", code == 0 and open(out2, "rb").read() == plain_bytes(65537), err)
+        for name, content, key, want in (
+                ("flipped", stored[:-1] + bytes([stored[-1] ^ 1]), v["key"], "ErrIntegrity"), ("truncated", stored[:-1], v["key"], "ErrForeign"),
+                ("wrong key", stored, "other", "ErrCommit"), ("not sealed", b"hello", v["key"], "ErrNotSealed")):
+            bad = path("bad", content)
+            code, _, err = run(master, "--master-file", "-", "--bucket-id", v["bucket_id"], "--key", key, bad, "-o", path("none"))
+            left = sorted(os.listdir(d))
+            check("command/" + name, code == 1 and want in err and left == ["bad", "master", "object", "out", "out2", "state"], "%s %s" % (err, left))
+        code, _, err = run(b"42\n", "--master-file", "-", "--state", st)
+        check("command/bad-master", code == 1 and "42" not in err.replace("64", ""), err)
+        code, _, err = run(b"", "--key", "x", obj, "-o", out)
+        check("command/usage", code == 2, err)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("vectors")
+    parser.add_argument("--objects", metavar="DIR")
+    args = parser.parse_args()
+    # draft-irtf-cfrg-xchacha-03, section 2.2.1
+    check("hchacha20", scpx.hchacha20(bytes(range(32)), bytes.fromhex("000000090000004a0000000031415927")).hex()
+          == "82413b4227b27bfed30e42508a877d73a0f9e4d58a74a853c12ec41326d3ecdc", "differs from the draft's vector")
+    kept = positives(args.vectors, args.objects)
+    negatives(args.vectors, kept, args.objects)
+    states(args.vectors, args.objects)
+    copies(args.vectors, kept)
+    keys_and_sizes(args.vectors, kept)
+    command(args.vectors, kept)
+    for f in failures:
+        print("FAIL", f)
+    print("%d passed, %d failed" % (passed, len(failures)))
+    return 1 if failures or not passed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
