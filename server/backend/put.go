@@ -1,0 +1,123 @@
+package backend
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+)
+
+// contentType is what the store gets to know about every object.
+const contentType = "application/octet-stream"
+
+// unsigned declares UNSIGNED-PAYLOAD: the payload is authenticated by itself, and a second hash of it
+// would cost more than the whole rest of an upload.
+var unsigned = s3.WithAPIOptions(v4.SwapComputePayloadSHA256ForUnsignedPayloadMiddleware)
+
+// Put stores size bytes of body under key and returns the object's ETag as the store gave it. The
+// object exists when Put returns nil, and nothing but the whole object ever appears.
+//
+// An io.ReadSeeker is sent from its current position, again for every attempt; any other reader is sent
+// once. body must report io.EOF after size bytes without waiting for Put. Put does not use body after it
+// returned. It closes body only if that is an io.Closer, not an io.Seeker, and the attempt ended before
+// all was read, since a Read that waits must be woken.
+func (c *Client) Put(ctx context.Context, bucket, key string, body io.Reader, size int64, cond Conditions) (etag string, err error) {
+	const op = "PutObject"
+	if err := object(op, bucket, key); err != nil {
+		return "", err
+	}
+	if err := cond.check(); err != nil {
+		return "", invalid(op, err)
+	}
+	source, err := newSource(op, body, size)
+	if err != nil {
+		return "", err
+	}
+	call := &call{
+		op: op, answer: answerEmpty, status: [2]int{200}, conditional: cond.any(),
+		once: source.seeker == nil, expect: cond.any() && size >= continueFrom,
+	}
+	if cond.any() {
+		call.settle = func(ctx context.Context, f *Error) (bool, error) { return c.settlePut(ctx, bucket, key, cond, f) }
+	}
+	err = c.do(ctx, call, func(ctx context.Context, at *attempt) error {
+		in := &s3.PutObjectInput{Bucket: &bucket, Key: &key, ContentLength: &size, ContentType: aws.String(contentType)}
+		in.IfNoneMatch, in.IfMatch = cond.headers()
+		if in.Body, err = source.next(at); err != nil {
+			return err
+		}
+		out, err := c.s3.PutObject(ctx, in, unsigned)
+		if err != nil {
+			return err
+		}
+		etag, err = checkETag(at, out.ETag)
+		return err
+	})
+	return etag, err
+}
+
+// settlePut asks for the object after a conditional upload died without an answer: a store that refuses
+// and closes before it has read the body destroys its own 412 on the way. The condition is looked at
+// again; if it does not hold (any more), the answer is the 412 that was lost.
+func (c *Client) settlePut(ctx context.Context, bucket, key string, cond Conditions, f *Error) (bool, error) {
+	if f.Status != 0 || f.Kind != Busy || !c.budget.take() {
+		return false, nil
+	}
+	o, err := c.head(ctx, bucket, key, 1)
+	switch {
+	case err == nil && (cond.IfNoneMatch || o.ETag != cond.IfMatch):
+	case KindOf(err) == NotFound && cond.IfMatch != "":
+	default:
+		return false, nil
+	}
+	return true, &Error{
+		Kind: Precondition, Op: f.Op, Status: f.Status, Attempts: f.Attempts, Unsure: true,
+		err: fmt.Errorf("the answer was lost (%w), but the condition does not hold", f.err),
+	}
+}
+
+// source is the body of an upload for all its attempts.
+type source struct {
+	reader io.Reader
+	seeker io.Seeker // nil: can be read once
+	start  int64
+	size   int64
+}
+
+func newSource(op string, body io.Reader, size int64) (*source, error) {
+	if size < 0 {
+		return nil, invalid(op, fmt.Errorf("size %d is negative", size))
+	}
+	if body == nil {
+		return nil, invalid(op, errors.New("body is nil"))
+	}
+	s := &source{reader: body, size: size}
+	seeker, ok := body.(io.Seeker)
+	if !ok {
+		return s, nil
+	}
+	start, left, err := rest(seeker)
+	if err != nil {
+		return nil, &Error{Kind: Source, Op: op, err: err}
+	}
+	if left != size {
+		return nil, &Error{Kind: Source, Op: op, err: fmt.Errorf("body has %d bytes, not the declared %d", left, size)}
+	}
+	s.seeker, s.start = seeker, start
+	return s, nil
+}
+
+// next returns the body for one attempt and notes it there.
+func (s *source) next(at *attempt) (io.Reader, error) {
+	if s.seeker != nil {
+		if _, err := s.seeker.Seek(s.start, io.SeekStart); err != nil {
+			return nil, err
+		}
+	}
+	at.body = newOutgoing(s.reader, s.size, s.seeker != nil)
+	return at.body, nil
+}

@@ -1,0 +1,97 @@
+package backend
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/http"
+	"time"
+)
+
+// userAgent replaces the SDK's, which tells the store the versions of everything.
+const userAgent = "s3-crypt-proxy"
+
+// newTransport returns the connections to the store: HTTP/1.1 only, since one HTTP/2 connection would
+// make all streams share one flow and one loss, no proxy from the environment, no compression.
+func newTransport(c Config, answer time.Duration) (*http.Transport, error) {
+	tlsConfig, err := c.tlsConfig()
+	if err != nil {
+		return nil, err
+	}
+	dialer := &net.Dialer{Timeout: c.DialTimeout, KeepAlive: 30 * time.Second}
+	t := &http.Transport{
+		Proxy: nil,
+		DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
+			conn, err := dialer.DialContext(ctx, network, addr)
+			if err != nil {
+				return nil, err
+			}
+			return &progressConn{Conn: conn, limit: c.ProgressTimeout}, nil
+		},
+		TLSClientConfig:        tlsConfig,
+		TLSHandshakeTimeout:    c.TLSTimeout,
+		ResponseHeaderTimeout:  answer,
+		ExpectContinueTimeout:  c.ContinueTimeout,
+		IdleConnTimeout:        c.IdleTimeout,
+		MaxIdleConns:           c.MaxConns,
+		MaxIdleConnsPerHost:    c.MaxConns,
+		MaxResponseHeaderBytes: maxHeader,
+		DisableCompression:     true,
+		WriteBufferSize:        copyBuffer,
+		ReadBufferSize:         copyBuffer,
+		Protocols:              new(http.Protocols),
+	}
+	t.Protocols.SetHTTP1(true)
+	return t, nil
+}
+
+// progressConn bounds every single Write. net/http has no limit for a server that stops reading; reads
+// are bounded by AnswerTimeout and by the readers of the bodies, since an idle connection reads too.
+type progressConn struct {
+	net.Conn
+	limit time.Duration
+}
+
+func (c *progressConn) Write(p []byte) (int, error) {
+	if err := c.SetWriteDeadline(time.Now().Add(c.limit)); err != nil {
+		return 0, err
+	}
+	return c.Conn.Write(p)
+}
+
+// sender is the HTTP client that the SDK gets. It calls the transport directly: no redirect is ever
+// followed, no cookie kept.
+type sender struct{ transport http.RoundTripper }
+
+// Do sends one request. The attempt it belongs to travels in the request's context.
+func (s sender) Do(req *http.Request) (*http.Response, error) {
+	at, ok := req.Context().Value(attemptKey{}).(*attempt)
+	if !ok {
+		panic("BUG: a request without an attempt")
+	}
+	at.sent = true
+	req.Header["User-Agent"] = []string{userAgent}
+	// The SDK leaves the protocol version at 0.0, and net/http then sends Expect but does not wait.
+	req.Proto, req.ProtoMajor, req.ProtoMinor = "HTTP/1.1", 1, 1
+	if at.call.expect {
+		req.Header["Expect"] = []string{"100-continue"}
+	}
+	if at.body != nil {
+		// A cancelled RoundTrip returns only after the last Read of the body did.
+		defer context.AfterFunc(req.Context(), at.body.stop)()
+		defer at.body.stop()
+	}
+	resp, err := s.transport.RoundTrip(req)
+	if err != nil {
+		return nil, err
+	}
+	at.status = resp.StatusCode
+	at.retryAfter = retryAfter(resp.Header, time.Now())
+	return resp, nil
+}
+
+// neverSent tells whether err happened before any byte reached the store.
+func neverSent(err error) bool {
+	var op *net.OpError
+	return errors.As(err, &op) && op.Op == "dial"
+}

@@ -1,0 +1,203 @@
+package backend
+
+import (
+	"cmp"
+	"context"
+	"crypto/md5"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+)
+
+// Part is one part of a multipart upload; ETag as UploadPart or CopyPart returned it.
+type Part struct {
+	N    int
+	ETag string
+}
+
+// CreateUpload begins a multipart upload. If an answer is lost and the request sent again, an upload
+// without parts stays behind; stores remove such by a lifecycle rule.
+func (c *Client) CreateUpload(ctx context.Context, bucket, key string) (id string, err error) {
+	const op = "CreateMultipartUpload"
+	if err := object(op, bucket, key); err != nil {
+		return "", err
+	}
+	call := &call{op: op, answer: answerXML, root: "InitiateMultipartUploadResult", status: [2]int{200}}
+	err = c.do(ctx, call, func(ctx context.Context, at *attempt) error {
+		out, err := c.s3.CreateMultipartUpload(ctx, &s3.CreateMultipartUploadInput{Bucket: &bucket, Key: &key, ContentType: aws.String(contentType)})
+		if err != nil {
+			return err
+		}
+		if id = aws.ToString(out.UploadId); id == "" {
+			return malformed(at, "answer without an upload id")
+		}
+		return nil
+	})
+	return id, err
+}
+
+// part checks the arguments of the two part operations.
+func part(op, bucket, key, id string, n int) error {
+	if err := object(op, bucket, key); err != nil {
+		return err
+	}
+	if id == "" {
+		return invalid(op, errors.New("upload id is empty"))
+	}
+	if n < 1 || n > maxPart {
+		return invalid(op, fmt.Errorf("part number %d is not within 1 and %d", n, maxPart))
+	}
+	return nil
+}
+
+// UploadPart stores size bytes of body, from its current position, as part n. body belongs to the
+// caller again when it returns.
+func (c *Client) UploadPart(ctx context.Context, bucket, key, id string, n int, body io.ReadSeeker, size int64) (etag string, err error) {
+	const op = "UploadPart"
+	if err := part(op, bucket, key, id, n); err != nil {
+		return "", err
+	}
+	source, err := newSource(op, body, size)
+	if err != nil {
+		return "", err
+	}
+	call := &call{op: op, answer: answerEmpty, status: [2]int{200}}
+	err = c.do(ctx, call, func(ctx context.Context, at *attempt) error {
+		in := &s3.UploadPartInput{Bucket: &bucket, Key: &key, UploadId: &id, PartNumber: aws.Int32(int32(n)), ContentLength: &size}
+		var err error
+		if in.Body, err = source.next(at); err != nil {
+			return err
+		}
+		out, err := c.s3.UploadPart(ctx, in, unsigned)
+		if err != nil {
+			return err
+		}
+		etag, err = checkETag(at, out.ETag)
+		return err
+	})
+	return etag, err
+}
+
+// CopyPart stores a range of another object's stored bytes as part n, without moving them through the
+// proxy. If ifMatch is not empty, a source with another ETag is a Precondition error.
+func (c *Client) CopyPart(ctx context.Context, bucket, key, id string, n int, srcBucket, srcKey string, r Range, ifMatch string) (etag string, err error) {
+	const op = "UploadPartCopy"
+	if err := part(op, bucket, key, id, n); err != nil {
+		return "", err
+	}
+	if err := object(op, srcBucket, srcKey); err != nil {
+		return "", err
+	}
+	if err := r.check(); err != nil {
+		return "", invalid(op, err)
+	}
+	call := &call{op: op, answer: answerXML, root: "CopyPartResult", status: [2]int{200}, object: true, conditional: ifMatch != "", slow: true}
+	err = c.do(ctx, call, func(ctx context.Context, at *attempt) error {
+		out, err := c.s3.UploadPartCopy(ctx, &s3.UploadPartCopyInput{
+			Bucket: &bucket, Key: &key, UploadId: &id, PartNumber: aws.Int32(int32(n)),
+			CopySource:        aws.String(copySource(srcBucket, srcKey)),
+			CopySourceRange:   aws.String(r.String()),
+			CopySourceIfMatch: optional(ifMatch),
+		}, c.slow)
+		if err != nil {
+			return err
+		}
+		if out.CopyPartResult == nil {
+			return malformed(at, "answer without an ETag")
+		}
+		etag, err = checkETag(at, out.CopyPartResult.ETag)
+		return err
+	})
+	return etag, err
+}
+
+// CompleteUpload makes the object out of its parts and returns the object's ETag. If an answer was lost
+// and the upload is then unknown, the object is looked at: the ETag that S3 computes from those of the
+// parts tells whether it is this upload's.
+func (c *Client) CompleteUpload(ctx context.Context, bucket, key, id string, parts []Part, cond Conditions) (etag string, err error) {
+	const op = "CompleteMultipartUpload"
+	if err := object(op, bucket, key); err != nil {
+		return "", err
+	}
+	if err := cond.check(); err != nil {
+		return "", invalid(op, err)
+	}
+	if id == "" || len(parts) == 0 {
+		return "", invalid(op, errors.New("upload id or parts are missing"))
+	}
+	parts = slices.SortedFunc(slices.Values(parts), func(a, b Part) int { return cmp.Compare(a.N, b.N) })
+	done := make([]types.CompletedPart, len(parts))
+	for i := range parts {
+		if parts[i].N < 1 || parts[i].N > maxPart || parts[i].ETag == "" || i > 0 && parts[i].N == parts[i-1].N {
+			return "", invalid(op, fmt.Errorf("part number %d or its ETag is wrong", parts[i].N))
+		}
+		done[i] = types.CompletedPart{PartNumber: aws.Int32(int32(parts[i].N)), ETag: &parts[i].ETag}
+	}
+	call := &call{op: op, answer: answerXML, root: "CompleteMultipartUploadResult", status: [2]int{200}, conditional: cond.any(), slow: true}
+	call.settle = func(ctx context.Context, f *Error) (bool, error) {
+		if f.Code != "NoSuchUpload" && f.Kind != Precondition {
+			return false, nil
+		}
+		want := multipartETag(parts)
+		o, err := c.head(ctx, bucket, key, 0)
+		if err != nil || want == "" || strings.Trim(o.ETag, `"`) != want {
+			return false, nil
+		}
+		etag = o.ETag
+		return true, nil
+	}
+	err = c.do(ctx, call, func(ctx context.Context, at *attempt) error {
+		in := &s3.CompleteMultipartUploadInput{Bucket: &bucket, Key: &key, UploadId: &id, MultipartUpload: &types.CompletedMultipartUpload{Parts: done}}
+		in.IfNoneMatch, in.IfMatch = cond.headers()
+		out, err := c.s3.CompleteMultipartUpload(ctx, in, c.slow)
+		if err != nil {
+			return err
+		}
+		etag, err = checkETag(at, out.ETag)
+		return err
+	})
+	return etag, err
+}
+
+// multipartETag is S3's ETag of a multipart object without its quotes: the MD5 of the parts' MD5s and
+// their number. It is empty if a part's ETag is no MD5.
+func multipartETag(parts []Part) string {
+	sum := md5.New()
+	for _, p := range parts {
+		b, err := hex.DecodeString(strings.Trim(p.ETag, `"`))
+		if err != nil || len(b) != md5.Size {
+			return ""
+		}
+		sum.Write(b)
+	}
+	return hex.EncodeToString(sum.Sum(nil)) + "-" + strconv.Itoa(len(parts))
+}
+
+// AbortUpload removes a multipart upload and its parts. One that does not exist is a success.
+func (c *Client) AbortUpload(ctx context.Context, bucket, key, id string) error {
+	const op = "AbortMultipartUpload"
+	if err := object(op, bucket, key); err != nil {
+		return err
+	}
+	if id == "" {
+		return invalid(op, errors.New("upload id is empty"))
+	}
+	call := &call{op: op, answer: answerEmpty, status: [2]int{204, 200}}
+	err := c.do(ctx, call, func(ctx context.Context, at *attempt) error {
+		_, err := c.s3.AbortMultipartUpload(ctx, &s3.AbortMultipartUploadInput{Bucket: &bucket, Key: &key, UploadId: &id})
+		return err
+	})
+	var e *Error
+	if errors.As(err, &e) && e.Code == "NoSuchUpload" {
+		return nil
+	}
+	return err
+}
