@@ -12,24 +12,32 @@ import (
 type agentReader struct {
 	uc  *net.UnixConn
 	fds []int
+	err error // the first error; kept here because io.ReadFull drops one that comes with enough bytes
 }
 
 func (r *agentReader) Read(p []byte) (int, error) {
+	if r.err != nil {
+		return 0, r.err
+	}
 	n, fds, err := readWithFDs(r.uc, p)
 	r.fds = append(r.fds, fds...)
 	if len(r.fds) > 1 && err == nil {
 		err = fmt.Errorf("more descriptors than one: %w", ErrProtocol)
 	}
+	r.err = err
 	return n, err
 }
 
-// next reads one frame and its descriptor, -1 if there is none, which is the caller's to close. Without an error idle
-// bounds the wait for the first byte (zero: for ever) and frameTime the rest.
+// next reads one frame and its descriptor, -1 if there is none, which is the caller's to close. After an error there is
+// no next. idle bounds the wait for the first byte (zero: for ever), frameTime the rest.
 func (r *agentReader) next(idle time.Time) (msg byte, body []byte, fd int, err error) {
 	if err := r.uc.SetReadDeadline(idle); err != nil {
 		return 0, nil, -1, err
 	}
 	msg, body, err = readFrame(r, maxAgentFrame, func() { _ = r.uc.SetReadDeadline(time.Now().Add(frameTime)) })
+	if err == nil {
+		err = r.err
+	}
 	if err != nil {
 		r.closeFDs()
 		return 0, nil, -1, err

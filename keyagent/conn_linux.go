@@ -12,6 +12,7 @@ import (
 func readWithFDs(uc *net.UnixConn, p []byte) (n int, fds []int, err error) {
 	oob := make([]byte, unix.CmsgSpace(4)) // room for one descriptor (two with the padding)
 	n, oobn, flags, _, err := uc.ReadMsgUnix(p, oob)
+	n = max(n, 0) // it is -1 after an error, which no io.Reader may return
 	if oobn > 0 {
 		messages, perr := unix.ParseSocketControlMessage(oob[:oobn])
 		for i := range messages {

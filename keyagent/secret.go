@@ -91,6 +91,7 @@ func makeSecret(fill func(key []byte)) (*Secret, error) {
 // the next signal (the Go scheduler sends them) would write it to a signal stack on the heap side of the process.
 func moveKey(dst, src []byte) {
 	_ = dst[len(src)-1]
+	//lint:ignore S1001 the built-in copy is what this function exists to avoid
 	for i := range src {
 		dst[i] = src[i]
 	}
