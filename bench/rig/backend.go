@@ -1,0 +1,102 @@
+package rig
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+)
+
+// Backend is an S3 server that stores what the proxy sends.
+type Backend struct {
+	*Process
+	Credentials
+	Address string // host:port, plain HTTP
+	Region  string
+	Dir     string // of a versitygw's store; an object is the file Dir/BUCKET/KEY. Empty for a sink
+}
+
+// Endpoint is the backend's URL.
+func (b *Backend) Endpoint() string { return "http://" + b.Address }
+
+// BackendConfig says how to start a backend.
+type BackendConfig struct {
+	Dir    string    // versitygw: where its store goes; required
+	Bucket string    // made at start; required
+	Listen string    // "" = a free port on loopback
+	Log    io.Writer // nil, or a copy of its log
+}
+
+const backendRegion = "us-east-1"
+
+// StartVersitygw starts a real S3 server on a directory.
+func StartVersitygw(ctx context.Context, cfg BackendConfig) (*Backend, error) {
+	b := &Backend{Credentials: newCredentials("BACKEND"), Region: backendRegion, Dir: filepath.Join(cfg.Dir, "store")}
+	if cfg.Listen == "" {
+		cfg.Listen = "127.0.0.1:0"
+	}
+	args := []string{"-listen", cfg.Listen, "-dir", b.Dir, "-region", b.Region, "-bucket", cfg.Bucket, "-parent-death"}
+	return b.launch(ctx, "versitygw", args, cfg.Log)
+}
+
+// StartSink starts the discard sink: an S3 server that costs next to nothing, keeps objects in memory and checks
+// nothing. It is for measuring the proxy, not for testing it.
+func StartSink(ctx context.Context, cfg BackendConfig) (*Backend, error) {
+	b := &Backend{Credentials: newCredentials("SINK"), Region: backendRegion}
+	if cfg.Listen == "" {
+		cfg.Listen = "127.0.0.1:0"
+	}
+	return b.launch(ctx, "sink", []string{"-listen", cfg.Listen}, cfg.Log)
+}
+
+func (b *Backend) launch(ctx context.Context, binary string, args []string, log io.Writer) (*Backend, error) {
+	path, err := Binary(binary)
+	if err != nil {
+		return nil, err
+	}
+	env := append(environWithout("S3CP_"), "S3SERVER_ACCESS="+b.AccessKey, "S3SERVER_SECRET="+b.SecretKey)
+	if b.Process, err = start(spec{name: binary, path: path, args: args, env: env, log: log}); err != nil {
+		return nil, err
+	}
+	line, err := b.readyLine(ctx)
+	if err != nil {
+		b.Kill()
+		return nil, err
+	}
+	addr, ok := strings.CutPrefix(line, "ready endpoint=http://")
+	if !ok {
+		b.Kill()
+		return nil, b.failed(fmt.Sprintf("it printed %q instead of its ready line", line))
+	}
+	b.Address = addr
+	return b, nil
+}
+
+// readyLine waits for the first line the child prints.
+func (p *Process) readyLine(ctx context.Context) (string, error) {
+	select {
+	case line, ok := <-p.out.ready:
+		if !ok {
+			return "", p.failed("it ended before it was ready")
+		}
+		return line, nil
+	case <-time.After(readyTimeout):
+		return "", p.failed(fmt.Sprintf("it was not ready within %v", readyTimeout))
+	case <-ctx.Done():
+		return "", ctx.Err()
+	}
+}
+
+// environWithout is our environment without the variables of a prefix.
+func environWithout(prefix string) []string {
+	var env []string
+	for _, kv := range os.Environ() {
+		if !strings.HasPrefix(kv, prefix) {
+			env = append(env, kv)
+		}
+	}
+	return env
+}
