@@ -54,7 +54,7 @@ func (b *body) seal(slots []byte, n int, first int64) int {
 	for i := first; ; i++ {
 		take := min(n, SegmentSize)
 		b.nonce(nonce, i)
-		b.aead.Seal(slots[at:at:at+take+TagSize], nonce, slots[at:at+take], nil)
+		b.aead.Seal(slots[at:at], nonce, slots[at:at+take], nil)
 		at += take + TagSize
 		if n -= take; n == 0 {
 			return at

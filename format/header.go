@@ -69,7 +69,7 @@ func ParseHeader(b []byte) (Header, error) {
 	case h.Class == ClassPart:
 		h.BlockSize = headSize
 		return h, nil
-	case metaLen > maxHeaderValue || !ValidBlockSize(headSize+int(metaLen)):
+	case !ValidBlockSize(headSize + int(metaLen)):
 		return Header{}, fmt.Errorf("cannot parse header: %w: %d bytes of metadata", ErrForeign, metaLen)
 	}
 	h.BlockSize = headSize + int(metaLen)

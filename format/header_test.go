@@ -48,6 +48,22 @@ func TestMultipartIsRefusedByName(t *testing.T) {
 	}
 }
 
+// TestReservedHeaders: what is reserved is refused by its name, and a part carries neither key id nor block.
+func TestReservedHeaders(t *testing.T) {
+	f := func(word string, edit func(b []byte)) {
+		t.Helper()
+		b := refHead(vectorInput(XChaCha20Poly1305, 512, 5))
+		edit(b)
+		if h, err := ParseHeader(b); !errors.Is(err, ErrUnsupported) || !strings.Contains(err.Error(), word) || h != (Header{}) {
+			t.Errorf("%s: %+v, %v", word, h, err)
+		}
+	}
+	f("padded", func(b []byte) { b[9] = 1 })
+	f("flags 0x03", func(b []byte) { b[9] = 3 })
+	f("part with a key id", func(b []byte) { b[6] = 1; clear(b[50:]) })
+	f("part with a key id or a block", func(b []byte) { b[6] = 1; clear(b[10:18]) })
+}
+
 // TestCommitmentBeforeAEAD: a wrong commitment is reported as such even where every AEAD would succeed, so no AEAD can have decided.
 func TestCommitmentBeforeAEAD(t *testing.T) {
 	ring, where := testRing(t, vectorMaster()), testContext(t, vectorBucket(), vectorKey)

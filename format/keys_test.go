@@ -167,7 +167,7 @@ func TestSecretsDoNotPrint(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var prk [32]byte = extract(e.oid[:], e.oek[:])
+	prk := extract(e.oid[:], e.oek[:])
 	okm := make([]byte, 56)
 	expand(okm, &prk, append([]byte(labelBody), 1, 16))
 	var out strings.Builder

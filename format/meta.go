@@ -205,11 +205,8 @@ func decodePairs(b []byte) ([]Pair, error) {
 // check holds p to the rules of SPEC.md section 7, with last the name before it ("" for none). Names and values end up in HTTP headers, so
 // nothing passes that could end one.
 func (p Pair) check(last string) error {
-	if p.Name == "" {
-		return fmt.Errorf("empty name in the user metadata")
-	}
 	if p.Name <= last {
-		return fmt.Errorf("names of the user metadata are repeated or out of order")
+		return fmt.Errorf("names of the user metadata are empty, repeated or out of order")
 	}
 	for i := range len(p.Name) {
 		c := p.Name[i]

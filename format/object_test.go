@@ -67,6 +67,11 @@ func TestFreshObjects(t *testing.T) {
 	if bytes.Equal(a[18:34], b[18:34]) || bytes.Equal(a[34:50], b[34:50]) || bytes.Equal(a[54:86], b[54:86]) || bytes.Equal(a[1024:1040], b[1024:1040]) {
 		t.Error("two objects share OID, salt, commitment or body")
 	}
+	openedA, errA := openBlock(ring, where, a[:DefaultBlockSize], int64(len(a)))
+	openedB, errB := openBlock(ring, where, b[:DefaultBlockSize], int64(len(b)))
+	if errA != nil || errB != nil || openedA.oek == openedB.oek || openedA.oek == [32]byte{} || openedB.oek == [32]byte{} {
+		t.Error("object keys are not random")
+	}
 	for _, o := range [][]byte{a, b} {
 		if plain, err := openWhole(ring, where, DefaultBlockSize, o); err != nil || !bytes.Equal(plain, make([]byte, 100)) {
 			t.Error(err)

@@ -46,7 +46,7 @@ func (o *Opener) Suite() Suite { return o.header.Suite }
 // segment first+i are at sealed[i*Stride:][:SegmentSize], or as many as the last segment has. An error is always ErrIntegrity; then nothing of
 // sealed may be used (after a failed segment it is zeroed).
 func (o *Opener) OpenInPlace(sealed []byte, first int64) error {
-	if first < 0 || first > o.body.last || len(sealed) == 0 {
+	if first < 0 || first > o.body.last || len(sealed) == 0 { // first is a peer's: keep it out of the product below
 		return fmt.Errorf("cannot open %d bytes at segment %d of %d: %w", len(sealed), first, o.body.last+1, ErrIntegrity)
 	}
 	rest := bodySize(o.body.plain) - first*Stride

@@ -39,8 +39,8 @@ func PlainSize(blockSize int, sealed int64) (plain int64, ok bool) {
 	if t == TagSize {
 		return 0, true // the empty object: its one segment is a bare tag
 	}
-	if t <= TagSize {
-		return 0, false // nothing but a part of a tag; this also keeps negative sizes out
+	if t <= 0 {
+		return 0, false
 	}
 	// A unit of 5 MiB is 80 whole segments, so the sealed object is units of equal size and a rest below one unit (any rest after the last unit).
 	units := min(t/sealedUnit, maxFillers)
@@ -49,7 +49,7 @@ func PlainSize(blockSize int, sealed int64) (plain int64, ok bool) {
 	if part := t % Stride; part > TagSize {
 		rest += part - TagSize
 	} else if part != 0 {
-		return 0, false // a segment of 0 bytes
+		return 0, false // a cut tag, or a segment of 0 bytes
 	}
 	if rest >= fillerUnit && units < maxFillers {
 		return 0, false // between the last segment of a unit and its filler

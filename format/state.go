@@ -199,9 +199,9 @@ func decodeState(b []byte) (State, error) {
 	return s, nil
 }
 
-// decodeFixed reads base64 of exactly len(dst) bytes.
+// decodeFixed reads base64 of exactly len(dst) bytes; that it is canonical shows when it is encoded again.
 func decodeFixed(dst []byte, s string) error {
-	b, err := base64.StdEncoding.Strict().DecodeString(s)
+	b, err := base64.StdEncoding.DecodeString(s)
 	if err != nil || len(b) != len(dst) {
 		return errors.New("wrong length")
 	}
