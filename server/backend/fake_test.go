@@ -233,3 +233,10 @@ var sprintf = fmt.Sprintf
 func put(c *Client, body []byte, cond Conditions) (string, error) {
 	return c.Put(context.Background(), "bucket", "key", bytes.NewReader(body), int64(len(body)), cond)
 }
+
+// dialTo connects every address to one.
+func dialTo(addr string) func(context.Context, string, string) (net.Conn, error) {
+	return func(ctx context.Context, network, _ string) (net.Conn, error) {
+		return (&net.Dialer{}).DialContext(ctx, network, addr)
+	}
+}
