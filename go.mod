@@ -1,6 +1,8 @@
 module github.com/s3-crypt-proxy/s3-crypt-proxy
 
-go 1.26
+go 1.26.0
+
+require golang.org/x/crypto v0.58.0
 
 require (
 	github.com/VictoriaMetrics/metrics v1.35.1 // indirect
@@ -34,7 +36,6 @@ require (
 	github.com/valyala/fastrand v1.1.0 // indirect
 	github.com/valyala/histogram v1.2.0 // indirect
 	go.yaml.in/yaml/v3 v3.0.6 // indirect
-	golang.org/x/crypto v0.58.0 // indirect
 	golang.org/x/sync v0.24.0 // indirect
 	golang.org/x/sys v0.49.0 // indirect
 	golang.org/x/term v0.47.0 // indirect
