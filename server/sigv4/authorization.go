@@ -1,118 +1,133 @@
 package sigv4
 
-import (
-	"encoding/hex"
-	"fmt"
-	"sort"
-	"strings"
-)
+import "strings"
 
 const (
 	algorithm  = "AWS4-HMAC-SHA256"
-	terminator = "aws4_request"
 	service    = "s3"
-
-	// maxAuthorization bounds the header: 64 signed names of ordinary length fit.
-	maxAuthorization = 4096
-	maxSignedHeaders = 64
+	terminator = "aws4_request"
 )
 
-// authorization is a parsed Authorization header:
-//
-//	AWS4-HMAC-SHA256 Credential=AK/20260115/us-west-1/s3/aws4_request,SignedHeaders=a;b,Signature=hex
-//
-// with or without a space after the commas.
+// authorization is a parsed Authorization header. Its strings are parts of the
+// header's value.
 type authorization struct {
-	accessKey string
-	day       string // YYYYMMDD
-	region    string
-	signed    []string // lower case, sorted, distinct
-	signature [32]byte
+	accessKey     string
+	date          string // YYYYMMDD
+	region        string
+	signedHeaders string // lower-case tokens, strictly ascending, joined by ';'
+	signature     [32]byte
 }
 
-func (a *authorization) scope() string {
-	return a.day + "/" + a.region + "/" + service + "/" + terminator
-}
-
-func malformed(why string) error { return fmt.Errorf("%w: %s", ErrMalformed, why) }
-
-func parseAuthorization(v string) (*authorization, error) {
-	if len(v) > maxAuthorization {
-		return nil, malformed("too long")
+// parseAuthorization reads
+//
+//	AWS4-HMAC-SHA256 Credential=<key>/<date>/<region>/s3/aws4_request, SignedHeaders=<a;b>, Signature=<64 hex>
+//
+// with the three fields in any order, each exactly once, and blanks around the
+// commas optional: PBS writes none.
+func parseAuthorization(s string) (authorization, error) {
+	var a authorization
+	if len(s) > maxAuthorization {
+		return a, ErrMalformed
 	}
-	rest, ok := strings.CutPrefix(v, algorithm+" ")
-	if !ok {
-		return nil, malformed("the algorithm is not " + algorithm)
+	fields, ok := strings.CutPrefix(s, algorithm)
+	if !ok || fields == "" || !isBlank(fields[0]) {
+		return a, ErrUnsupportedAuth
 	}
-	fields := map[string]string{}
-	for part := range strings.SplitSeq(rest, ",") {
-		name, value, ok := strings.Cut(strings.TrimSpace(part), "=")
-		if _, dup := fields[name]; !ok || dup {
-			return nil, malformed("a field is broken or repeated")
+	var credential, signature string
+	for more := true; more; {
+		var field string
+		field, fields, more = strings.Cut(fields, ",")
+		name, value, _ := strings.Cut(trimBlanks(field), "=")
+		var into *string
+		switch name {
+		case "Credential":
+			into = &credential
+		case "SignedHeaders":
+			into = &a.signedHeaders
+		case "Signature":
+			into = &signature
 		}
-		fields[name] = value
+		if into == nil || *into != "" || value == "" {
+			return a, ErrMalformed
+		}
+		*into = value
 	}
-	if len(fields) != 3 {
-		return nil, malformed("Credential, SignedHeaders and Signature are wanted")
+	// One form of a signature only, hence lower case: AWS defines no other.
+	if !decodeHex(a.signature[:], signature) || strings.ContainsAny(signature, "ABCDEF") {
+		return a, ErrMalformed
 	}
-	a := &authorization{}
-	if err := a.parseCredential(fields["Credential"]); err != nil {
-		return nil, err
+	if !validSignedHeaders(a.signedHeaders) {
+		return a, ErrMalformed
 	}
-	if err := a.parseSigned(fields["SignedHeaders"]); err != nil {
-		return nil, err
-	}
-	sig := fields["Signature"]
-	if len(sig) != 64 || strings.ToLower(sig) != sig {
-		return nil, malformed("the signature is not 64 lower-case hex digits")
-	}
-	if _, err := hex.Decode(a.signature[:], []byte(sig)); err != nil {
-		return nil, malformed("the signature is not hex")
-	}
-	return a, nil
+	return a, a.parseCredential(credential)
 }
 
-// parseCredential splits from the right: an access key may hold slashes.
-func (a *authorization) parseCredential(v string) error {
-	parts := strings.Split(v, "/")
-	n := len(parts)
-	if n < 5 {
-		return malformed("the credential has no scope")
+// parseCredential splits from the right: an access key may hold a slash.
+func (a *authorization) parseCredential(s string) error {
+	var last [4]string // date, region, service, terminator
+	for i := len(last) - 1; i >= 0; i-- {
+		slash := strings.LastIndexByte(s, '/')
+		if slash < 0 {
+			return ErrMalformed
+		}
+		last[i], s = s[slash+1:], s[:slash]
 	}
-	a.accessKey = strings.Join(parts[:n-4], "/")
-	a.day, a.region = parts[n-4], parts[n-3]
-	switch {
-	case a.accessKey == "":
-		return malformed("the access key is empty")
-	case len(a.day) != 8:
-		return malformed("the scope's date is not YYYYMMDD")
-	case a.region == "" || len(a.region) > 64:
-		return malformed("the scope's region is empty or too long")
-	case parts[n-2] != service:
-		return malformed("the scope's service is not " + service)
-	case parts[n-1] != terminator:
-		return malformed("the scope does not end in " + terminator)
+	if s == "" || len(s) > maxAccessKey || !isVisible(s) {
+		return ErrMalformed
+	}
+	a.accessKey, a.date, a.region = s, last[0], last[1]
+	if len(a.date) != 8 || !isDigits(a.date) || last[2] != service || last[3] != terminator {
+		return ErrScope
+	}
+	if a.region == "" || len(a.region) > maxRegion || !isVisible(a.region) {
+		return ErrScope
 	}
 	return nil
 }
 
-func (a *authorization) parseSigned(v string) error {
-	a.signed = strings.Split(v, ";")
-	if len(a.signed) > maxSignedHeaders {
-		return malformed("too many signed headers")
-	}
-	for i, name := range a.signed {
-		if name == "" || name != strings.ToLower(name) {
-			return malformed("a signed header is empty or not in lower case")
+// validSignedHeaders demands lower-case names in strictly ascending order, as
+// AWS does; so no name comes twice.
+func validSignedHeaders(s string) bool {
+	previous := ""
+	for n, more := 0, true; more; n++ {
+		var name string
+		name, s, more = strings.Cut(s, ";")
+		if n == maxHeaders || !isHeaderName(name) || name <= previous {
+			return false
 		}
-		if i > 0 && a.signed[i-1] >= name {
-			return malformed("the signed headers are not in order")
-		}
+		previous = name
 	}
-	return nil
+	return previous != ""
 }
 
-func (a *authorization) signs(name string) bool {
-	i := sort.SearchStrings(a.signed, name)
-	return i < len(a.signed) && a.signed[i] == name
+func isBlank(c byte) bool { return c == ' ' || c == '\t' }
+
+// trimBlanks drops what RFC 9110 calls optional white space.
+func trimBlanks(s string) string {
+	for s != "" && isBlank(s[0]) {
+		s = s[1:]
+	}
+	for s != "" && isBlank(s[len(s)-1]) {
+		s = s[:len(s)-1]
+	}
+	return s
+}
+
+func isDigits(s string) bool {
+	for i := 0; i < len(s); i++ {
+		if s[i] < '0' || s[i] > '9' {
+			return false
+		}
+	}
+	return true
+}
+
+// isVisible says whether s is visible ASCII without blanks.
+func isVisible(s string) bool {
+	for i := 0; i < len(s); i++ {
+		if s[i] <= ' ' || s[i] >= 0x7f {
+			return false
+		}
+	}
+	return true
 }

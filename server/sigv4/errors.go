@@ -1,17 +1,59 @@
 package sigv4
 
-import "errors"
+import (
+	"errors"
+	"fmt"
+)
 
-// Each refusal, and the S3 code it is meant for.
+// What Verify returns, wrapped with the offending header's name at most: never
+// a secret, never the signature that was expected. doc.go has the S3 code that
+// each maps to.
+//
+// Errors of the second group are also their parent (errors.Is), so a caller may
+// tell the parent alone.
 var (
-	ErrMissingAuth        = errors.New("the request is not signed")                                         // AccessDenied
-	ErrQueryAuth          = errors.New("the request is presigned")                                          // NotImplemented
-	ErrMalformed          = errors.New("the authorization is malformed")                                    // AuthorizationHeaderMalformed
-	ErrUnknownKey         = errors.New("the access key is unknown")                                         // InvalidAccessKeyId
-	ErrSignature          = errors.New("the signature does not match")                                      // SignatureDoesNotMatch
-	ErrSkewed             = errors.New("the time of the request is too far off")                            // RequestTimeTooSkewed
-	ErrUnsignedHeader     = errors.New("a header that must be signed is not")                               // AccessDenied
-	ErrMissingSHA         = errors.New("x-amz-content-sha256 is missing")                                   // MissingSecurityHeader
-	ErrInvalidSHA         = errors.New("x-amz-content-sha256 is neither a SHA-256 nor a known placeholder") // InvalidArgument
-	ErrUnsupportedPayload = errors.New("the payload is signed in chunks")                                   // NotImplemented
+	// ErrMissingAuth: no Authorization header and no query signature.
+	ErrMissingAuth = errors.New("cannot verify the request: it is not signed")
+	// ErrQueryAuth: the request is presigned, which is not verified here.
+	ErrQueryAuth = errors.New("cannot verify the request: it is signed in the query")
+	// ErrMalformed: the Authorization header, or what it refers to, is not
+	// well-formed.
+	ErrMalformed = errors.New("cannot verify the request: the authorization is malformed")
+	// ErrUnknownKey: nobody has this access key.
+	ErrUnknownKey = errors.New("cannot verify the request: the access key is unknown")
+	// ErrSignature: the request is not what the holder of the secret signed.
+	ErrSignature = errors.New("cannot verify the request: the signature does not match")
+	// ErrSkewed: the request's time is more than MaxSkew away from ours.
+	ErrSkewed = errors.New("cannot verify the request: its time is too far from ours")
+	// ErrUnsignedHeader: a header that would change the request's meaning is
+	// present and not signed.
+	ErrUnsignedHeader = errors.New("cannot verify the request: a header that must be signed is not")
+	// ErrMissingSHA: x-amz-content-sha256 is absent.
+	ErrMissingSHA = errors.New("cannot verify the request: x-amz-content-sha256 is missing")
+	// ErrInvalidSHA: x-amz-content-sha256 has none of the defined values.
+	ErrInvalidSHA = errors.New("cannot verify the request: x-amz-content-sha256 is invalid")
+	// ErrUnsupportedPayload: x-amz-content-sha256 announces aws-chunked framing.
+	ErrUnsupportedPayload = errors.New("cannot verify the request: aws-chunked payloads are not supported")
+)
+
+var (
+	// ErrBothAuth: signed in the header and in the query; two readers could
+	// take different identities from it.
+	ErrBothAuth = fmt.Errorf("%w: both the header and the query are signed", ErrMalformed)
+	// ErrUnsupportedAuth: another scheme than AWS4-HMAC-SHA256.
+	ErrUnsupportedAuth = fmt.Errorf("%w: the scheme is not AWS4-HMAC-SHA256", ErrMalformed)
+	// ErrScope: the credential scope is not <day of the request>/<region>/s3/aws4_request.
+	ErrScope = fmt.Errorf("%w: the credential scope is wrong", ErrMalformed)
+	// ErrDate: neither x-amz-date nor Date gives a valid time.
+	ErrDate = fmt.Errorf("%w: there is no valid x-amz-date or Date", ErrMalformed)
+	// ErrTarget: the request target or method is not one that HTTP allows for
+	// S3, or its query cannot be decoded.
+	ErrTarget = fmt.Errorf("%w: the request target is invalid", ErrMalformed)
+	// ErrHeader: the header block is too large, or holds a name or value that
+	// HTTP does not allow.
+	ErrHeader = fmt.Errorf("%w: the headers are invalid", ErrMalformed)
+	// ErrRepeatedHeader: a header that can have one value only came twice.
+	ErrRepeatedHeader = fmt.Errorf("%w: a header is repeated", ErrMalformed)
+	// ErrAbsentHeader: a header was signed that did not arrive.
+	ErrAbsentHeader = fmt.Errorf("%w: a signed header is absent", ErrSignature)
 )

@@ -1,46 +1,103 @@
 package sigv4
 
-// Header is one header line: the name in lower case, the value without the
-// white space around it. Names may repeat, in the order received.
+import "encoding/hex"
+
+// Header is one header line as received. Name is in lower case; lines keep
+// their order and their repetitions.
 type Header struct{ Name, Value string }
 
-// Request is what is signed of a request.
+// Request is what a signature covers. Verify reads it and keeps nothing of it
+// beyond the strings in Verified.
 type Request struct {
-	Method  string
-	Target  string // the request target as on the wire: raw path and query
+	// Method as on the wire.
+	Method string
+	// Target is the raw request target in origin form (RFC 9112 section
+	// 3.2.1), not decoded, not normalised.
+	Target string
+	// Headers holds every header line of the request, Host included.
 	Headers []Header
 }
 
-// get returns a header that stands exactly once; ok is false if it is missing
-// or repeated.
-func (r *Request) get(name string) (value string, ok bool) {
-	n := 0
-	for _, h := range r.Headers {
-		if h.Name == name {
-			value = h.Value
-			n++
-		}
-	}
-	return value, n == 1
-}
+// Mode says how a payload is bound to its signature.
+type Mode uint8
 
-// PayloadMode says how the body is bound to the signature.
-type PayloadMode uint8
-
-// The payload modes. A zero mode is none.
 const (
-	Exact    PayloadMode = iota + 1 // the body has the signed SHA-256
-	Unsigned                        // UNSIGNED-PAYLOAD: the body is not signed
+	// Exact: the body must have Payload.SHA256.
+	Exact Mode = iota + 1
+	// Unsigned: the client chose UNSIGNED-PAYLOAD; nothing binds the body.
+	Unsigned
 )
 
-// Payload is what the signature says of the body.
-type Payload struct {
-	Mode   PayloadMode
-	SHA256 [32]byte // of Exact
+// String names the mode for logs.
+func (m Mode) String() string {
+	switch m {
+	case Exact:
+		return "exact"
+	case Unsigned:
+		return "unsigned"
+	}
+	return "unknown"
 }
 
-// Verified is what a good signature proves.
+// Payload is what the signature says of the body. The zero value is no mode at
+// all, so a caller that forgot to verify has nothing to accept.
+type Payload struct {
+	Mode   Mode
+	SHA256 [32]byte // of the body, if Mode is Exact
+}
+
+// Verified is the proven part of a request. AccessKey is a part of the
+// request's Authorization value and lives as long as that string does.
 type Verified struct {
 	AccessKey string
 	Payload   Payload
+}
+
+// UnsignedPayload is the x-amz-content-sha256 of a body that nothing binds.
+const UnsignedPayload = "UNSIGNED-PAYLOAD"
+
+const streamingPrefix = "STREAMING-"
+
+// parsePayload reads the value of x-amz-content-sha256. Hex digits may have
+// either case: the value is signed as it stands.
+func parsePayload(value string) (Payload, error) {
+	switch {
+	case value == UnsignedPayload:
+		return Payload{Mode: Unsigned}, nil
+	case len(value) >= len(streamingPrefix) && value[:len(streamingPrefix)] == streamingPrefix:
+		return Payload{}, ErrUnsupportedPayload
+	}
+	p := Payload{Mode: Exact}
+	if !decodeHex(p.SHA256[:], value) {
+		return Payload{}, ErrInvalidSHA
+	}
+	return p, nil
+}
+
+// decodeHex fills dst from exactly twice as many hex digits.
+func decodeHex(dst []byte, s string) bool {
+	if len(s) != hex.EncodedLen(len(dst)) {
+		return false
+	}
+	for i := range dst {
+		high, low := hexDigit(s[2*i]), hexDigit(s[2*i+1])
+		if high < 0 || low < 0 {
+			return false
+		}
+		dst[i] = byte(high<<4 | low)
+	}
+	return true
+}
+
+// hexDigit is the value of a hex digit, or -1.
+func hexDigit(c byte) int {
+	switch {
+	case '0' <= c && c <= '9':
+		return int(c - '0')
+	case 'a' <= c && c <= 'f':
+		return int(c-'a') + 10
+	case 'A' <= c && c <= 'F':
+		return int(c-'A') + 10
+	}
+	return -1
 }

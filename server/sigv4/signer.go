@@ -1,44 +1,80 @@
 package sigv4
 
 import (
+	"crypto/sha256"
 	"encoding/hex"
-	"sort"
+	"fmt"
+	"slices"
 	"strings"
 	"time"
 )
 
-// Signer signs requests in the header form, as Proxmox Backup Server does: all
-// headers are signed, no space follows a comma. Safe for concurrent use.
-type Signer struct {
-	AccessKey string
-	SecretKey string
-	Region    string
+// Signer signs requests in the header form exactly as PBS does: every header
+// that is present is signed, and no blank follows the commas. It is for tests,
+// benchmarks and stand-in clients, and safe for concurrent use.
+type Signer struct{ accessKey, secretKey, region string }
+
+// NewSigner makes a Signer; none of its arguments may be empty.
+func NewSigner(accessKey, secretKey, region string) *Signer {
+	if accessKey == "" || secretKey == "" || region == "" {
+		panic("BUG: sigv4.NewSigner needs an access key, a secret key and a region")
+	}
+	return &Signer{accessKey: accessKey, secretKey: secretKey, region: region}
 }
 
-// String prints the access key only.
-func (s Signer) String() string { return s.AccessKey + ":redacted" }
+// Format prints who signs and never the secret, whatever the verb.
+func (s Signer) Format(w fmt.State, _ rune) {
+	fmt.Fprintf(w, "sigv4.Signer(%s, %s)", s.accessKey, s.region)
+}
 
-// GoString prints the access key only.
-func (s Signer) GoString() string { return s.String() }
+// HashPayload is the x-amz-content-sha256 of a body.
+func HashPayload(body []byte) string {
+	sum := sha256.Sum256(body)
+	return hex.EncodeToString(sum[:])
+}
 
-// Sign returns headers with host, x-amz-content-sha256, x-amz-date and
-// authorization added, sorted by name. payload is the value of
-// x-amz-content-sha256; names must be in lower case. The input is not changed.
-func (s Signer) Sign(method, host, target string, headers []Header, payload string, at time.Time) []Header {
-	stamp := at.UTC().Format(timestampForm)
-	out := append([]Header(nil), headers...)
-	out = append(out, Header{"host", host}, Header{"x-amz-content-sha256", payload}, Header{"x-amz-date", stamp})
-	sort.SliceStable(out, func(i, j int) bool { return out[i].Name < out[j].Name })
-	var signed []string
-	for i, h := range out {
-		if i == 0 || out[i-1].Name != h.Name {
-			signed = append(signed, h.Name)
-		}
+// Sign returns a new slice with the given headers followed by x-amz-date, host,
+// x-amz-content-sha256 and authorization. Names are in lower case; target is
+// the raw request target as it will be on the wire; payload is HashPayload of
+// the body, UnsignedPayload, or any other value to be sent as it is. The
+// result's headers are to be sent unchanged, and no others that begin with
+// x-amz-.
+func (s *Signer) Sign(method, host, target string, headers []Header, payload string, at time.Time) ([]Header, error) {
+	if !validMethod(method) {
+		return nil, fmt.Errorf("cannot sign the request: the method is invalid")
 	}
-	scope := stamp[:8] + "/" + s.Region + "/" + service + "/" + terminator
-	canonical := appendCanonical(nil, &Request{Method: method, Target: target, Headers: out}, signed, payload)
-	key := signingKey(s.SecretKey, stamp[:8], s.Region)
-	sum := mac(key[:], stringToSign(stamp, scope, canonical))
-	return append(out, Header{"authorization", algorithm + " Credential=" + s.AccessKey + "/" + scope +
-		",SignedHeaders=" + strings.Join(signed, ";") + ",Signature=" + hex.EncodeToString(sum[:])})
+	path, rawQuery, err := splitTarget(target)
+	if err != nil {
+		return nil, fmt.Errorf("cannot sign the request: the target is invalid")
+	}
+	stamp := at.UTC().Format(amzDate)
+	out := make([]Header, 0, len(headers)+4)
+	out = append(out, headers...)
+	out = append(out, Header{"x-amz-date", stamp}, Header{"host", host}, Header{"x-amz-content-sha256", payload})
+	var index headerIndex
+	if err := index.build(out); err != nil {
+		return nil, fmt.Errorf("cannot sign the request: the headers are invalid")
+	}
+	if _, n := index.get("authorization"); n > 0 {
+		return nil, fmt.Errorf("cannot sign the request: it is signed already")
+	}
+
+	names := make([]string, len(out))
+	for i := range out {
+		names[i] = index.name(i)
+	}
+	signed := strings.Join(slices.Compact(names), ";")
+	text, _, err := appendCanonicalQuery([]byte(method+"\n"+path+"\n"), rawQuery)
+	if err != nil {
+		return nil, fmt.Errorf("cannot sign the request: the query is invalid")
+	}
+	text, err = index.appendCanonicalHeaders(append(text, '\n'), method, "x-amz-date", signed)
+	if err != nil {
+		panic("BUG: sigv4.Sign signs every header: " + err.Error())
+	}
+	c := canonical{request: digest(text, signed, payload), stamp: stamp, date: stamp[:8], region: s.region}
+	signature := c.sign(s.secretKey)
+	return append(out, Header{"authorization", algorithm +
+		" Credential=" + s.accessKey + "/" + c.date + "/" + s.region + "/" + service + "/" + terminator +
+		",SignedHeaders=" + signed + ",Signature=" + hex.EncodeToString(signature[:])}), nil
 }
