@@ -3,6 +3,7 @@ package rig
 import (
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 )
 
@@ -79,6 +80,8 @@ func (s settings) yaml(cfg ProxyConfig) []byte {
 		line("  mode: \"off\"")
 	} else {
 		line("  mode: \"auto\"")
+		line("  dir: %q", filepath.Join(cfg.Dir, "tls"))
+		line("  names: [\"127.0.0.1\", \"localhost\"]")
 	}
 	if len(cfg.Buckets) > 0 {
 		line("allowed_buckets:")
