@@ -17,6 +17,7 @@ type Backend interface {
 
 type objects interface {
 	Get(ctx context.Context, bucket, key string, opt backend.GetOptions) (*backend.Object, error)
+	Head(ctx context.Context, bucket, key string) (*backend.Object, error)
 	Put(ctx context.Context, bucket, key string, body io.Reader, size int64, cond backend.Conditions) (etag string, err error)
 	Delete(ctx context.Context, bucket, key string) error
 	DeleteMany(ctx context.Context, bucket string, keys []string) ([]backend.DeleteResult, error)

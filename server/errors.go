@@ -44,6 +44,7 @@ var faults = []fault{
 	{errStateName, s3err.ServiceUnavailable, "the bucket's state belongs to another bucket", "state_swapped", integrityFault},
 	{errStateLayout, s3err.ServiceUnavailable, "the bucket's state asks for a newer version", "state_layout", integrityFault},
 	{format.ErrMetadataTooLarge, s3err.MetadataTooLarge, "the metadata does not fit the object block", "metadata_too_large", clientFault},
+	{format.ErrMetadataInvalid, s3err.InvalidArgument, "the metadata holds bytes that cannot be kept", "metadata_invalid", clientFault},
 	{format.ErrForeign, s3err.InternalError, "the stored object was not sealed by this system", "foreign", integrityFault},
 	{format.ErrNotSealed, s3err.InternalError, "the stored object is not sealed", "not_sealed", integrityFault},
 	{format.ErrVersion, s3err.InternalError, "the stored object has another format version", "version", integrityFault},
@@ -59,6 +60,7 @@ var faults = []fault{
 	{pipeline.ErrBusy, s3err.SlowDown, "too many bodies are in motion; try again", "busy", overload},
 	{pipeline.ErrTooLarge, s3err.SlowDown, "the memory budget is too small for this object", "too_large", overload},
 	{pipeline.ErrClosed, s3err.ServiceUnavailable, "the proxy is shutting down", "closed", overload},
+	{pipeline.ErrShortSource, s3err.ServiceUnavailable, "the backend ended early", "backend_short", backendFault},
 	{backend.ErrShort, s3err.ServiceUnavailable, "the backend ended early", "backend_short", backendFault},
 	{context.Canceled, s3err.ServiceUnavailable, "the proxy is shutting down", "cancelled", overload},
 

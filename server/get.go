@@ -21,6 +21,7 @@ var errFiller = fmt.Errorf("%w: the object's end is not what its size says", for
 // authentic, its body is not yet read.
 type stored struct {
 	opener   *format.Opener
+	block    []byte // as stored
 	etag     string // the backend's
 	modified time.Time
 	size     int64         // stored bytes of the whole object
@@ -77,7 +78,7 @@ func (s *Server) openObject(ctx context.Context, bucketName, key string, opt bac
 	}
 	obj, err := s.backend.Get(ctx, bucketName, key, opt)
 	if errors.Is(err, backend.ErrRange) {
-		return nil, fmt.Errorf("%w: the stored object is empty", format.ErrForeign)
+		return s.emptyStored(ctx, bucketName, key)
 	}
 	if err != nil {
 		return nil, err
@@ -87,12 +88,12 @@ func (s *Server) openObject(ctx context.Context, bucketName, key string, opt bac
 		o.close()
 		return o, fmt.Errorf("%w: no sealed object has %d bytes", format.ErrForeign, obj.Size)
 	}
-	block := make([]byte, b.blockSize)
-	if _, err := io.ReadFull(obj.Body, block); err != nil {
+	o.block = make([]byte, b.blockSize)
+	if _, err := io.ReadFull(obj.Body, o.block); err != nil {
 		o.close()
 		return nil, err
 	}
-	if o.opener, err = format.OpenBlock(ring, at, block, obj.Size); err != nil {
+	if o.opener, err = format.OpenBlock(ring, at, o.block, obj.Size); err != nil {
 		o.close()
 		return o, err
 	}
@@ -101,6 +102,15 @@ func (s *Server) openObject(ctx context.Context, bucketName, key string, opt bac
 		o.rest = nil
 	}
 	return o, nil
+}
+
+// emptyStored is an object of no bytes at all, which nothing sealed ever is.
+func (s *Server) emptyStored(ctx context.Context, bucketName, key string) (*stored, error) {
+	obj, err := s.backend.Head(ctx, bucketName, key)
+	if err != nil {
+		return nil, err
+	}
+	return &stored{etag: obj.ETag, modified: obj.LastModified}, fmt.Errorf("%w: the stored object is empty", format.ErrForeign)
 }
 
 func (s *Server) openHead(ctx context.Context, bucketName, key string) (*stored, error) {

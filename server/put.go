@@ -128,9 +128,9 @@ func (s *Server) storeWhole(p *put) (string, error) {
 	}
 	etag, err := send(p.cond)
 	if p.cond.IfNoneMatch && backendKind(err) == backend.Precondition {
-		bad, cerr := s.confirmExisting(p, err)
-		if cerr != nil {
-			return "", cerr
+		ours, bad, cerr := s.confirmExisting(p, err)
+		if ours != "" || cerr != nil {
+			return ours, cerr
 		}
 		// What stands there cannot be opened by anyone: writing over exactly that
 		// is better than calling it stored.
@@ -173,10 +173,7 @@ func (s *Server) storeThrough(p *put) (string, error) {
 	case sealErr != nil && bodyError(sealErr):
 		return "", sealErr
 	case got.err != nil && p.cond.IfNoneMatch && backendKind(got.err) == backend.Precondition:
-		if _, err := s.confirmExisting(p, got.err); err != nil {
-			return "", err
-		}
-		return "", s3err.Wrap(s3err.ServiceUnavailable, got.err, "the existing object cannot be opened; try again")
+		return s.confirmOrRetry(p, got.err)
 	case got.err != nil && backendKind(got.err) != backend.ClientAbort:
 		return "", got.err
 	}
@@ -192,19 +189,34 @@ func (s *Server) seal(p *put, sink func(*pipeline.Batch) error) error {
 }
 
 // confirmExisting is asked when the backend says that a key exists already. PBS
-// counts 412 as stored, so it is answered only for an object that opens. The
-// error is the answer; without one, bad is the ETag of what cannot be opened.
-func (s *Server) confirmExisting(p *put, precondition error) (bad string, err error) {
+// counts 412 as stored, so it is answered only for an object that opens.
+//
+// ours is the ETag if what stands there is this very object: its answer was
+// lost and the backend met our own write again. bad is the ETag of an object
+// that cannot be opened by anyone. err is the answer in every other case.
+func (s *Server) confirmExisting(p *put, precondition error) (ours, bad string, err error) {
 	obj, err := s.openHead(p.ctx, p.target.bucket, p.key)
 	switch {
+	case err == nil && bytes.Equal(obj.block, p.sealer.Block()):
+		return obj.etag, "", nil
 	case err == nil:
-		return "", precondition
+		return "", "", precondition
 	case backendKind(err) == backend.NotFound:
-		return "", s3err.Wrap(s3err.ConditionalRequestConflict, err, "the object was removed meanwhile; try again")
+		return "", "", s3err.Wrap(s3err.ConditionalRequestConflict, err, "the object was removed meanwhile; try again")
 	case unreadable(err) && obj != nil:
-		return obj.etag, nil
+		return "", obj.etag, nil
 	}
-	return "", fmt.Errorf("cannot read the existing object: %w", err)
+	return "", "", fmt.Errorf("cannot read the existing object: %w", err)
+}
+
+// confirmOrRetry is confirmExisting where the body is gone: an unreadable
+// object cannot be written over now, the client has to send it again.
+func (s *Server) confirmOrRetry(p *put, precondition error) (etag string, err error) {
+	ours, bad, err := s.confirmExisting(p, precondition)
+	if bad != "" {
+		return "", s3err.Wrap(s3err.ServiceUnavailable, precondition, "the existing object cannot be opened; try again")
+	}
+	return ours, err
 }
 
 // filler is the zero bytes of the size law that follow the last segment.

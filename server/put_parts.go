@@ -8,7 +8,6 @@ import (
 	"github.com/s3-crypt-proxy/s3-crypt-proxy/format"
 	"github.com/s3-crypt-proxy/s3-crypt-proxy/pipeline"
 	"github.com/s3-crypt-proxy/s3-crypt-proxy/server/backend"
-	"github.com/s3-crypt-proxy/s3-crypt-proxy/server/s3err"
 )
 
 // partsInMemory is how many parts an upload holds: the first, which waits for
@@ -46,10 +45,7 @@ func (s *Server) storeParts(p *put) (etag string, err error) {
 	}
 	up.abort()
 	if p.cond.IfNoneMatch && backendKind(err) == backend.Precondition {
-		if _, cerr := s.confirmExisting(p, err); cerr != nil {
-			return "", cerr
-		}
-		return "", s3err.Wrap(s3err.ServiceUnavailable, err, "the existing object cannot be opened; try again")
+		return s.confirmOrRetry(p, err)
 	}
 	return "", err
 }

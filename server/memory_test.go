@@ -1,0 +1,310 @@
+package server
+
+import (
+	"bytes"
+	"context"
+	"crypto/md5"
+	"fmt"
+	"io"
+	"sort"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/s3-crypt-proxy/s3-crypt-proxy/server/backend"
+)
+
+// memory is a Backend over a map, for what a real server cannot be made to do:
+// fail at a chosen call, lie, and tell how often it was asked. What the real
+// servers do is tested against a real one in bench/integration.
+type memory struct {
+	mu      sync.Mutex
+	buckets map[string]map[string]*blob
+	uploads map[string]map[int][]byte
+	calls   []string // "Op bucket/key"
+	ids     int
+
+	// before, if set, may fail a call instead of running it.
+	before func(op, bucket, key string) error
+	// body, if set, replaces the reader of a Get's body.
+	body func(io.Reader) io.Reader
+	// committed, if set, runs after a Put took effect, before it returns.
+	committed func(key string)
+}
+
+type blob struct {
+	data []byte
+	etag string
+	time time.Time
+}
+
+func newMemory(buckets ...string) *memory {
+	m := &memory{buckets: map[string]map[string]*blob{}, uploads: map[string]map[int][]byte{}}
+	for _, b := range buckets {
+		m.buckets[b] = map[string]*blob{}
+	}
+	return m
+}
+
+func fault4(kind backend.Kind, op string) error {
+	return &backend.Error{Kind: kind, Op: op}
+}
+
+// enter logs a call, and fails it where the test wants so.
+func (m *memory) enter(op, bucket, key string) (map[string]*blob, error) {
+	m.calls = append(m.calls, op+" "+bucket+"/"+key)
+	if m.before != nil {
+		if err := m.before(op, bucket, key); err != nil {
+			return nil, err
+		}
+	}
+	b, ok := m.buckets[bucket]
+	if !ok && bucket != "" {
+		return nil, fault4(backend.NoBucket, op)
+	}
+	return b, nil
+}
+
+func (m *memory) Get(_ context.Context, bucket, key string, opt backend.GetOptions) (*backend.Object, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	b, err := m.enter("Get", bucket, key)
+	if err != nil {
+		return nil, err
+	}
+	o, ok := b[key]
+	if !ok {
+		return nil, fault4(backend.NotFound, "Get")
+	}
+	if opt.IfMatch != "" && opt.IfMatch != o.etag {
+		return nil, fault4(backend.Precondition, "Get")
+	}
+	data := o.data
+	if r := opt.Range; r != nil {
+		if r.First >= int64(len(data)) {
+			return nil, fmt.Errorf("cannot get: %w", backend.ErrRange)
+		}
+		data = data[r.First:min(r.Last+1, int64(len(data)))]
+	}
+	var body io.Reader = bytes.NewReader(data)
+	if m.body != nil {
+		body = m.body(body)
+	}
+	return &backend.Object{Body: io.NopCloser(body), Length: int64(len(data)), Size: int64(len(o.data)), ETag: o.etag, LastModified: o.time}, nil
+}
+
+func (m *memory) Head(_ context.Context, bucket, key string) (*backend.Object, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	b, err := m.enter("Head", bucket, key)
+	if err != nil {
+		return nil, err
+	}
+	o, ok := b[key]
+	if !ok {
+		return nil, fault4(backend.NotFound, "Head")
+	}
+	return &backend.Object{Size: int64(len(o.data)), ETag: o.etag, LastModified: o.time}, nil
+}
+
+func (m *memory) Put(_ context.Context, bucket, key string, body io.Reader, size int64, cond backend.Conditions) (string, error) {
+	data, err := io.ReadAll(body)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	b, ferr := m.enter("Put", bucket, key)
+	switch {
+	case ferr != nil:
+		return "", ferr
+	case err != nil:
+		return "", fault4(backend.Busy, "Put")
+	case int64(len(data)) != size:
+		return "", fault4(backend.Busy, "Put")
+	}
+	etag, err := m.commit(b, key, data, cond)
+	if err == nil && m.committed != nil {
+		m.committed(key)
+	}
+	return etag, err
+}
+
+func (m *memory) commit(b map[string]*blob, key string, data []byte, cond backend.Conditions) (string, error) {
+	old, exists := b[key]
+	if cond.IfNoneMatch && exists || cond.IfMatch != "" && (!exists || old.etag != cond.IfMatch) {
+		return "", fault4(backend.Precondition, "Put")
+	}
+	etag := fmt.Sprintf("%q", fmt.Sprintf("%x", md5.Sum(data)))
+	b[key] = &blob{data: data, etag: etag, time: time.Unix(1768478400, 0)}
+	return etag, nil
+}
+
+func (m *memory) Delete(_ context.Context, bucket, key string) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	b, err := m.enter("Delete", bucket, key)
+	if err == nil {
+		delete(b, key)
+	}
+	return err
+}
+
+func (m *memory) DeleteMany(_ context.Context, bucket string, keys []string) ([]backend.DeleteResult, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	b, err := m.enter("DeleteMany", bucket, "")
+	if err != nil {
+		return nil, err
+	}
+	var out []backend.DeleteResult
+	for _, k := range keys {
+		delete(b, k)
+		out = append(out, backend.DeleteResult{Key: k})
+	}
+	return out, nil
+}
+
+func (m *memory) List(_ context.Context, bucket string, opt backend.ListOptions) (*backend.Page, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	b, err := m.enter("List", bucket, opt.Prefix)
+	if err != nil {
+		return nil, err
+	}
+	var keys []string
+	for k := range b {
+		if strings.HasPrefix(k, opt.Prefix) && k > opt.ContinuationToken && k > opt.StartAfter {
+			keys = append(keys, k)
+		}
+	}
+	sort.Strings(keys)
+	page := &backend.Page{}
+	for _, k := range keys {
+		if len(page.Objects) == opt.MaxKeys {
+			page.Truncated, page.NextToken = true, page.Objects[len(page.Objects)-1].Key
+			break
+		}
+		page.Objects = append(page.Objects, backend.Entry{Key: k, Size: int64(len(b[k].data)), ETag: b[k].etag, LastModified: b[k].time})
+	}
+	return page, nil
+}
+
+func (m *memory) Buckets(context.Context) ([]backend.Bucket, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if _, err := m.enter("Buckets", "", ""); err != nil {
+		return nil, err
+	}
+	var out []backend.Bucket
+	for b := range m.buckets {
+		out = append(out, backend.Bucket{Name: b, Created: time.Unix(1768478400, 0)})
+	}
+	sort.Slice(out, func(i, j int) bool { return out[i].Name < out[j].Name })
+	return out, nil
+}
+
+func (m *memory) HeadBucket(_ context.Context, bucket string) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	_, err := m.enter("HeadBucket", bucket, "")
+	return err
+}
+
+func (m *memory) CreateUpload(_ context.Context, bucket, key string) (string, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if _, err := m.enter("CreateUpload", bucket, key); err != nil {
+		return "", err
+	}
+	m.ids++
+	id := fmt.Sprintf("upload-%d", m.ids)
+	m.uploads[id] = map[int][]byte{}
+	return id, nil
+}
+
+func (m *memory) part(op, bucket, key, id string, n int, data []byte) (string, error) {
+	if _, err := m.enter(op, bucket, key); err != nil {
+		return "", err
+	}
+	m.uploads[id][n] = data
+	return fmt.Sprintf("%q", fmt.Sprintf("%x", md5.Sum(data))), nil
+}
+
+func (m *memory) UploadPart(_ context.Context, bucket, key, id string, n int, body io.ReadSeeker, size int64) (string, error) {
+	data, err := io.ReadAll(body)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if err != nil || int64(len(data)) != size {
+		return "", fault4(backend.Busy, "UploadPart")
+	}
+	return m.part("UploadPart", bucket, key, id, n, data)
+}
+
+func (m *memory) CopyPart(_ context.Context, bucket, key, id string, n int, srcBucket, srcKey string, r backend.Range, ifMatch string) (string, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	o, ok := m.buckets[srcBucket][srcKey]
+	if !ok {
+		return "", fault4(backend.NotFound, "CopyPart")
+	}
+	if ifMatch != o.etag {
+		return "", fault4(backend.Precondition, "CopyPart")
+	}
+	return m.part("CopyPart", bucket, key, id, n, bytes.Clone(o.data[r.First:r.Last+1]))
+}
+
+func (m *memory) CompleteUpload(_ context.Context, bucket, key, id string, parts []backend.Part, cond backend.Conditions) (string, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	b, err := m.enter("CompleteUpload", bucket, key)
+	if err != nil {
+		return "", err
+	}
+	var data []byte
+	for i, p := range parts {
+		piece, ok := m.uploads[id][p.N]
+		if !ok || i > 0 && parts[i-1].N >= p.N || i < len(parts)-1 && len(piece) < minPart {
+			return "", fault4(backend.Invalid, "CompleteUpload")
+		}
+		data = append(data, piece...)
+	}
+	delete(m.uploads, id)
+	return m.commit(b, key, data, cond)
+}
+
+func (m *memory) AbortUpload(_ context.Context, bucket, key, id string) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	_, err := m.enter("AbortUpload", bucket, key)
+	delete(m.uploads, id)
+	return err
+}
+
+// stored returns an object's sealed bytes, or nil.
+func (m *memory) stored(bucket, key string) []byte {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if o, ok := m.buckets[bucket][key]; ok {
+		return o.data
+	}
+	return nil
+}
+
+// tamper replaces an object's sealed bytes.
+func (m *memory) tamper(bucket, key string, edit func([]byte) []byte) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	o := m.buckets[bucket][key]
+	o.data = edit(bytes.Clone(o.data))
+}
+
+// callsSince returns what was asked of the backend after the first n calls.
+func (m *memory) callsSince(n int) []string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return append([]string(nil), m.calls[n:]...)
+}
+
+func (m *memory) count() int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return len(m.calls)
+}
