@@ -73,19 +73,18 @@ func (c Config) GoString() string { return c.String() }
 // withDefaults returns the configuration with every zero filled in, or an error that names the field.
 func (c Config) withDefaults() (Config, error) {
 	if err := checkEndpoint(c.Endpoint); err != nil {
-		return c, fmt.Errorf("Endpoint: %w", err)
+		return c, fmt.Errorf("%s: %w", "Endpoint", err)
 	}
 	if !label(c.Region) {
-		return c, fmt.Errorf("Region: %q is not a region", c.Region)
+		return c, fmt.Errorf("%s: %q is not a region", "Region", c.Region)
 	}
-	if c.AccessKey == "" {
-		return c, errors.New("AccessKey is empty")
+	for _, f := range []struct{ name, value string }{{"AccessKey", c.AccessKey}, {"SecretKey", c.SecretKey}} {
+		if f.value == "" {
+			return c, fmt.Errorf("%s: is empty", f.name)
+		}
 	}
 	if strings.ContainsFunc(c.AccessKey, func(r rune) bool { return r <= ' ' || r >= 0x7f || r == '/' || r == ',' }) {
-		return c, errors.New("AccessKey has a character that no access key has")
-	}
-	if c.SecretKey == "" {
-		return c, errors.New("SecretKey is empty")
+		return c, fmt.Errorf("%s: has a character that no access key has", "AccessKey")
 	}
 	if c.InsecureSkipVerify && c.CAFile != "" {
 		return c, errors.New("CAFile: InsecureSkipVerify would ignore it")

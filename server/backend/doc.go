@@ -31,7 +31,8 @@
 // object that exists already stay here. A store that refuses without reading the body and closes may
 // destroy its own answer; when an attempt of a conditional upload dies without an answer, the object is
 // asked for by HEAD and the lost 412 given in its place (TestEarlyRefusalOverTLSIsNotLost,
-// TestLostRefusalIsFoundOutByHead). [Error.Unsure] marks a Precondition that may be the call's own work.
+// TestLostRefusalIsFoundOutByHead). A completed multipart upload is looked at before it is believed
+// (TestCompletionIsConfirmed). [Error.Unsure] marks a Precondition that may be the call's own work.
 //
 // # Ownership
 //

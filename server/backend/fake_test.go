@@ -77,14 +77,17 @@ func (r *recorder) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// testConfig has short limits, so that failures are fast.
+// testConfig has limits that a busy machine does not reach; tests that wait for one shorten it.
 func testConfig(endpoint string) Config {
 	return Config{
 		Endpoint: endpoint, Region: "us-east-1", AccessKey: testAccess, SecretKey: testSecret, PathStyle: true,
-		Attempts: 4, RetryTime: 5 * time.Second, AnswerTimeout: 2 * time.Second, SlowTimeout: 3 * time.Second,
-		ProgressTimeout: 300 * time.Millisecond, ContinueTimeout: 500 * time.Millisecond,
+		Attempts: 4, RetryTime: 20 * time.Second, AnswerTimeout: 20 * time.Second, SlowTimeout: 20 * time.Second,
+		ProgressTimeout: 20 * time.Second, ContinueTimeout: 2 * time.Second,
 	}
 }
+
+// impatient makes stalls fail soon.
+func impatient(c *Config) { c.ProgressTimeout = 300 * time.Millisecond }
 
 func newTestClient(t testing.TB, endpoint string, change ...func(*Config)) *Client {
 	t.Helper()

@@ -324,9 +324,9 @@ func conformMultipart(t *testing.T, c *Client) {
 	}
 	_, err = c.UploadPart(ctx, "bucket", "mp", id, 1, bytes.NewReader(pattern(10)), 10)
 	wantKind(t, err, Invalid)
-	// An upload that is gone is completed once more without an error if the object is what it made.
+	// versitygw claims to have completed it, because an object has the key.
 	_, err = c.CompleteUpload(ctx, "bucket", "mp", id, parts[:1], Conditions{})
-	wantKind(t, err, Invalid)
+	wantKind(t, err, Busy)
 	id, _ = begin()
 	_, err = c.CopyPart(ctx, "bucket", "mp", id, 3, "bucket", "missing", Range{0, 99}, "")
 	wantKind(t, err, NotFound)

@@ -94,7 +94,7 @@ func TestListNeverAnswersLessThanThereIs(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newScript(t, tc.st)
-			p, err := newTestClient(t, s.URL).List(context.Background(), "bucket", tc.opt)
+			p, err := newTestClient(t, s.URL, impatient).List(context.Background(), "bucket", tc.opt)
 			if p != nil {
 				t.Fatalf("page %+v", p)
 			}

@@ -121,7 +121,7 @@ func (c *Client) CopyPart(ctx context.Context, bucket, key, id string, n int, sr
 
 // CompleteUpload makes the object out of its parts and returns the object's ETag. If an answer was lost
 // and the upload is then unknown, the object is looked at: the ETag that S3 computes from those of the
-// parts tells whether it is this upload's.
+// parts tells whether it is this upload's. A success is given only after the object was seen.
 func (c *Client) CompleteUpload(ctx context.Context, bucket, key, id string, parts []Part, cond Conditions) (etag string, err error) {
 	const op = "CompleteMultipartUpload"
 	if err := object(op, bucket, key); err != nil {
@@ -161,10 +161,26 @@ func (c *Client) CompleteUpload(ctx context.Context, bucket, key, id string, par
 		if err != nil {
 			return err
 		}
-		etag, err = checkETag(at, out.ETag)
-		return err
+		if etag, err = checkETag(at, out.ETag); err != nil {
+			return err
+		}
+		return c.confirm(ctx, at, bucket, key, etag)
 	})
 	return etag, err
+}
+
+// confirm looks whether the completed object is there. versitygw 1.8.0, for one, claims success for an
+// upload that it does not know, or has not finished, as soon as any object has the key.
+func (c *Client) confirm(ctx context.Context, at *attempt, bucket, key, etag string) error {
+	o, err := c.head(ctx, bucket, key, 0)
+	switch {
+	case err == nil && strings.Trim(o.ETag, `"`) == strings.Trim(etag, `"`):
+		return nil
+	case err == nil || KindOf(err) == NotFound:
+		return malformed(at, "the object is not the one that was completed")
+	default:
+		return err
+	}
 }
 
 // multipartETag is S3's ETag of a multipart object without its quotes: the MD5 of the parts' MD5s and

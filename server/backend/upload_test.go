@@ -15,6 +15,7 @@ func TestMultipartRequests(t *testing.T) {
 		stored,
 		reply(200, `<CopyPartResult><ETag>"c"</ETag></CopyPartResult>`),
 		reply(200, `<?xml version="1.0"?>`+"\n   "+`<CompleteMultipartUploadResult><ETag>"m-2"</ETag></CompleteMultipartUploadResult>`),
+		reply(200, "", "Etag", `"m-2"`),
 		early(204, ""))
 	c := newTestClient(t, s.URL)
 	id, err := c.CreateUpload(ctx, "bucket", "key")
@@ -125,6 +126,28 @@ func TestLostCompletionIsFoundOut(t *testing.T) {
 	s := newScript(t, s3fault(404, "NoSuchUpload", "x"), reply(200, "", "Etag", whole))
 	if _, err := newTestClient(t, s.URL).CompleteUpload(ctx, "bucket", "key", "id", parts, Conditions{}); KindOf(err) != Invalid {
 		t.Errorf("without a lost answer: %v", err)
+	}
+}
+
+// A store that claims a success it does not have, or not yet, is not believed.
+func TestCompletionIsConfirmed(t *testing.T) {
+	claim := reply(200, `<CompleteMultipartUploadResult><ETag>"m-1"</ETag></CompleteMultipartUploadResult>`)
+	old, mine := reply(200, "", "Etag", `"old"`), reply(200, "", "Etag", `"m-1"`)
+	for name, tc := range map[string]struct {
+		steps []step
+		want  Kind
+	}{
+		"another object stays": {[]step{claim, old, claim, old, claim, old}, Busy},
+		"nothing is there":     {[]step{claim, reply(404, ""), claim, reply(404, ""), claim, reply(404, "")}, Busy},
+		"it takes a while":     {[]step{claim, old, claim, mine}, ""},
+		"cannot be asked":      {[]step{claim, reply(403, ""), claim, reply(403, ""), claim, reply(403, "")}, Busy},
+		"asked again":          {[]step{claim, reply(503, ""), mine}, ""},
+	} {
+		s := newScript(t, tc.steps...)
+		etag, err := newTestClient(t, s.URL).CompleteUpload(ctx, "bucket", "key", "id", []Part{{1, `"e"`}}, Conditions{})
+		if KindOf(err) != tc.want || len(s.requests()) != len(tc.steps) || err == nil && etag != `"m-1"` {
+			t.Errorf("%s: %s, %v, %d requests", name, etag, err, len(s.requests()))
+		}
 	}
 }
 
