@@ -1,0 +1,143 @@
+package config
+
+import (
+	"time"
+
+	"github.com/s3-crypt-proxy/s3-crypt-proxy/format"
+)
+
+// Config is the effective configuration: every key of the table with its value.
+// Load makes it; it is not changed afterwards. It prints without secrets.
+type Config struct {
+	ListenAddr      string
+	AdminListenAddr string
+	AllowedBuckets  []string // empty = all
+	LogLevel        string   // debug, info, warn, error
+	LogFormat       string   // json, console
+	ShutdownTimeout time.Duration
+
+	Backend    Backend
+	Client     Client
+	Admin      Admin
+	TLS        TLS
+	Encryption Encryption
+	Pipeline   Pipeline
+	Limits     Limits
+	Memkey     Memkey
+
+	// Warnings are what is allowed but should be seen, as sentences that name
+	// their key.
+	Warnings []string
+
+	origins map[string]Origin
+}
+
+// Backend is the S3 store behind the proxy.
+type Backend struct {
+	Endpoint           string // http:// or https:// URL without credentials
+	Region             string
+	AccessKey          string
+	SecretKey          Secret
+	SecretKeyFile      string
+	PathStyle          bool
+	InsecureSkipVerify bool
+	CAFile             string
+}
+
+// Client is the one key pair that clients sign with.
+type Client struct {
+	AccessKey     string
+	SecretKey     Secret
+	SecretKeyFile string
+}
+
+// Admin guards the admin listener.
+type Admin struct {
+	Token     Secret
+	TokenFile string
+}
+
+// TLS modes.
+const (
+	TLSOff   = "off"   // plain HTTP
+	TLSAuto  = "auto"  // a certificate made on first start and kept in Dir
+	TLSFiles = "files" // CertFile and KeyFile
+)
+
+// TLS is the certificate of the S3 listener.
+type TLS struct {
+	Mode     string // TLSOff, TLSAuto or TLSFiles; never empty after Load
+	Auto     bool   // the short way to write Mode: auto
+	CertFile string
+	KeyFile  string
+	Names    []string // DNS names and IPs of a generated certificate
+	Dir      string   // of the generated certificate; may be "" unless Mode is TLSAuto
+}
+
+// CipherAuto lets the processor choose the suite.
+const CipherAuto = "auto"
+
+// Encryption is how new objects are sealed.
+type Encryption struct {
+	Cipher    string // CipherAuto or the name of a format.Suite
+	ChunkSize Size   // bytes of a batch; 0 = from the processor's caches
+	BlockSize int    // bytes of the object block of new buckets
+}
+
+// Suite returns the suite by name; auto = true leaves the choice to the caller.
+func (e Encryption) Suite() (suite format.Suite, auto bool) {
+	if e.Cipher == CipherAuto {
+		return 0, true
+	}
+	suite, err := format.ParseSuite(e.Cipher)
+	if err != nil {
+		panic("BUG: config: unchecked cipher: " + err.Error())
+	}
+	return suite, false
+}
+
+// Pipeline bounds the work in progress.
+type Pipeline struct {
+	Workers      int  // 0 = all cores
+	Budget       Size // bytes in flight, all requests together
+	QueueTimeout time.Duration
+	WholeObject  Size // bytes up to which an object is sealed in memory
+}
+
+// Limits bounds what clients may do.
+type Limits struct {
+	MaxConnections  int
+	MaxObjectSize   Size
+	HeaderTimeout   time.Duration
+	ProgressTimeout time.Duration
+	IdleTimeout     time.Duration
+}
+
+// Memkey is where the keys come from: a local socket, and nothing else.
+type Memkey struct {
+	SocketPath         string
+	Endpoint           string // always "": see Load
+	PollInterval       time.Duration
+	InsecureSkipVerify bool
+}
+
+// Origin tells where a value came from. The zero Origin is the default.
+type Origin struct {
+	File       string
+	Line       int
+	Env        string
+	Credential string // name of the systemd credential
+}
+
+// level orders origins: what is higher wins.
+func (o Origin) level() int {
+	switch {
+	case o.Env != "":
+		return 3
+	case o.File != "":
+		return 2
+	case o.Credential != "":
+		return 1
+	}
+	return 0
+}

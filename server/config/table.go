@@ -1,0 +1,229 @@
+package config
+
+import (
+	"time"
+
+	"github.com/s3-crypt-proxy/s3-crypt-proxy/format"
+)
+
+const (
+	wantAddress = "host:port, [IPv6]:port or :port for all interfaces"
+	wantPath    = "the path of a file"
+	wantBool    = "true or false"
+	wantSecret  = "any text without line breaks and control characters"
+)
+
+// Keys returns every setting, in the order of the manual; the slice is the
+// caller's own. No key takes a master key or says where one lies on disk: keys
+// reach the proxy over the socket of memkey.socket_path, and over nothing else.
+func Keys() []Key {
+	return []Key{
+		{
+			Name: "listen_addr", Env: "S3CP_LISTEN_ADDR", Kind: Text, Default: ":8080", Allowed: wantAddress,
+			Doc:  "Where clients reach the proxy. Port 0 takes a free port; the log line `ready` tells which.",
+			bind: text(func(c *Config) *string { return &c.ListenAddr }, checkAddress),
+		},
+		{
+			Name: "admin_listen_addr", Env: "S3CP_ADMIN_LISTEN_ADDR", Kind: Text, Default: "127.0.0.1:8081", Allowed: wantAddress,
+			Doc:  "Where health, readiness, metrics and profiles are. It speaks plain HTTP, hence loopback.",
+			bind: text(func(c *Config) *string { return &c.AdminListenAddr }, checkAddress),
+		},
+		{
+			Name: "backend.endpoint", Env: "S3CP_BACKEND_ENDPOINT", Kind: Text, Required: true, Private: true,
+			Allowed: "an http:// or https:// URL of a host, perhaps with a port and a path",
+			Doc:     "The S3 server that stores the sealed objects.",
+			bind:    text(func(c *Config) *string { return &c.Backend.Endpoint }, checkEndpoint),
+		},
+		{
+			Name: "backend.region", Env: "S3CP_BACKEND_REGION", Kind: Text, Default: "us-east-1", Allowed: "letters, digits, - and _",
+			Doc:  "The region in the signatures to the backend.",
+			bind: text(func(c *Config) *string { return &c.Backend.Region }, checkRegion),
+		},
+		{
+			Name: "backend.access_key", Env: "S3CP_BACKEND_ACCESS_KEY", Kind: Text, Required: true, Private: true, Allowed: "printable ASCII without spaces, / and ,",
+			Doc:  "The proxy's access key at the backend.",
+			bind: text(func(c *Config) *string { return &c.Backend.AccessKey }, checkAccessKey),
+		},
+		{
+			Name: "backend.secret_key", Env: "S3CP_BACKEND_SECRET_KEY", Kind: Password, Required: true, Allowed: wantSecret,
+			Doc:  "Its secret key.",
+			bind: secret(func(c *Config) *Secret { return &c.Backend.SecretKey }, nil),
+		},
+		{
+			Name: "backend.secret_key_file", Env: "S3CP_BACKEND_SECRET_KEY_FILE", Kind: Text, FileFor: "backend.secret_key", Allowed: wantPath,
+			Doc:  "A file that holds backend.secret_key; one line break at its end is dropped.",
+			bind: text(func(c *Config) *string { return &c.Backend.SecretKeyFile }, nil),
+		},
+		{
+			Name: "backend.path_style", Env: "S3CP_BACKEND_PATH_STYLE", Kind: Bool, Default: "false", Allowed: wantBool,
+			Doc:  "Put the bucket into the path of backend URLs, not into the host name. Most servers other than AWS want true.",
+			bind: boolean(func(c *Config) *bool { return &c.Backend.PathStyle }),
+		},
+		{
+			Name: "backend.insecure_skip_verify", Env: "S3CP_BACKEND_INSECURE", Kind: Bool, Default: "false", Allowed: wantBool,
+			Doc:  "Accept any certificate of the backend. Prefer backend.ca_file.",
+			bind: boolean(func(c *Config) *bool { return &c.Backend.InsecureSkipVerify }),
+		},
+		{
+			Name: "backend.ca_file", Env: "S3CP_BACKEND_CA_FILE", Kind: Text, Allowed: wantPath,
+			Doc:  "A PEM file with the only roots to trust for the backend; empty = those of the system.",
+			bind: text(func(c *Config) *string { return &c.Backend.CAFile }, nil),
+		},
+		{
+			Name: "client.access_key", Env: "S3CP_CLIENT_ACCESS_KEY", Kind: Text, Required: true, Private: true, Allowed: "printable ASCII without spaces, / and ,",
+			Doc:  "The access key that clients (PBS) use at the proxy. It has nothing to do with the backend's.",
+			bind: text(func(c *Config) *string { return &c.Client.AccessKey }, checkAccessKey),
+		},
+		{
+			Name: "client.secret_key", Env: "S3CP_CLIENT_SECRET_KEY", Kind: Password, Required: true, Allowed: wantSecret,
+			Doc:  "Its secret key.",
+			bind: secret(func(c *Config) *Secret { return &c.Client.SecretKey }, nil),
+		},
+		{
+			Name: "client.secret_key_file", Env: "S3CP_CLIENT_SECRET_KEY_FILE", Kind: Text, FileFor: "client.secret_key", Allowed: wantPath,
+			Doc:  "A file that holds client.secret_key; one line break at its end is dropped.",
+			bind: text(func(c *Config) *string { return &c.Client.SecretKeyFile }, nil),
+		},
+		{
+			Name: "allowed_buckets", Env: "S3CP_ALLOWED_BUCKETS", Kind: List, Allowed: "bucket names of 3 to 63 lower-case letters, digits, dots and hyphens",
+			Doc:  "The buckets clients may use, in the variable separated by commas; empty = every bucket of the backend.",
+			bind: list(func(c *Config) *[]string { return &c.AllowedBuckets }, checkBucket),
+		},
+		{
+			Name: "admin.token", Env: "S3CP_ADMIN_TOKEN", Kind: Password, Required: true, Allowed: "printable ASCII without spaces",
+			Doc:  "The bearer token of the admin listener's protected pages.",
+			bind: secret(func(c *Config) *Secret { return &c.Admin.Token }, checkToken),
+		},
+		{
+			Name: "admin.token_file", Env: "S3CP_ADMIN_TOKEN_FILE", Kind: Text, FileFor: "admin.token", Allowed: wantPath,
+			Doc:  "A file that holds admin.token; one line break at its end is dropped.",
+			bind: text(func(c *Config) *string { return &c.Admin.TokenFile }, nil),
+		},
+		{
+			Name: "tls.mode", Env: "S3CP_TLS", Kind: Text, Allowed: "off, auto, files, or nothing",
+			Doc:  "off = plain HTTP; auto = a certificate made on first start; files = tls.cert_file and tls.key_file. Empty = files if tls.cert_file is given, else auto if tls.auto is true, else off. PBS speaks HTTPS only.",
+			bind: choice(func(c *Config) *string { return &c.TLS.Mode }, "", TLSOff, TLSAuto, TLSFiles),
+		},
+		{
+			Name: "tls.auto", Env: "S3CP_TLS_AUTO", Kind: Bool, Default: "false", Allowed: wantBool,
+			Doc:  "true is the short way to write tls.mode: auto.",
+			bind: boolean(func(c *Config) *bool { return &c.TLS.Auto }),
+		},
+		{
+			Name: "tls.cert_file", Env: "S3CP_TLS_CERT", Kind: Text, Allowed: wantPath,
+			Doc:  "The certificate chain of the S3 listener, PEM, leaf first.",
+			bind: text(func(c *Config) *string { return &c.TLS.CertFile }, nil),
+		},
+		{
+			Name: "tls.key_file", Env: "S3CP_TLS_KEY", Kind: Text, Allowed: wantPath,
+			Doc:  "Its private key, PEM, not encrypted.",
+			bind: text(func(c *Config) *string { return &c.TLS.KeyFile }, nil),
+		},
+		{
+			Name: "tls.names", Env: "S3CP_TLS_NAMES", Kind: List, Allowed: "DNS names and IP addresses",
+			Doc:  "What a generated certificate is for, besides this machine's name and loopback. PBS compares the fingerprint, other clients may compare names.",
+			bind: list(func(c *Config) *[]string { return &c.TLS.Names }, checkName),
+		},
+		{
+			Name: "tls.dir", Env: "S3CP_TLS_DIR", Kind: Text, Allowed: "an absolute path, or nothing",
+			Doc:  "Where a generated certificate is kept. Empty = systemd's state directory, else /var/lib/s3-crypt-proxy for root, else s3-crypt-proxy in the user's state directory.",
+			bind: text(func(c *Config) *string { return &c.TLS.Dir }, checkAbsolute),
+		},
+		{
+			Name: "encryption.cipher", Env: "S3CP_ENCRYPTION_CIPHER", Kind: Text, Default: format.XChaCha20Poly1305.String(),
+			Allowed: format.XChaCha20Poly1305.String() + ", " + format.AES256GCM.String() + " or " + CipherAuto,
+			Doc:     "The cipher of new objects; auto = the faster one on this processor. Every object says its own, so that a change needs no migration.",
+			bind:    text(func(c *Config) *string { return &c.Encryption.Cipher }, checkCipher),
+		},
+		{
+			Name: "encryption.chunk_size", Env: "S3CP_CHUNK_SIZE", Kind: Bytes, Default: "0", Allowed: "64KiB to 64MiB, or 0",
+			Doc:  "Bytes that one core seals at a time; rounded down to whole segments of 64 KiB. 0 = from the processor's cache sizes. It is no part of the stored form.",
+			bind: size(func(c *Config) *Size { return &c.Encryption.ChunkSize }, minChunk, maxChunk, true),
+		},
+		{
+			Name: "encryption.block_size", Env: "S3CP_ENCRYPTION_BLOCK_SIZE", Kind: Int, Default: "1024", Allowed: "512, 1024, 2048 or 4096",
+			Doc:  "Bytes in front of each object that hold its metadata, in buckets that have no sealed object yet. A bucket keeps its block size for ever.",
+			bind: integer(func(c *Config) *int { return &c.Encryption.BlockSize }, format.ValidBlockSize),
+		},
+		{
+			Name: "pipeline.workers", Env: "S3CP_PIPELINE_WORKERS", Kind: Int, Default: "0", Allowed: "0 to 1024",
+			Doc:  "Cores that may work on one object; 0 = all.",
+			bind: integer(func(c *Config) *int { return &c.Pipeline.Workers }, between(0, maxWorkers)),
+		},
+		{
+			Name: "pipeline.budget", Env: "S3CP_PIPELINE_BUDGET", Kind: Bytes, Default: "256MiB", Allowed: "64MiB to 1TiB",
+			Doc:  "Bytes of object data in memory at once, all requests together. Requests beyond wait, then get 503 SlowDown.",
+			bind: size(func(c *Config) *Size { return &c.Pipeline.Budget }, minBudget, maxBudget, false),
+		},
+		{
+			Name: "pipeline.queue_timeout", Env: "S3CP_PIPELINE_QUEUE_TIMEOUT", Kind: Duration, Default: "5s", Allowed: "10ms to 10m",
+			Doc:  "How long a request waits for its share of the budget.",
+			bind: duration(func(c *Config) *time.Duration { return &c.Pipeline.QueueTimeout }, 10*time.Millisecond, 10*time.Minute),
+		},
+		{
+			Name: "pipeline.whole_object", Env: "S3CP_PIPELINE_WHOLE_OBJECT", Kind: Bytes, Default: "64MiB", Allowed: "5MiB to 5GiB, within pipeline.budget",
+			Doc:  "Uploads up to this size are sealed in memory and sent as one request that can be repeated; larger ones become a multipart upload at the backend. Unless given, it is no more than a quarter of pipeline.budget.",
+			bind: size(func(c *Config) *Size { return &c.Pipeline.WholeObject }, minWhole, maxWhole, false),
+		},
+		{
+			Name: "limits.max_connections", Env: "S3CP_LIMITS_MAX_CONNECTIONS", Kind: Int, Default: "4096", Allowed: "1 to 1048576",
+			Doc:  "Client connections in service at once; further ones wait to be accepted.",
+			bind: integer(func(c *Config) *int { return &c.Limits.MaxConnections }, between(1, maxConnections)),
+		},
+		{
+			Name: "limits.max_object_size", Env: "S3CP_LIMITS_MAX_OBJECT_SIZE", Kind: Bytes, Default: "5GiB", Allowed: "1MiB to 5TiB",
+			Doc:  "The largest body of one upload request. S3's own limit is 5 GiB.",
+			bind: size(func(c *Config) *Size { return &c.Limits.MaxObjectSize }, minObject, format.MaxPlainSize, false),
+		},
+		{
+			Name: "limits.header_timeout", Env: "S3CP_LIMITS_HEADER_TIMEOUT", Kind: Duration, Default: "30s", Allowed: "1s to 10m",
+			Doc:  "Time for a request's line and headers.",
+			bind: duration(func(c *Config) *time.Duration { return &c.Limits.HeaderTimeout }, time.Second, 10*time.Minute),
+		},
+		{
+			Name: "limits.progress_timeout", Env: "S3CP_LIMITS_PROGRESS_TIMEOUT", Kind: Duration, Default: "60s", Allowed: "1s to 1h",
+			Doc:  "Time for each 64 KiB of a body, in either direction. There is no limit on a whole request.",
+			bind: duration(func(c *Config) *time.Duration { return &c.Limits.ProgressTimeout }, time.Second, time.Hour),
+		},
+		{
+			Name: "limits.idle_timeout", Env: "S3CP_LIMITS_IDLE_TIMEOUT", Kind: Duration, Default: "180s", Allowed: "1s to 24h",
+			Doc:  "Time a connection may wait for its next request. PBS uses connections again for 90 s.",
+			bind: duration(func(c *Config) *time.Duration { return &c.Limits.IdleTimeout }, time.Second, 24*time.Hour),
+		},
+		{
+			Name: "memkey.socket_path", Env: "S3CP_MEMKEY_SOCKET", Kind: Text, Default: "/run/memkey/memkey.sock", Required: true, Allowed: "an absolute path",
+			Doc:  "The Unix socket over which the key holder hands the keys to the proxy.",
+			bind: text(func(c *Config) *string { return &c.Memkey.SocketPath }, checkAbsolute),
+		},
+		{
+			Name: "memkey.endpoint", Env: "S3CP_MEMKEY_ENDPOINT", Kind: Text, Private: true, Allowed: "nothing",
+			Doc:  "Kept for old files; must be empty. Keys come only through the local socket.",
+			bind: text(func(c *Config) *string { return &c.Memkey.Endpoint }, nil),
+		},
+		{
+			Name: "memkey.poll_interval", Env: "S3CP_MEMKEY_POLL_INTERVAL", Kind: Duration, Default: "5s", Allowed: "1ms to 24h",
+			Doc:  "Kept for old files; has no effect. Keys are pushed as soon as they change.",
+			bind: duration(func(c *Config) *time.Duration { return &c.Memkey.PollInterval }, time.Millisecond, 24*time.Hour),
+		},
+		{
+			Name: "memkey.insecure_skip_verify", Env: "S3CP_MEMKEY_INSECURE", Kind: Bool, Default: "false", Allowed: wantBool,
+			Doc:  "Kept for old files; has no effect. The socket's owner is always checked.",
+			bind: boolean(func(c *Config) *bool { return &c.Memkey.InsecureSkipVerify }),
+		},
+		{
+			Name: "log_level", Env: "S3CP_LOG_LEVEL", Kind: Text, Default: "info", Allowed: "debug, info, warn or error",
+			Doc:  "The least important log lines to write. Object names appear at debug only.",
+			bind: choice(func(c *Config) *string { return &c.LogLevel }, "debug", "info", "warn", "error"),
+		},
+		{
+			Name: "log_format", Env: "S3CP_LOG_FORMAT", Kind: Text, Default: "json", Allowed: "json or console",
+			Doc:  "json = one object a line; console = for people.",
+			bind: choice(func(c *Config) *string { return &c.LogFormat }, "json", "console"),
+		},
+		{
+			Name: "shutdown_timeout", Env: "S3CP_SHUTDOWN_TIMEOUT", Kind: Duration, Default: "30s", Allowed: "0s to 1h",
+			Doc:  "How long running requests may take to end after SIGTERM.",
+			bind: duration(func(c *Config) *time.Duration { return &c.ShutdownTimeout }, 0, time.Hour),
+		},
+	}
+}
