@@ -6,7 +6,7 @@
 //
 //	caller's goroutine (the pump)                     pool: Workers-1 goroutines
 //	┌─────────────────────────────────────────┐
-//	│ src ──Read──► slot of a batch            │   jobs (unbuffered)
+//	│ src ──Read──► slot of a batch            │   jobs (two queued each)
 //	│ batch full ──► an idle worker takes it ──┼──────────────► seal / open in place
 //	│             └► none idle: done right here│                     │
 //	│ oldest batch done? ──► sink(batch) ◄─────┼─────────────────────┘ job.done

@@ -47,8 +47,11 @@ type pump struct {
 	head, n int
 }
 
-// submit hands a batch to an idle worker, or does it here when none is idle:
-// the hand-over pays only on idle cores.
+// submit hands a batch to a worker that is idle, or about to be, and does it
+// here when there is none: the hand-over pays only on idle cores. The queue holds
+// two jobs a worker, so that a worker that finishes while this goroutine reads or
+// seals finds work at once: waking one costs a good part of a batch's sealing
+// (two cores on one stream: 1.4 times one core without the queue, 1.9 with it).
 func (p *pump) submit(b *Batch, first int64, s Sealer, o Opener) error {
 	if p.n == p.e.depth {
 		if err := p.deliver(); err != nil {
@@ -99,9 +102,14 @@ func (p *pump) deliverDone() error {
 // deliver waits for the oldest batch and gives it to the sink.
 func (p *pump) deliver() error {
 	j := &p.flight[p.head]
-	if j.handed {
-		<-j.done
-		j.handed = false
+	for j.handed {
+		select {
+		case <-j.done:
+			j.handed = false
+		case other := <-p.e.jobs: // rather than wait, do what is queued, whose ever it is
+			other.run(p.e)
+			other.done <- struct{}{}
+		}
 	}
 	p.head = (p.head + 1) % len(p.flight)
 	p.n--

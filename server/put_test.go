@@ -218,8 +218,8 @@ func TestPreconditionIsOnlyAnsweredForAReadableObject(t *testing.T) {
 }
 
 func TestBusyProxySaysSlowDown(t *testing.T) {
-	g := newRig(t, func(c *Config) { c.Engine = tightEngine(t, 8<<20) })
-	res, ok := g.engine.TryReserve(8 << 20)
+	g := newRig(t, func(c *Config) { c.Engine = tightEngine(t, 24<<20) })
+	res, ok := g.engine.TryReserve(24 << 20)
 	if !ok {
 		t.Fatal("cannot take the budget")
 	}

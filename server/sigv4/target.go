@@ -1,6 +1,7 @@
 package sigv4
 
 import (
+	"bytes"
 	"slices"
 	"strings"
 )
@@ -81,10 +82,10 @@ func appendCanonicalQuery(dst []byte, raw string) (out []byte, signed bool, err 
 	}
 	slices.SortFunc(params, func(a, b param) int {
 		// Compared apart: '=' sorts after '-' and the digits.
-		if c := compareBytes(encoded[a.begin:a.equals], encoded[b.begin:b.equals]); c != 0 {
+		if c := bytes.Compare(encoded[a.begin:a.equals], encoded[b.begin:b.equals]); c != 0 {
 			return c
 		}
-		return compareBytes(encoded[a.equals:a.end], encoded[b.equals:b.end])
+		return bytes.Compare(encoded[a.equals:a.end], encoded[b.equals:b.end])
 	})
 	for i, p := range params {
 		if i > 0 {
@@ -94,8 +95,6 @@ func appendCanonicalQuery(dst []byte, raw string) (out []byte, signed bool, err 
 	}
 	return dst, signed, nil
 }
-
-func compareBytes(a, b []byte) int { return strings.Compare(string(a), string(b)) }
 
 // appendEncoded decodes s once and encodes it in AWS's UriEncode form.
 func appendEncoded(dst []byte, s string) ([]byte, bool) {
@@ -139,7 +138,7 @@ func carriesAuth(name []byte) bool {
 		"X-Amz-SignedHeaders", "X-Amz-Signature", "X-Amz-Security-Token",
 		"AWSAccessKeyId", "Signature",
 	} {
-		if len(name) == len(auth) && strings.EqualFold(string(name), auth) {
+		if len(name) == len(auth) && bytes.EqualFold(name, []byte(auth)) {
 			return true
 		}
 	}
