@@ -37,7 +37,12 @@ func settle(cfg ProxyConfig) settings {
 	if cfg.PlainHTTP {
 		mode = "off"
 	}
-	s.tls = env("TLS", mode) != "off" || env("TLS_CERT", "") != ""
+	switch mode = env("TLS", mode); mode {
+	case "":
+		s.tls = env("TLS_CERT", "") != "" || env("TLS_AUTO", "") == "true"
+	default:
+		s.tls = mode != "off"
+	}
 	return s
 }
 
@@ -62,6 +67,7 @@ func (s settings) yaml(cfg ProxyConfig) []byte {
 	line("listen_addr: %q", s.listen)
 	line("admin_listen_addr: %q", s.admin)
 	line("log_level: info")
+	line("shutdown_timeout: 5s")
 	line("backend:")
 	line("  endpoint: %q", cfg.Backend)
 	line("  region: %q", cfg.Region)
@@ -81,7 +87,6 @@ func (s settings) yaml(cfg ProxyConfig) []byte {
 	} else {
 		line("  mode: \"auto\"")
 		line("  dir: %q", filepath.Join(cfg.Dir, "tls"))
-		line("  names: [\"127.0.0.1\", \"localhost\"]")
 	}
 	if len(cfg.Buckets) > 0 {
 		line("allowed_buckets:")
