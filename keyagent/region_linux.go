@@ -24,7 +24,7 @@ func newRegion(size int, fill func(b []byte) error) (fd int, err error) {
 }
 
 func newSecretRegion(size int, fill func(b []byte) error) (int, error) {
-	fd, err := unix.MemfdSecret(unix.O_CLOEXEC)
+	fd, err := memfdSecret()
 	if err != nil {
 		return -1, fmt.Errorf("cannot create secret memory: %w", err)
 	}

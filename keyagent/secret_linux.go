@@ -49,7 +49,7 @@ func secretMemoryMissing(err error) bool {
 // mapSecret puts a memfd_secret(2) page between the guards: it is not in the kernel's direct map, cannot be read through
 // /proc/pid/mem, ptrace or a core dump, and is locked by nature.
 func (p *lockedPage) mapSecret() error {
-	fd, err := unix.MemfdSecret(unix.O_CLOEXEC)
+	fd, err := memfdSecret()
 	if err != nil {
 		return fmt.Errorf("cannot create secret memory: %w", err)
 	}

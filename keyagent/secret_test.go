@@ -227,7 +227,11 @@ func TestEqual(t *testing.T) {
 // TestConcurrentUseCloneAndWipe is for the race detector: a key is whole or gone.
 func TestConcurrentUseCloneAndWipe(t *testing.T) {
 	key := bytes.Repeat([]byte{3}, KeySize)
-	for range 200 {
+	rounds := 200
+	if testing.Short() {
+		rounds = 20
+	}
+	for range rounds {
 		s, err := NewSecret(bytes.Clone(key))
 		if err != nil {
 			t.Fatal(err)

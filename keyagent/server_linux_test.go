@@ -231,3 +231,43 @@ func TestServeNeedsAUnixSocketAndAHolder(t *testing.T) {
 		}
 	}
 }
+
+// TestPeerIsWhatTheKernelSays: the ids of this very process, with its PID confirmed where the kernel can do that.
+func TestPeerIsWhatTheKernelSays(t *testing.T) {
+	checkLeaks(t)
+	socket := filepath.Join(t.TempDir(), "s")
+	ln, err := Listen(socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	client := rawClient(t, socket)
+	served, err := ln.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer served.Close()
+	var pinnable error
+	raw, err := client.SyscallConn()
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = raw.Control(func(fd uintptr) {
+		pidfd, err := unix.GetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_PEERPIDFD)
+		if pinnable = err; err == nil {
+			closeFD(pidfd)
+		}
+	})
+	if pinnable != nil {
+		t.Logf("this kernel has no SO_PEERPIDFD: %v", pinnable)
+	}
+	want := Peer{UID: os.Geteuid(), GID: os.Getegid(), PID: os.Getpid(), Pinned: pinnable == nil}
+	for side, uc := range map[string]*net.UnixConn{"client": client, "agent": served.(*net.UnixConn)} {
+		if got, err := peerOf(uc); got != want || err != nil {
+			t.Errorf("%s sees %+v, %v; want %+v", side, got, err, want)
+		}
+	}
+	if !strings.HasPrefix(want.String(), fmt.Sprintf("uid %d pid %d", want.UID, want.PID)) {
+		t.Errorf("peer prints as %v", want)
+	}
+}
