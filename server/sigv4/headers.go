@@ -116,7 +116,7 @@ func (x *headerIndex) impliedLength(name string) bool {
 // doc.go gives the reasons.
 func mustBeSigned(name, method, dateHeader string) bool {
 	switch name {
-	case "host", dateHeader:
+	case "host", "content-md5", dateHeader:
 		return true
 	case "if-match", "if-none-match":
 		return method != "GET" && method != "HEAD"
