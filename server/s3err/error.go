@@ -1,11 +1,8 @@
 package s3err
 
 import (
-	"bytes"
-	"encoding/xml"
 	"errors"
 	"fmt"
-	"strings"
 )
 
 // Error is an answer: Code and Message go to the client, Cause to the log only.
@@ -15,8 +12,12 @@ type Error struct {
 	Cause   error  // may be nil
 }
 
-// New makes an answer with a message of its own.
+// New makes an answer with a message of its own, formatted as by fmt.Sprintf;
+// an empty format takes the code's message.
 func New(code Code, format string, args ...any) *Error {
+	if format == "" {
+		return Wrap(code, nil, "")
+	}
 	return &Error{Code: code, Message: fmt.Sprintf(format, args...)}
 }
 
@@ -28,11 +29,15 @@ func Wrap(code Code, cause error, message string) *Error {
 	return &Error{Code: code, Message: message, Cause: cause}
 }
 
-// From returns the answer inside err, or an InternalError around it.
+// From returns the answer inside err, or an InternalError around it. It never
+// returns nil: asked for the answer to no error, it has none better.
 func From(err error) *Error {
 	var e *Error
-	if errors.As(err, &e) {
+	switch found := errors.As(err, &e); {
+	case found && e != nil:
 		return e
+	case found:
+		err = nil // a nil *Error in an error: it cannot even print
 	}
 	return Wrap(InternalError, err, "")
 }
@@ -48,26 +53,3 @@ func (e *Error) Error() string {
 
 // Unwrap returns the cause.
 func (e *Error) Unwrap() error { return e.Cause }
-
-// maxResource bounds what is repeated of the client's own target, in bytes.
-const maxResource = 2048
-
-// AppendXML appends the error document to dst and returns it. The cause is not
-// in it; bytes that XML cannot carry are replaced.
-func AppendXML(dst []byte, e *Error, resource, requestID string) []byte {
-	if len(resource) > maxResource {
-		resource = strings.ToValidUTF8(resource[:maxResource], "")
-	}
-	b := bytes.NewBuffer(dst)
-	b.WriteString(xml.Header)
-	b.WriteString("<Error>")
-	for _, f := range [...]struct{ name, value string }{
-		{"Code", string(e.Code)}, {"Message", e.Message}, {"Resource", resource}, {"RequestId", requestID},
-	} {
-		b.WriteString("<" + f.name + ">")
-		_ = xml.EscapeText(b, []byte(f.value)) // a Buffer does not fail
-		b.WriteString("</" + f.name + ">")
-	}
-	b.WriteString("</Error>")
-	return b.Bytes()
-}
