@@ -1,0 +1,27 @@
+package admin
+
+import "time"
+
+const (
+	// maxHeaderBytes: a token and what monitoring agents send fit many times.
+	maxHeaderBytes = 16 << 10
+
+	// maxConnections is far above what scrapers and probes open; it keeps a flood
+	// from taking the file descriptors that clients' connections need.
+	maxConnections = 64
+
+	// readTimeout bounds a whole request, which has no body to speak of.
+	readTimeout = 10 * time.Second
+
+	// idleTimeout is above the usual scrape interval, so that connections live.
+	idleTimeout = 2 * time.Minute
+
+	// writeTimeout bounds an answer that is not a profile.
+	writeTimeout = 30 * time.Second
+
+	// maxProfile bounds profiles that run for ?seconds=.
+	maxProfile = 5 * time.Minute
+
+	// readyTimeout bounds a readiness answer: a probe's patience is about 10 s.
+	readyTimeout = 8 * time.Second
+)
