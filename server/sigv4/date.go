@@ -43,8 +43,8 @@ func parseStamp(s string) (time.Time, error) {
 	month, day := number(4, 6), number(6, 8)
 	hour, minute, second := number(9, 11), number(11, 13), number(13, 15)
 	at := time.Date(number(0, 4), time.Month(month), day, hour, minute, second, 0, time.UTC)
-	// time.Date carries over what is out of range, a 31 June for one.
-	if at.Month() != time.Month(month) || at.Day() != day || hour > 23 || minute > 59 || second > 59 {
+	// time.Date carries over what is out of range: 31 June is in July.
+	if at.Month() != time.Month(month) || hour > 23 || minute > 59 || second > 59 {
 		return time.Time{}, ErrDate
 	}
 	return at, nil

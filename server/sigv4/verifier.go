@@ -94,7 +94,7 @@ func (v *Verifier) Verify(r *Request) (Verified, error) {
 	if err != nil {
 		return Verified{}, err
 	}
-	if auth.date != stamp[:len(auth.date)] {
+	if auth.date != stamp[:8] {
 		return Verified{}, ErrScope
 	}
 	if skew := v.now().Sub(at); skew > v.maxSkew || skew < -v.maxSkew {
