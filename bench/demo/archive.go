@@ -52,6 +52,9 @@ func snapshot(ctx context.Context, dir string, file *os.File) (*archive, error) 
 			}
 			return nil
 		}
+		if path == dir {
+			return nil
+		}
 		return a.add(tw, dir, path, d)
 	})
 	for _, f := range []func() error{tw.Close, buf.Flush} {

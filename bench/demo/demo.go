@@ -228,7 +228,7 @@ func (s *show) look(ctx context.Context) error {
 // sizes shows a few objects as client and backend see them.
 func (s *show) sizes(ctx context.Context, chunk string) error {
 	dir := storeName + "/.cnt/" + s.snap.Dir()
-	rows := [][]string{{"object", "plain", "stored", "more"}}
+	rows := [][]string{{"bytes", "plain", "stored", "more"}}
 	for _, o := range []struct{ name, key string }{
 		{"chunk", chunk}, {"index", dir + archiveName + ".fidx"}, {"manifest", dir + "index.json.blob"}, {"owner", storeName + "/.cnt/host/demo/owner"},
 	} {
@@ -240,8 +240,7 @@ func (s *show) sizes(ctx context.Context, chunk string) error {
 		if err != nil {
 			return err
 		}
-		more := stored.Size - plain.Size
-		rows = append(rows, []string{o.name, grouped(plain.Size), grouped(stored.Size), fmt.Sprintf("%s (%.2f %%)", grouped(more), 100*float64(more)/float64(plain.Size))})
+		rows = append(rows, []string{o.name, grouped(plain.Size), grouped(stored.Size), grouped(stored.Size - plain.Size)})
 	}
 	s.table(rows)
 	return nil

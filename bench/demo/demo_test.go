@@ -143,7 +143,7 @@ func TestPlainOutputHasNoEscapes(t *testing.T) {
 	done()
 	s.passed("demo passed")
 	s.failed("demo", errors.New("two\nlines"))
-	want := "\n1. Look 1\n   name         value\n   object       plain\n   chunk    4,194,316\n   ü                1\n\ndemo passed\n\ndemo failed\n   two\n   lines\n"
+	want := "\n1. Look 1\n   name           value\n   object       plain\n   chunk    4,194,316\n   ü                1\n\ndemo passed\n\ndemo failed\n   two\n   lines\n"
 	if b.String() != want {
 		t.Errorf("got\n%q\nwant\n%q", b.String(), want)
 	}

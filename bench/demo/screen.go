@@ -47,7 +47,7 @@ func (s *screen) line(format string, args ...any) { fmt.Fprintf(s.w, "   "+forma
 
 // pair writes a name and a value.
 func (s *screen) pair(name, format string, args ...any) {
-	fmt.Fprintf(s.w, "   %s %s\n", s.paint(dim, fmt.Sprintf("%-12s", name)), fmt.Sprintf(format, args...))
+	fmt.Fprintf(s.w, "   %s %s\n", s.paint(dim, fmt.Sprintf("%-14s", name)), fmt.Sprintf(format, args...))
 }
 
 func (s *screen) passed(text string) { fmt.Fprintf(s.w, "\n%s\n", s.paint(green, text)) }

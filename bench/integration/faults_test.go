@@ -19,13 +19,17 @@ import (
 
 // backendFaults are what a backend may do instead of its work.
 var backendFaults = map[string]http.HandlerFunc{
-	"f-429":      xmlFault(429, "TooManyRequests"),
-	"f-403":      xmlFault(403, "RequestLimitExceeded"),
-	"f-500":      xmlFault(500, "InternalError"),
-	"f-502":      func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "<html>bad gateway</html>", 502) },
-	"f-503":      xmlFault(503, "SlowDown"),
-	"f-504":      xmlFault(504, "GatewayTimeout"),
-	"f-redirect": func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "http://127.0.0.1:1/elsewhere", 307) },
+	"f-429": xmlFault(429, "TooManyRequests"),
+	"f-403": xmlFault(403, "RequestLimitExceeded"),
+	"f-500": xmlFault(500, "InternalError"),
+	"f-502": func(w http.ResponseWriter, _ *http.Request) {
+		http.Error(w, "<html>bad gateway</html>", http.StatusBadGateway)
+	},
+	"f-503": xmlFault(503, "SlowDown"),
+	"f-504": xmlFault(504, "GatewayTimeout"),
+	"f-redirect": func(w http.ResponseWriter, r *http.Request) {
+		http.Redirect(w, r, "http://127.0.0.1:1/elsewhere", http.StatusTemporaryRedirect)
+	},
 	"f-html": func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/html")
 		io.WriteString(w, "<html><body>maintenance</body></html>")

@@ -5,35 +5,29 @@ import (
 	"net"
 )
 
-// freeAddress asks the kernel for a free port on loopback. Another process may take it before ours binds it, so
-// starters try again.
-func freeAddress() (string, error) {
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", fmt.Errorf("cannot find a free port: %w", err)
+// concrete gives every address with port 0, and every empty one (loopback), a free port: different ones, because all
+// are held until the last is found. Another process may take one before ours binds it, so starters try again.
+func concrete(addresses ...*string) error {
+	for _, a := range addresses {
+		if *a == "" {
+			*a = "127.0.0.1:0"
+		}
+		host, port, err := net.SplitHostPort(*a)
+		if err != nil {
+			return fmt.Errorf("cannot use the address %q: %w", *a, err)
+		}
+		if port != "0" {
+			continue
+		}
+		ln, err := net.Listen("tcp", *a)
+		if err != nil {
+			return fmt.Errorf("cannot find a free port: %w", err)
+		}
+		defer ln.Close()
+		_, port, _ = net.SplitHostPort(ln.Addr().String())
+		*a = net.JoinHostPort(host, port)
 	}
-	defer ln.Close()
-	return ln.Addr().String(), nil
-}
-
-// concrete gives an address with port 0, or none at all, a free port on loopback.
-func concrete(addr string) (string, error) {
-	if addr == "" {
-		return freeAddress()
-	}
-	host, port, err := net.SplitHostPort(addr)
-	if err != nil {
-		return "", fmt.Errorf("cannot use the address %q: %w", addr, err)
-	}
-	if port != "0" {
-		return addr, nil
-	}
-	free, err := freeAddress()
-	if err != nil {
-		return "", err
-	}
-	_, port, _ = net.SplitHostPort(free)
-	return net.JoinHostPort(host, port), nil
+	return nil
 }
 
 // reachable is the address under which a local client reaches a listener: one on all interfaces is on loopback too.

@@ -74,10 +74,7 @@ func startProxy(ctx context.Context, cfg ProxyConfig) (*Proxy, error) {
 		return nil, err
 	}
 	s := settle(cfg)
-	if s.listen, err = concrete(s.listen); err != nil {
-		return nil, err
-	}
-	if s.admin, err = concrete(s.admin); err != nil {
+	if err := concrete(&s.listen, &s.admin); err != nil {
 		return nil, err
 	}
 	file := filepath.Join(cfg.Dir, "proxy.yaml")

@@ -128,14 +128,15 @@ func (s *Shim) relay(client net.Conn, f Fault) {
 	}
 	s.hold(server)
 	defer s.drop(server)
-	both := func() { s.faults.Add(1); reset(client); reset(server) }
+	both := func() { reset(client); reset(server) }
 	var wg sync.WaitGroup
 	wg.Go(func() { s.pump(server, client, f, f.ResetUp, f.HalfClose, &s.up, both) })
 	wg.Go(func() { s.pump(client, server, f, f.ResetDown, 0, &s.down, both) })
 	wg.Wait()
 }
 
-// pump copies one direction until its end, its fault, or the shim's end.
+// pump copies one direction until its end, its fault, or the shim's end. An end is passed on as an end and a reset as a
+// reset: to a server that takes an early end for the whole body they are not the same.
 func (s *Shim) pump(dst, src net.Conn, f Fault, resetAt, closeAt int64, count *atomic.Int64, reset func()) {
 	buf := make([]byte, shimBuffer)
 	var sent int64
@@ -152,6 +153,7 @@ func (s *Shim) pump(dst, src net.Conn, f Fault, resetAt, closeAt int64, count *a
 				return
 			}
 			if _, werr := dst.Write(buf[:n]); werr != nil {
+				reset()
 				return
 			}
 			sent += int64(n)
@@ -159,6 +161,7 @@ func (s *Shim) pump(dst, src net.Conn, f Fault, resetAt, closeAt int64, count *a
 		}
 		switch {
 		case resetAt > 0 && sent == resetAt:
+			s.faults.Add(1)
 			reset()
 			return
 		case closeAt > 0 && sent == closeAt:
@@ -170,6 +173,7 @@ func (s *Shim) pump(dst, src net.Conn, f Fault, resetAt, closeAt int64, count *a
 			closeWrite(dst)
 			return
 		case err != nil:
+			reset()
 			return
 		}
 	}

@@ -80,6 +80,41 @@ func TestShimResets(t *testing.T) {
 	}
 }
 
+// A relay that turns a reset into an end would hide what a killed process does to its peer.
+func TestShimPassesResetsOn(t *testing.T) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	s, err := StartShim(ln.Addr().String(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	c, err := net.Dial("tcp", s.Address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Write([]byte("x"))
+	server, err := ln.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer server.Close()
+	server.SetDeadline(time.Now().Add(10 * time.Second))
+	if _, err := io.ReadFull(server, make([]byte, 1)); err != nil {
+		t.Fatal(err)
+	}
+	reset(c)
+	if _, err := server.Read(make([]byte, 1)); !errors.Is(err, syscall.ECONNRESET) {
+		t.Errorf("the target saw %v, want a reset", err)
+	}
+	if s.Faults() != 0 {
+		t.Error("the client's reset is counted as a fault of the shim")
+	}
+}
+
 func TestShimHalfCloses(t *testing.T) {
 	_, c := shim(t, Fault{HalfClose: 5})
 	c.Write([]byte("0123456789"))
