@@ -83,13 +83,14 @@ func (s *Server) openObject(ctx context.Context, bucketName, key string, opt bac
 	if err != nil {
 		return nil, err
 	}
-	o := &stored{etag: obj.ETag, modified: obj.LastModified, size: obj.Size, rest: obj.Body}
+	o := &stored{etag: obj.ETag, modified: obj.LastModified, size: obj.Size}
+	o.rest = &resuming{ctx: ctx, from: s.backend, bucket: bucketName, key: key, etag: obj.ETag, body: obj.Body, end: obj.Length}
 	if _, ok := format.PlainSize(b.blockSize, obj.Size); !ok {
 		o.close()
 		return o, fmt.Errorf("%w: no sealed object has %d bytes", format.ErrForeign, obj.Size)
 	}
 	o.block = make([]byte, b.blockSize)
-	if _, err := io.ReadFull(obj.Body, o.block); err != nil {
+	if _, err := io.ReadFull(o.rest, o.block); err != nil {
 		o.close()
 		return nil, err
 	}

@@ -102,7 +102,7 @@ func (s *Server) store(p *put) (etag string, err error) {
 	if p.body.length > s.wholeObject {
 		return s.storeParts(p)
 	}
-	if res, ok := s.engine.TryReserve(s.engine.Footprint(p.body.length)); ok {
+	if res, ok := s.reserveWhole(s.engine.Footprint(p.body.length)); ok {
 		defer res.Release()
 		return s.storeWhole(p)
 	}
@@ -112,6 +112,15 @@ func (s *Server) store(p *put) (etag string, err error) {
 	}
 	defer res.Release()
 	return s.storeThrough(p)
+}
+
+// reserveWhole takes budget for a whole object while a quarter of the budget
+// stays free for windows: uploads that stall must not shut out those that flow.
+func (s *Server) reserveWhole(n int64) (*pipeline.Reservation, bool) {
+	if st := s.engine.Stats(); st.BudgetUsed+n > st.Budget/4*3 {
+		return nil, false
+	}
+	return s.engine.TryReserve(n)
 }
 
 // storeWhole holds the sealed object in memory until the backend has it.

@@ -26,6 +26,14 @@ func newTransport(c Config, answer time.Duration) (*http.Transport, error) {
 			if err != nil {
 				return nil, err
 			}
+			// A connection that we close, or that the kernel closes for us when this process dies, is
+			// reset: a store must never see a clean end in the middle of an upload.
+			if tcp, ok := conn.(*net.TCPConn); ok {
+				if err := tcp.SetLinger(0); err != nil {
+					conn.Close()
+					return nil, err
+				}
+			}
 			return &progressConn{Conn: conn, limit: c.ProgressTimeout}, nil
 		},
 		TLSClientConfig:        tlsConfig,

@@ -1,0 +1,67 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"io"
+
+	"github.com/s3-crypt-proxy/s3-crypt-proxy/server/backend"
+)
+
+// maxResumes is how often one body may break off before the client is told.
+const maxResumes = 4
+
+// resuming is a backend body that goes on where it broke off: it asks for the
+// rest of the same object, bound by its ETag, so that a connection lost in the
+// middle of a restore is not the client's affair. An object that changed
+// meanwhile is never continued.
+//
+// One goroutine at a time; the reader's owner closes it.
+type resuming struct {
+	ctx         context.Context
+	from        objects
+	bucket, key string
+	etag        string
+	body        io.ReadCloser
+	at, end     int64 // stored bytes given, and those there are
+	resumes     int
+}
+
+// Read gives the next stored bytes.
+func (r *resuming) Read(p []byte) (int, error) {
+	for {
+		n, err := r.body.Read(p)
+		r.at += int64(n)
+		switch {
+		case n > 0:
+			return n, nil // an error comes again with the next Read
+		case err == nil || errors.Is(err, io.EOF) && r.at >= r.end:
+			return 0, err
+		}
+		if !r.resume() {
+			return 0, err
+		}
+	}
+}
+
+// resume asks for the rest. The backend client retries on its own; what it
+// gives up on is given up here.
+func (r *resuming) resume() bool {
+	if r.at >= r.end || r.resumes == maxResumes || r.ctx.Err() != nil {
+		return false
+	}
+	r.resumes++
+	obj, err := r.from.Get(r.ctx, r.bucket, r.key, backend.GetOptions{
+		Range:   &backend.Range{First: r.at, Last: r.end - 1},
+		IfMatch: r.etag,
+	})
+	if err != nil {
+		return false
+	}
+	r.body.Close()
+	r.body = obj.Body
+	return true
+}
+
+// Close ends the backend's answer.
+func (r *resuming) Close() error { return r.body.Close() }
