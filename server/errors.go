@@ -64,6 +64,12 @@ var faults = []fault{
 	{backend.ErrShort, s3err.ServiceUnavailable, "the backend ended early", "backend_short", backendFault},
 	{context.Canceled, s3err.ServiceUnavailable, "the proxy is shutting down", "cancelled", overload},
 
+	{sigv4.ErrTarget, s3err.InvalidURI, "the request target is malformed", "target", authFault},
+	{sigv4.ErrDate, s3err.AccessDenied, "a valid x-amz-date or Date is needed", "date", authFault},
+	{sigv4.ErrHeader, s3err.InvalidRequest, "the headers are malformed", "header", authFault},
+	{sigv4.ErrRepeatedHeader, s3err.InvalidRequest, "a header that has one value is repeated", "repeated_header", authFault},
+	{sigv4.ErrUnsupportedAuth, s3err.InvalidRequest, "only AWS4-HMAC-SHA256 is accepted", "unsupported_auth", authFault},
+	{sigv4.ErrBothAuth, s3err.InvalidArgument, "the request is signed twice", "both_auth", authFault},
 	{sigv4.ErrUnknownKey, s3err.InvalidAccessKeyId, "the access key is not known here", "unknown_key", authFault},
 	{sigv4.ErrSignature, s3err.SignatureDoesNotMatch, "the signature does not match", "signature", authFault},
 	{sigv4.ErrSkewed, s3err.RequestTimeTooSkewed, "the request's time is too far from the proxy's", "skewed", authFault},
