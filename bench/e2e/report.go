@@ -43,6 +43,7 @@ func render(opt options, machine string, results []backendResult) string {
 	fmt.Fprintf(&b, "%s objects, %d in flight, PBS's requests, %d rounds; client, proxy and backend are separate processes on one machine.\n", sizeText(opt.size), opt.inFlight, opt.rounds)
 	b.WriteString("Figures are median (lowest–highest). CPU is in seconds per GiB of payload; every object was read back and compared after each round.\n")
 	b.WriteString("`direct` goes to the backend over plain HTTP without TLS; the others have TLS in front of the proxy and plain HTTP behind it.\n")
+	b.WriteString("Behind `direct` versitygw checks the client's SHA-256 and MD5 itself; behind a proxy, which has checked them, it gets an unsigned payload.\n")
 	b.WriteString("`pass-through` is the same proxy built with sealing and hashing off: what it costs is our plumbing.\n\n")
 	fmt.Fprintf(&b, "Machine: %s\n\n    %s\n", machine, opt.command())
 	for _, r := range results {

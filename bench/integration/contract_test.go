@@ -21,6 +21,7 @@ import (
 
 // TestContract runs the cases that share one stack, side by side.
 func TestContract(t *testing.T) {
+	t.Parallel()
 	w := start(t, nil, "")
 	t.Run("cases", func(t *testing.T) {
 		for _, c := range []struct {

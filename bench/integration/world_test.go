@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -32,13 +33,20 @@ type world struct {
 	config  rig.ProxyConfig // of proxy, for starting it again
 }
 
-// start makes a world of the test's own. through, if not nil, says under which address the proxy reaches the backend.
+// start makes a world of the test's own. through, if not nil, says under which address the proxy reaches the backend;
+// extra is YAML for its configuration.
 func start(t *testing.T, through func(backend string) string, extra string) *world {
+	t.Helper()
+	return startOn(t, rig.BackendConfig{}, through, extra)
+}
+
+func startOn(t *testing.T, backend rig.BackendConfig, through func(backend string) string, extra string) *world {
 	t.Helper()
 	ctx := context.Background()
 	w := &world{t: t, dir: t.TempDir()}
 	var err error
-	if w.backend, err = rig.StartVersitygw(ctx, rig.BackendConfig{Dir: w.dir, Bucket: bucket}); err != nil {
+	backend.Dir, backend.Bucket = w.dir, bucket
+	if w.backend, err = rig.StartVersitygw(ctx, backend); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { check(t, w.backend.Stop()) })
@@ -59,11 +67,11 @@ func start(t *testing.T, through func(backend string) string, extra string) *wor
 	if err := w.keys.Load(w.master); err != nil {
 		t.Fatal(err)
 	}
-	address := w.backend.Address
+	endpoint := w.backend.Endpoint()
 	if through != nil {
-		address = through(address)
+		endpoint = strings.Replace(endpoint, w.backend.Address, through(w.backend.Address), 1)
 	}
-	w.config = rig.ProxyConfig{Dir: w.dir, Backend: "http://" + address, BackendKey: w.backend.Credentials, Region: w.backend.Region,
+	w.config = rig.ProxyConfig{Dir: w.dir, Backend: endpoint, BackendKey: w.backend.Credentials, BackendCA: w.backend.CAFile, Region: w.backend.Region,
 		Buckets: []string{bucket}, Socket: w.keys.Socket, Extra: extra}
 	w.startProxy()
 	// Whatever happens, nothing of ours is left: also a proxy that a test started later.

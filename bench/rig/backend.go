@@ -14,19 +14,29 @@ import (
 type Backend struct {
 	*Process
 	Credentials
-	Address string // host:port, plain HTTP
-	Region  string
-	Dir     string // of a versitygw's store; an object is the file Dir/BUCKET/KEY. Empty for a sink
+	Address     string // host:port
+	Region      string
+	Dir         string // of a versitygw's store; an object is the file Dir/BUCKET/KEY. Empty for a sink
+	CAFile      string // its self-signed certificate; "" = plain HTTP
+	Fingerprint string // of that, in PBS's form
 }
 
 // Endpoint is the backend's URL.
-func (b *Backend) Endpoint() string { return "http://" + b.Address }
+func (b *Backend) Endpoint() string { return b.scheme() + b.Address }
+
+func (b *Backend) scheme() string {
+	if b.CAFile != "" {
+		return "https://"
+	}
+	return "http://"
+}
 
 // BackendConfig says how to start a backend.
 type BackendConfig struct {
 	Dir    string    // versitygw: where its store goes; required
 	Bucket string    // made at start; required
 	Listen string    // "" = a free port on loopback
+	TLS    bool      // versitygw: serve TLS with a certificate made for it
 	Log    io.Writer // nil, or a copy of its log
 }
 
@@ -39,6 +49,15 @@ func StartVersitygw(ctx context.Context, cfg BackendConfig) (*Backend, error) {
 		cfg.Listen = "127.0.0.1:0"
 	}
 	args := []string{"-listen", cfg.Listen, "-dir", b.Dir, "-region", b.Region, "-bucket", cfg.Bucket, "-parent-death"}
+	if cfg.TLS {
+		keyFile := filepath.Join(cfg.Dir, "backend.key")
+		b.CAFile = filepath.Join(cfg.Dir, "backend.crt")
+		var err error
+		if b.Fingerprint, err = writeCertificate(b.CAFile, keyFile); err != nil {
+			return nil, err
+		}
+		args = append(args, "-cert", b.CAFile, "-key", keyFile)
+	}
 	return b.launch(ctx, "versitygw", args, cfg.Log)
 }
 
@@ -66,7 +85,7 @@ func (b *Backend) launch(ctx context.Context, binary string, args []string, log 
 		b.Kill()
 		return nil, err
 	}
-	addr, ok := strings.CutPrefix(line, "ready endpoint=http://")
+	addr, ok := strings.CutPrefix(line, "ready endpoint="+b.scheme())
 	if !ok {
 		b.Kill()
 		return nil, b.failed(fmt.Sprintf("it printed %q instead of its ready line", line))

@@ -32,6 +32,7 @@ type ProxyConfig struct {
 	Dir        string // for its configuration and certificate; required
 	Backend    string // endpoint URL; required
 	BackendKey Credentials
+	BackendCA  string // PEM file with the backend's root; "" = the system's
 	Region     string // of the backend
 	Buckets    []string
 	Socket     string // of the key holder; required
@@ -152,9 +153,10 @@ func (p *Proxy) PBS(bucket string) pbs.Config {
 	return pbs.Config{Address: p.Address, Bucket: bucket, AccessKey: p.AccessKey, SecretKey: p.SecretKey, Fingerprint: p.Fingerprint, PlainHTTP: !p.TLS}
 }
 
-// PBS returns a client's configuration for the backend itself: over plain HTTP, as the proxy calls it.
+// PBS returns a client's configuration for the backend itself.
 func (b *Backend) PBS(bucket string) pbs.Config {
-	return pbs.Config{Address: b.Address, Bucket: bucket, Region: b.Region, AccessKey: b.AccessKey, SecretKey: b.SecretKey, PlainHTTP: true}
+	return pbs.Config{Address: b.Address, Bucket: bucket, Region: b.Region, AccessKey: b.AccessKey, SecretKey: b.SecretKey,
+		Fingerprint: b.Fingerprint, PlainHTTP: b.CAFile == ""}
 }
 
 func orDefault(v, def string) string {

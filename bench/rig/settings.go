@@ -74,6 +74,9 @@ func (s settings) yaml(cfg ProxyConfig) []byte {
 	line("  access_key: %q", cfg.BackendKey.AccessKey)
 	line("  secret_key: %q", cfg.BackendKey.SecretKey)
 	line("  path_style: true")
+	if cfg.BackendCA != "" {
+		line("  ca_file: %q", cfg.BackendCA)
+	}
 	line("client:")
 	line("  access_key: %q", s.client.AccessKey)
 	line("  secret_key: %q", s.client.SecretKey)
