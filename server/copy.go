@@ -45,20 +45,22 @@ func (s *Server) copyObject(r *request) error {
 	return r.answerXML(copyResult{ETag: clientETag(etag), LastModified: s.now().UTC().Format(xmlTime)})
 }
 
-// copySource decodes [/]bucket/key, percent-encoded once.
+// copySource decodes [/]bucket/key, percent-encoded once; some clients encode
+// the slash behind the bucket too.
 func copySource(v string) (bucket, key string, err error) {
-	path, version, has := strings.Cut(strings.TrimPrefix(v, "/"), "?")
-	if has || version != "" {
+	path, _, versioned := strings.Cut(v, "?")
+	if versioned {
 		return "", "", s3err.New(s3err.NotImplemented, "copying a version is not implemented")
 	}
-	t, err := parseTarget("/" + path)
+	plain, err := unescape(path, false)
 	if err != nil {
 		return "", "", s3err.Wrap(s3err.InvalidArgument, err, "x-amz-copy-source is malformed")
 	}
-	if t.bucket == "" || t.key == "" {
+	bucket, key, _ = strings.Cut(strings.TrimPrefix(plain, "/"), "/")
+	if bucket == "" || key == "" || len(key) > maxKeyBytes {
 		return "", "", s3err.New(s3err.InvalidArgument, "x-amz-copy-source must name a bucket and a key")
 	}
-	return t.bucket, t.key, nil
+	return bucket, key, nil
 }
 
 // copyDirective says what becomes of the metadata.

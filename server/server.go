@@ -180,6 +180,12 @@ func (quiet) Printf(string, ...any) {}
 // Serve accepts connections until Shutdown. The listener is already TLS where
 // TLS is wanted. Past MaxConnections it stops accepting: clients wait.
 func (s *Server) Serve(ln net.Listener) error {
+	if passthrough {
+		s.log.Error().Msg("THIS BUILD DOES NOT SEAL: it is for benchmarks on loopback only")
+		if a, ok := ln.Addr().(*net.TCPAddr); !ok || !a.IP.IsLoopback() {
+			return errors.New("cannot serve: a build that does not seal listens on loopback only")
+		}
+	}
 	if err := s.http.Serve(newLimitListener(ln, s.maxConns)); err != nil {
 		return fmt.Errorf("cannot serve on %s: %w", ln.Addr(), err)
 	}
