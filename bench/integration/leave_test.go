@@ -25,7 +25,7 @@ func TestHalfAnUploadReplacesNothing(t *testing.T) {
 			ctx := context.Background()
 			c := w.client(t)
 			old := random(1, 16<<20)
-			const uploads = 12
+			const uploads = 10
 			for i := range uploads {
 				_, err := c.Put(ctx, fmt.Sprintf("o/%d", i), pbs.NewBody(old), false)
 				must(t, err)
