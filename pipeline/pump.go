@@ -52,7 +52,9 @@ type pump struct {
 // two jobs a worker, so that a worker that finishes while this goroutine reads or
 // seals finds work at once: waking one costs a good part of a batch's sealing
 // (two cores on one stream: 1.4 times one core without the queue, 1.9 with it).
-func (p *pump) submit(b *Batch, first int64, s Sealer, o Opener) error {
+//
+// The last batch of a stream is done here: there is nothing left to do beside it.
+func (p *pump) submit(b *Batch, first int64, s Sealer, o Opener, last bool) error {
 	if p.n == p.e.depth {
 		if err := p.deliver(); err != nil {
 			b.Release()
@@ -66,7 +68,7 @@ func (p *pump) submit(b *Batch, first int64, s Sealer, o Opener) error {
 	}
 	*j = job{batch: b, first: first, sealer: s, opener: o, done: done, handed: true}
 	p.n++
-	if p.e.workers > 1 {
+	if p.e.workers > 1 && !last {
 		select {
 		case p.e.jobs <- j:
 			p.e.stats.handed.Add(1)
@@ -168,7 +170,7 @@ func (e *Engine) Seal(ctx context.Context, src io.Reader, plain int64, s Sealer,
 			b.Release()
 			return err
 		}
-		if err := p.submit(b, first, s, nil); err != nil {
+		if err := p.submit(b, first, s, nil, left == 0); err != nil {
 			return err
 		}
 		if left == 0 {
@@ -216,7 +218,7 @@ func (e *Engine) Open(ctx context.Context, src io.Reader, sealed int64, first in
 			return err
 		}
 		left -= int64(n)
-		if err := p.submit(b, first, nil, o); err != nil {
+		if err := p.submit(b, first, nil, o, left == 0); err != nil {
 			return err
 		}
 		first += int64(e.segments)

@@ -13,6 +13,8 @@ type Backend interface {
 	objects
 	listings
 	uploads
+	// Connections is the number of open connections to the store, for a gauge.
+	Connections() int64
 }
 
 type objects interface {

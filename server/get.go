@@ -151,7 +151,7 @@ func (s *Server) getObject(r *request) error {
 	if err != nil {
 		return err
 	}
-	body := &plainBody{s: s, o: o, conn: r.http.Conn(), progress: s.progress, ctx: r.ctx}
+	body := &plainBody{s: s, o: o, timed: timeOpener(o.opener), conn: r.http.Conn(), progress: s.progress, ctx: r.ctx}
 	if o.opener.PlainSize() <= wholeGet {
 		err = body.openWhole()
 	} else {
@@ -176,6 +176,7 @@ func (s *Server) getObject(r *request) error {
 type plainBody struct {
 	s        *Server
 	o        *stored
+	timed    *timedOpener
 	ctx      context.Context
 	conn     net.Conn
 	progress time.Duration
@@ -198,7 +199,7 @@ func (b *plainBody) openWhole() error {
 	if b.res, err = b.s.engine.Reserve(b.ctx, b.s.engine.Footprint(b.o.opener.PlainSize())); err != nil {
 		return err
 	}
-	err = b.s.engine.Open(b.ctx, b.o.rest, b.o.sealedBody(), 0, segmentOpener(b.o.opener), func(x *pipeline.Batch) error {
+	err = b.s.engine.Open(b.ctx, b.o.rest, b.o.sealedBody(), 0, b.timed, func(x *pipeline.Batch) error {
 		b.whole.Append(x)
 		return nil
 	})
@@ -217,7 +218,7 @@ func (b *plainBody) openFront() error {
 	}
 	b.read = min(frontSegments*format.Stride, b.o.sealedBody())
 	b.next = frontSegments
-	return b.s.engine.Open(b.ctx, b.o.rest, b.read, 0, segmentOpener(b.o.opener), func(x *pipeline.Batch) error {
+	return b.s.engine.Open(b.ctx, b.o.rest, b.read, 0, b.timed, func(x *pipeline.Batch) error {
 		b.front = x
 		return nil
 	})
@@ -255,7 +256,7 @@ func (b *plainBody) WriteTo(w io.Writer) (int64, error) {
 	}
 	held := b.front
 	b.front = nil
-	b.err = b.s.engine.Open(b.ctx, b.o.rest, b.o.sealedBody()-b.read, b.next, segmentOpener(b.o.opener), func(x *pipeline.Batch) error {
+	b.err = b.s.engine.Open(b.ctx, b.o.rest, b.o.sealedBody()-b.read, b.next, b.timed, func(x *pipeline.Batch) error {
 		err := b.writeBatch(w, held)
 		held = x
 		return err
@@ -313,6 +314,7 @@ func (b *plainBody) Close() error {
 		b.res.Release()
 	}
 	b.s.metrics.openedBytes.Add(int(b.written))
+	b.s.metrics.crypto("GetObject", time.Duration(b.timed.spent.Load()))
 	if b.done != nil {
 		b.done(b.err)
 		b.done = nil

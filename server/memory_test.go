@@ -278,6 +278,8 @@ func (m *memory) AbortUpload(_ context.Context, bucket, key, id string) error {
 	return err
 }
 
+func (m *memory) Connections() int64 { return 1 }
+
 // stored returns an object's sealed bytes, or nil.
 func (m *memory) stored(bucket, key string) []byte {
 	m.mu.Lock()

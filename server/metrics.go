@@ -76,6 +76,12 @@ func (m *Metrics) request(method, op string, status int, took time.Duration) {
 	m.set.GetOrCreateHistogram(metricPrefix + fmt.Sprintf(`request_duration_seconds{operation=%q}`, op)).Update(took.Seconds())
 }
 
+// crypto records how long the sealing, or opening, of one object took: the time
+// of the AEAD on all cores together, nothing of the network.
+func (m *Metrics) crypto(op string, took time.Duration) {
+	m.set.GetOrCreateHistogram(metricPrefix + fmt.Sprintf(`encryption_duration_seconds{operation=%q}`, op)).Update(took.Seconds())
+}
+
 // ObserveBackend counts one attempt at the backend; backend.Config.Observe
 // takes it. kind is zero for a success.
 func (m *Metrics) ObserveBackend(op string, status int, kind backend.Kind, took time.Duration, attempt int) {
@@ -95,6 +101,7 @@ func (m *Metrics) watch(s *Server) {
 		}
 		return 1
 	})
+	gauge("backend_connection_pool_size", func() float64 { return float64(s.backend.Connections()) })
 	stat := func(f func(pipeline.Stats) float64) func() float64 {
 		return func() float64 { return f(s.engine.Stats()) }
 	}

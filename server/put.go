@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"time"
 
 	"github.com/s3-crypt-proxy/s3-crypt-proxy/format"
 	"github.com/s3-crypt-proxy/s3-crypt-proxy/pipeline"
@@ -194,7 +195,9 @@ func (s *Server) storeThrough(p *put) (string, error) {
 
 // seal runs the body through the engine.
 func (s *Server) seal(p *put, sink func(*pipeline.Batch) error) error {
-	return s.engine.Seal(p.ctx, &p.body, p.body.length, segmentSealer(p.sealer), sink)
+	timed := timeSealer(p.sealer)
+	defer func() { s.metrics.crypto("PutObject", time.Duration(timed.spent.Load())) }()
+	return s.engine.Seal(p.ctx, &p.body, p.body.length, timed, sink)
 }
 
 // confirmExisting is asked when the backend says that a key exists already. PBS

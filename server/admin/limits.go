@@ -22,6 +22,7 @@ const (
 	// maxProfile bounds profiles that run for ?seconds=.
 	maxProfile = 5 * time.Minute
 
-	// readyTimeout bounds a readiness answer: a probe's patience is about 10 s.
-	readyTimeout = 8 * time.Second
+	// readyTimeout bounds a readiness answer, below the patience of usual probes
+	// (5 s and more), so that they get the reason and not a broken connection.
+	readyTimeout = 4 * time.Second
 )

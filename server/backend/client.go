@@ -3,6 +3,7 @@ package backend
 import (
 	"errors"
 	"net/http"
+	"sync/atomic"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
@@ -18,6 +19,7 @@ type Client struct {
 	slow       func(*s3.Options)
 	budget     *budget
 	backoff    backoff
+	open       atomic.Int64 // connections
 }
 
 // New checks the configuration and returns a client; it sends nothing. An error names the field.
@@ -27,10 +29,10 @@ func New(config Config) (*Client, error) {
 		return nil, err
 	}
 	c := &Client{config: config, budget: newBudget(config.RetryBudget), backoff: newBackoff()}
-	if c.transports[0], err = newTransport(config, config.AnswerTimeout); err != nil {
+	if c.transports[0], err = newTransport(config, config.AnswerTimeout, &c.open); err != nil {
 		return nil, err
 	}
-	if c.transports[1], err = newTransport(config, config.SlowTimeout); err != nil {
+	if c.transports[1], err = newTransport(config, config.SlowTimeout, &c.open); err != nil {
 		return nil, err
 	}
 	slow := sender{c.transports[1]}
@@ -65,6 +67,9 @@ func (c *Client) Close() {
 		t.CloseIdleConnections()
 	}
 }
+
+// Connections is the number of connections to the store that are open now, in use or idle.
+func (c *Client) Connections() int64 { return c.open.Load() }
 
 // String leaves the credentials out.
 func (c *Client) String() string { return c.config.String() }

@@ -5,15 +5,17 @@ import (
 	"errors"
 	"net"
 	"net/http"
+	"sync"
+	"sync/atomic"
 	"time"
 )
 
 // userAgent replaces the SDK's, which tells the store the versions of everything.
 const userAgent = "s3-crypt-proxy"
 
-// newTransport returns the connections to the store: HTTP/1.1 only, since one HTTP/2 connection would
+// newTransport returns the connections to the store, counted in open: HTTP/1.1 only, since one HTTP/2 connection would
 // make all streams share one flow and one loss, no proxy from the environment, no compression.
-func newTransport(c Config, answer time.Duration) (*http.Transport, error) {
+func newTransport(c Config, answer time.Duration, open *atomic.Int64) (*http.Transport, error) {
 	tlsConfig, err := c.tlsConfig()
 	if err != nil {
 		return nil, err
@@ -34,7 +36,8 @@ func newTransport(c Config, answer time.Duration) (*http.Transport, error) {
 					return nil, err
 				}
 			}
-			return &progressConn{Conn: conn, limit: c.ProgressTimeout}, nil
+			open.Add(1)
+			return &progressConn{Conn: conn, limit: c.ProgressTimeout, closed: sync.OnceFunc(func() { open.Add(-1) })}, nil
 		},
 		TLSClientConfig:        tlsConfig,
 		TLSHandshakeTimeout:    c.TLSTimeout,
@@ -57,7 +60,13 @@ func newTransport(c Config, answer time.Duration) (*http.Transport, error) {
 // are bounded by AnswerTimeout and by the readers of the bodies, since an idle connection reads too.
 type progressConn struct {
 	net.Conn
-	limit time.Duration
+	limit  time.Duration
+	closed func() // counts the connection out, once
+}
+
+func (c *progressConn) Close() error {
+	c.closed()
+	return c.Conn.Close()
 }
 
 func (c *progressConn) Write(p []byte) (int, error) {

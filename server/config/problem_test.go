@@ -74,7 +74,7 @@ func TestProblems(t *testing.T) {
 		{"bad cipher", minimal + "encryption:\n  cipher: AES-256-GCM\n", nil,
 			`FILE:11: encryption.cipher is "AES-256-GCM": want xchacha20-poly1305, aes-256-gcm or auto`},
 		{"duration without unit", minimal + "shutdown_timeout: 30\n", nil,
-			`FILE:10: shutdown_timeout is "30": it has no unit; write 30s for seconds; want 0s to 1h`},
+			`FILE:10: shutdown_timeout is "30": it has no unit; write 30s for seconds; want 100ms to 1h`},
 		{"whole object above the budget", minimal + "pipeline:\n  budget: 64MiB\n  whole_object: 65MiB\n", nil,
 			`FILE:12: pipeline.whole_object is "65MiB": it is above pipeline.budget, 64MiB`},
 		{"cert without key", minimal + "tls:\n  cert_file: /c\n", nil,

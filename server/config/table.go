@@ -221,9 +221,9 @@ func Keys() []Key {
 			bind: choice(func(c *Config) *string { return &c.LogFormat }, "json", "console"),
 		},
 		{
-			Name: "shutdown_timeout", Env: "S3CP_SHUTDOWN_TIMEOUT", Kind: Duration, Default: "30s", Allowed: "0s to 1h",
+			Name: "shutdown_timeout", Env: "S3CP_SHUTDOWN_TIMEOUT", Kind: Duration, Default: "30s", Allowed: "100ms to 1h",
 			Doc:  "How long running requests may take to end after SIGTERM.",
-			bind: duration(func(c *Config) *time.Duration { return &c.ShutdownTimeout }, 0, time.Hour),
+			bind: duration(func(c *Config) *time.Duration { return &c.ShutdownTimeout }, 100*time.Millisecond, time.Hour),
 		},
 	}
 }

@@ -1,0 +1,27 @@
+package main
+
+import "strings"
+
+// baselineOf names the row a benchmark is compared with, or "": the bare AEAD
+// of its suite for what seals on one core, one worker for several.
+func baselineOf(key string) string {
+	pkg, name, _ := strings.Cut(key, " ")
+	parts := strings.Split(name, "/")
+	switch {
+	case pkg == "./format" && strings.HasSuffix(name, "_64KiB") && !strings.HasPrefix(name, "Raw"):
+		// SealX_64KiB against RawX_64KiB, OpenX_64KiB against RawOpenX_64KiB.
+		if rest, ok := strings.CutPrefix(name, "Seal"); ok {
+			return pkg + " Raw" + rest
+		}
+		return pkg + " Raw" + name
+	case pkg == "./pipeline" && len(parts) == 4 && (parts[0] == "Seal" || parts[0] == "Open"):
+		if parts[2] == "workers=1" {
+			if parts[0] == "Seal" {
+				return pkg + " Raw/" + parts[1] + "/64KiB"
+			}
+			return ""
+		}
+		return pkg + " " + parts[0] + "/" + parts[1] + "/workers=1/" + parts[3]
+	}
+	return ""
+}
