@@ -278,3 +278,27 @@ func TestBackoffGrowsWithinItsBoundsAndStartsAgain(t *testing.T) {
 		b.reset()
 	}
 }
+
+// TestClientWaitsOncePerFailedApply: between two attempts lies one pause, spent on the connection, where a newer ring can
+// come at any time, and no second one without a connection.
+func TestClientWaitsOncePerFailedApply(t *testing.T) {
+	checkLeaks(t)
+	h := newTestHolder(t)
+	load(t, h, 1)
+	socket, _ := serveTest(t, h, Policy{})
+	got := make(chan seen, 100)
+	const pause = 100 * time.Millisecond // so each lasts 50 to 100 ms
+	stop := runClient(t, ClientConfig{Socket: socket, MinBackoff: pause, MaxBackoff: pause}, func(ring Ring) error {
+		_ = watch(got)(ring)
+		return errors.New("never")
+	})
+	want(t, got, 1, 1)
+	began := time.Now()
+	for range 10 {
+		want(t, got, 1, 1)
+	}
+	if took := time.Since(began); took < 10*pause/2 || took > 12*pause {
+		t.Errorf("10 attempts took %v, want %v to %v", took, 10*pause/2, 10*pause)
+	}
+	stop()
+}

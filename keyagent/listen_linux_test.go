@@ -203,3 +203,48 @@ func TestListenRefusesAnUnsafePlace(t *testing.T) {
 		t.Errorf("the file was touched: %q, %v", b, err)
 	}
 }
+
+// TestListenLeavesASocketItCannotJudge: only a refused connection proves that nobody is there.
+func TestListenLeavesASocketItCannotJudge(t *testing.T) {
+	checkLeaks(t)
+	dir := t.TempDir()
+	datagram := filepath.Join(dir, "datagram")
+	other, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: datagram, Net: "unixgram"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Close()
+	// A stopped agent, whose queue of connections is full.
+	stopped := filepath.Join(dir, "stopped")
+	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer closeFD(fd)
+	if err := unix.Bind(fd, &unix.SockaddrUnix{Name: stopped}); err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.Listen(fd, 0); err != nil {
+		t.Fatal(err)
+	}
+	for {
+		c, err := net.Dial("unix", stopped)
+		if err != nil {
+			break
+		}
+		defer c.Close()
+	}
+	for _, path := range []string{datagram, stopped} {
+		before, err := os.Lstat(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if ln, err := Listen(path); err == nil {
+			ln.Close()
+			t.Errorf("%s was replaced", path)
+		}
+		if after, err := os.Lstat(path); err != nil || !os.SameFile(before, after) {
+			t.Errorf("%s is not what it was: %v", path, err)
+		}
+	}
+}

@@ -25,4 +25,8 @@ const (
 	// readyTimeout bounds a readiness answer, below the patience of usual probes
 	// (5 s and more), so that they get the reason and not a broken connection.
 	readyTimeout = 4 * time.Second
+
+	// checkTimeout is what the dependencies get of it: they must end a little
+	// before their answer is due.
+	checkTimeout = readyTimeout - 500*time.Millisecond
 )

@@ -76,7 +76,7 @@ func (s *Server) checks(ctx context.Context) []Check {
 }
 
 func (s *Server) ask(q *question) {
-	ctx, cancel := context.WithTimeout(context.Background(), readyTimeout)
+	ctx, cancel := context.WithTimeout(context.Background(), checkTimeout)
 	defer cancel()
 	defer func() {
 		if p := recover(); p != nil {

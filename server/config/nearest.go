@@ -3,9 +3,11 @@ package config
 import "strings"
 
 // nearest returns the candidate that a person who wrote name most likely meant,
-// or "" if none is near.
+// or "" if none is near. Of the letters behind the last dot, or behind the prefix
+// that all variables share, a third may be wrong: what comes before says little.
 func nearest(name string, candidates []string) string {
-	best, bestCost := "", len(name)/3+1 // a third of the letters may be wrong
+	telling := strings.TrimPrefix(name[strings.LastIndexByte(name, '.')+1:], envPrefix)
+	best, bestCost := "", len(telling)/3+1
 	for _, c := range candidates {
 		if cost := distance(strings.ToLower(name), strings.ToLower(c), bestCost); cost < bestCost || (cost == bestCost && best == "") {
 			best, bestCost = c, cost

@@ -220,6 +220,8 @@ func TestNearest(t *testing.T) {
 	f("listen_address", "listen_addr")
 	f("backend.regoin", "backend.region")
 	f("colour", "")
+	f("backend.cipher", "") // the section alone makes nothing near
+	f("backend.bucket", "")
 	f("", "")
 }
 

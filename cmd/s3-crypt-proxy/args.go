@@ -1,0 +1,44 @@
+package main
+
+import (
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+)
+
+// twoDashes rewrites -name and -name=value of known long flags to --name, since
+// the earlier system's flags had one dash. Values of flags and everything after
+// "--" stay as they are.
+func twoDashes(args []string, root *cobra.Command) []string {
+	takesValue := map[string]bool{"help": false, "version": false}
+	var collect func(c *cobra.Command)
+	collect = func(c *cobra.Command) {
+		for _, set := range []*pflag.FlagSet{c.PersistentFlags(), c.Flags()} {
+			set.VisitAll(func(f *pflag.Flag) { takesValue[f.Name] = f.NoOptDefVal == "" })
+		}
+		for _, sub := range c.Commands() {
+			collect(sub)
+		}
+	}
+	collect(root)
+
+	out := make([]string, len(args))
+	copy(out, args)
+	for i := 0; i < len(out) && out[i] != "--"; i++ {
+		bare := strings.TrimPrefix(strings.TrimPrefix(out[i], "-"), "-")
+		if bare == out[i] {
+			continue
+		}
+		name, _, hasValue := strings.Cut(bare, "=")
+		value, known := takesValue[name]
+		if !known || len(name) < 2 {
+			continue
+		}
+		out[i] = "--" + bare
+		if value && !hasValue {
+			i++ // the next one is its value, whatever it looks like
+		}
+	}
+	return out
+}

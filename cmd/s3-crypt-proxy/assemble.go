@@ -1,0 +1,186 @@
+package main
+
+import (
+	"crypto/tls"
+	"fmt"
+	"net"
+
+	"github.com/rs/zerolog"
+
+	"github.com/s3-crypt-proxy/s3-crypt-proxy/format"
+	"github.com/s3-crypt-proxy/s3-crypt-proxy/keyagent"
+	"github.com/s3-crypt-proxy/s3-crypt-proxy/pipeline"
+	"github.com/s3-crypt-proxy/s3-crypt-proxy/server"
+	"github.com/s3-crypt-proxy/s3-crypt-proxy/server/admin"
+	"github.com/s3-crypt-proxy/s3-crypt-proxy/server/backend"
+	"github.com/s3-crypt-proxy/s3-crypt-proxy/server/certificate"
+	"github.com/s3-crypt-proxy/s3-crypt-proxy/server/config"
+)
+
+// proxy is everything that serves, made but not running.
+type proxy struct {
+	log      zerolog.Logger
+	cfg      *config.Config
+	suite    format.Suite
+	store    *certificate.Store // nil: no TLS
+	clients  net.Listener       // TLS already, where there is TLS
+	admins   net.Listener
+	engine   *pipeline.Engine
+	keys     *keys
+	agent    *keyagent.Client
+	front    *server.Server
+	operator *admin.Server
+	phase    *phase
+}
+
+// assemble makes all parts; on an error nothing is left open.
+func assemble(cfg *config.Config, log zerolog.Logger) (p *proxy, err error) {
+	p = &proxy{log: log, cfg: cfg, suite: chooseSuite(cfg.Encryption), keys: &keys{log: log}}
+	defer func() {
+		if err != nil {
+			p.release()
+		}
+	}()
+	if err := p.openCertificate(); err != nil {
+		return p, err
+	}
+	if err := p.listen(); err != nil {
+		return p, err
+	}
+	figures := newFigures(p.store)
+	store, err := backend.New(backendConfig(cfg, figures.server))
+	if err != nil {
+		return p, &failure{exitConfig, &configError{err}}
+	}
+	p.engine, err = pipeline.New(pipeline.Config{
+		SegmentBytes: format.SegmentSize,
+		TagBytes:     format.TagSize,
+		Workers:      cfg.Pipeline.Workers,
+		BatchBytes:   cfg.Encryption.ChunkSize.Int(),
+		Budget:       int64(cfg.Pipeline.Budget),
+		QueueTimeout: cfg.Pipeline.QueueTimeout,
+	})
+	if err != nil {
+		return p, &failure{exitConfig, &configError{err}}
+	}
+	p.front, err = server.New(server.Config{
+		Backend:         store,
+		Keys:            p.keys,
+		Engine:          p.engine,
+		Credentials:     []server.Credential{{AccessKey: cfg.Client.AccessKey, SecretKey: cfg.Client.SecretKey.Reveal()}},
+		AllowedBuckets:  cfg.AllowedBuckets,
+		Suite:           p.suite,
+		BlockSize:       cfg.Encryption.BlockSize,
+		WholeObject:     int64(cfg.Pipeline.WholeObject),
+		MaxObject:       int64(cfg.Limits.MaxObjectSize),
+		MaxConnections:  cfg.Limits.MaxConnections,
+		HeaderTimeout:   cfg.Limits.HeaderTimeout,
+		ProgressTimeout: cfg.Limits.ProgressTimeout,
+		IdleTimeout:     cfg.Limits.IdleTimeout,
+		Log:             log,
+		Metrics:         figures.server,
+	})
+	if err != nil {
+		return p, &failure{exitConfig, &configError{err}}
+	}
+	p.phase = &phase{Readiness: p.front}
+	p.operator, err = admin.New(admin.Config{
+		Token:      cfg.Admin.Token.Reveal(),
+		Readiness:  p.phase,
+		Metrics:    figures,
+		Keys:       p.keys,
+		AuthFailed: figures.adminRefused.Inc,
+		Log:        log,
+	})
+	if err != nil {
+		return p, &failure{exitInternal, err}
+	}
+	p.agent, err = keyagent.NewClient(keyagent.ClientConfig{
+		Socket: cfg.Memkey.SocketPath,
+		Name:   "s3-crypt-proxy",
+		Logf: func(format string, args ...any) {
+			e := log.Info()
+			for _, a := range args {
+				if _, ok := a.(error); ok {
+					e = log.Warn()
+				}
+			}
+			e.Msgf(format, args...)
+		},
+	})
+	if err != nil {
+		return p, &failure{exitConfig, &configError{fmt.Errorf("memkey.socket_path: %w", err)}}
+	}
+	return p, nil
+}
+
+// backendConfig is what the backend's client gets; m may be nil.
+func backendConfig(cfg *config.Config, m *server.Metrics) backend.Config {
+	b := backend.Config{
+		Endpoint:           cfg.Backend.Endpoint,
+		Region:             cfg.Backend.Region,
+		AccessKey:          cfg.Backend.AccessKey,
+		SecretKey:          cfg.Backend.SecretKey.Reveal(),
+		PathStyle:          cfg.Backend.PathStyle,
+		InsecureSkipVerify: cfg.Backend.InsecureSkipVerify,
+		CAFile:             cfg.Backend.CAFile,
+	}
+	if m != nil {
+		b.Observe = m.ObserveBackend
+	}
+	return b
+}
+
+// certificateConfig says where the certificate is. TLS must not be off.
+func certificateConfig(cfg *config.Config) certificate.Config {
+	if cfg.TLS.Mode == config.TLSFiles {
+		return certificate.Config{CertFile: cfg.TLS.CertFile, KeyFile: cfg.TLS.KeyFile}
+	}
+	return certificate.Config{Dir: cfg.TLS.Dir, Names: cfg.TLS.Names}
+}
+
+func (p *proxy) openCertificate() error {
+	if p.cfg.TLS.Mode == config.TLSOff {
+		return nil
+	}
+	var err error
+	if p.store, err = certificate.New(certificateConfig(p.cfg)); err != nil {
+		return &failure{exitCertificate, err}
+	}
+	if p.store.Generated() {
+		p.log.Info().Str("dir", p.cfg.TLS.Dir).Str("fingerprint", p.store.Fingerprint()).Msg("made a certificate")
+	}
+	for _, w := range p.store.Warnings() {
+		p.log.Warn().Msg(w)
+	}
+	return nil
+}
+
+func (p *proxy) listen() error {
+	var err error
+	if p.clients, err = net.Listen("tcp", p.cfg.ListenAddr); err != nil {
+		return &failure{exitListen, fmt.Errorf("cannot listen for clients (listen_addr): %w", err)}
+	}
+	if passthroughBuild && !p.clients.Addr().(*net.TCPAddr).IP.IsLoopback() {
+		return &failure{exitListen, fmt.Errorf("cannot listen for clients on %s: this build stores plaintext, for benchmarks, and serves loopback only", p.clients.Addr())}
+	}
+	if p.store != nil {
+		p.clients = tls.NewListener(p.clients, p.store.TLSConfig())
+	}
+	if p.admins, err = net.Listen("tcp", p.cfg.AdminListenAddr); err != nil {
+		return &failure{exitListen, fmt.Errorf("cannot listen for operators (admin_listen_addr): %w", err)}
+	}
+	return nil
+}
+
+// release closes what is open. No request may be running.
+func (p *proxy) release() {
+	for _, ln := range []net.Listener{p.clients, p.admins} {
+		if ln != nil {
+			_ = ln.Close() // closed already after a drain
+		}
+	}
+	if p.engine != nil {
+		p.engine.Close()
+	}
+}

@@ -1,0 +1,99 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/s3-crypt-proxy/s3-crypt-proxy/server/backend"
+	"github.com/s3-crypt-proxy/s3-crypt-proxy/server/certificate"
+	"github.com/s3-crypt-proxy/s3-crypt-proxy/server/config"
+)
+
+// configError puts the problems of a configuration below one line.
+type configError struct{ err error }
+
+func (e *configError) Unwrap() error { return e.err }
+func (e *configError) Error() string {
+	return "cannot use the configuration:\n  " + strings.ReplaceAll(e.err.Error(), "\n", "\n  ")
+}
+
+func newCheck(load func() (*config.Config, error)) *cobra.Command {
+	var keys bool
+	cmd := &cobra.Command{
+		Use:   "check",
+		Short: "explain the configuration, touch nothing",
+		Long: `check reads the configuration as serving would and prints every effective
+value with its origin, secrets redacted, as a file that could be used again.
+What is wrong goes to stderr, all of it at once, and so do warnings. It opens no
+connection, makes no certificate and listens nowhere.
+
+Exit status: 0 good (perhaps with warnings), 3 configuration, 4 certificate.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if keys {
+				return orInternal(config.WriteManual(cmd.OutOrStdout()))
+			}
+			cfg, err := load()
+			if err != nil {
+				return err
+			}
+			return check(cfg, cmd.OutOrStdout(), cmd.ErrOrStderr())
+		},
+	}
+	cmd.Flags().BoolVar(&keys, "keys", false, "explain every key there is")
+	return cmd
+}
+
+func orInternal(err error) error {
+	if err != nil {
+		return &failure{exitInternal, err}
+	}
+	return nil
+}
+
+// check explains a configuration that loads, and tries what can be tried without
+// touching anything.
+func check(cfg *config.Config, stdout, stderr io.Writer) error {
+	warnings := cfg.Warnings
+	served, more, err := describeTLS(cfg)
+	if err != nil {
+		return err
+	}
+	if _, err := backend.New(backendConfig(cfg, nil)); err != nil {
+		return &failure{exitConfig, &configError{err}}
+	}
+	for _, w := range append(warnings, more...) {
+		fmt.Fprintf(stderr, "s3-crypt-proxy: warning: %s\n", w)
+	}
+	buckets := "every bucket of the backend"
+	if len(cfg.AllowedBuckets) > 0 {
+		buckets = strings.Join(cfg.AllowedBuckets, ", ")
+	}
+	fmt.Fprintf(stdout, `# The configuration is good.
+# Clients connect to %s: %s.
+# They sign with %s and may use %s.
+# New objects are sealed with %s and go to %s.
+# Keys come from %s.
+
+`, cfg.ListenAddr, served, cfg.Client.AccessKey, buckets, chooseSuite(cfg.Encryption), cfg.Backend.Endpoint, cfg.Memkey.SocketPath)
+	return orInternal(cfg.WriteYAML(stdout))
+}
+
+// describeTLS tells what clients will meet, and what is odd about it.
+func describeTLS(cfg *config.Config) (served string, warnings []string, err error) {
+	if cfg.TLS.Mode == config.TLSOff {
+		return "plain HTTP", nil, nil
+	}
+	store, err := certificate.Open(certificateConfig(cfg))
+	if errors.Is(err, certificate.ErrNone) {
+		return "TLS with a certificate that the first start makes in " + cfg.TLS.Dir, nil, nil
+	}
+	if err != nil {
+		return "", nil, &failure{exitCertificate, err}
+	}
+	return "TLS, fingerprint " + store.Fingerprint(), store.Warnings(), nil
+}

@@ -1,0 +1,86 @@
+// S3-crypt-proxy is a stateless, transparent encryption proxy for S3: clients
+// (Proxmox Backup Server first of all) talk S3 to it, and it seals every object
+// on the way to a backend and opens it on the way back.
+//
+// # Usage
+//
+//	s3-crypt-proxy [-config FILE]               serve
+//	s3-crypt-proxy check [-config FILE]         explain the configuration, touch nothing
+//	s3-crypt-proxy check --keys                 explain every key there is
+//	s3-crypt-proxy fingerprint [-config FILE]   print the certificate's fingerprint as PBS wants it
+//	s3-crypt-proxy -version
+//	s3-crypt-proxy help [COMMAND]
+//
+// Flags may have one dash or two: -config and --config are the same.
+//
+// # Configuration
+//
+// A strict YAML file, and S3CP_* variables on top of it; either alone will do.
+// The shortest complete file:
+//
+//	backend:
+//	  endpoint: https://s3.example.com
+//	  access_key: …
+//	  secret_key: …          # or secret_key_file, or a systemd credential
+//	client:                  # what PBS signs with
+//	  access_key: …
+//	  secret_key: …
+//	admin:
+//	  token: …
+//	tls:
+//	  auto: true             # PBS speaks HTTPS only
+//
+// Unknown keys, unknown S3CP_* variables and wrong values are errors that name
+// the line or the variable; `check` shows all of them at once, and where each
+// effective value comes from. `check --keys` is the reference. Nothing in a value
+// is expanded.
+//
+// No flag, key or variable takes a master key. Keys come over the Unix socket of
+// memkey.socket_path from the key holder, which pushes every change; until the
+// first one is there, requests get 503. A key holder that goes away or restarts
+// is no outage: the proxy goes on with the keys it has. An explicit clear takes
+// effect at once.
+//
+// # Certificate
+//
+// With tls.auto the first start makes a pair and keeps it in tls.dir; every later
+// one uses it again, so that the fingerprint stays. `fingerprint` prints it and
+// never makes one: start the proxy once before.
+//
+// # Signals
+//
+//	SIGTERM, SIGINT   drain: accept nothing new, let requests end, at most
+//	                  shutdown_timeout; /readyz says 503 meanwhile
+//	a second one      end at once
+//	SIGHUP            read the certificate's files again; a bad pair changes nothing
+//
+// # Output
+//
+// Data goes to stdout, everything else to stderr. While serving, stderr is the
+// log: one JSON object a line (log_format: json) or text for people (console).
+// The line with the message "ready" carries listen_addr and admin_listen_addr as
+// bound (also if the configuration says port 0), fingerprint, suite, workers and
+// batch_bytes. It says that the listeners accept; /readyz says whether requests
+// can succeed. No line carries a secret.
+//
+// # Exit status
+//
+//	0   done; for serving: drained
+//	1   internal error, or the system refused something that no setting is about
+//	2   wrong usage: unknown flag or command
+//	3   the configuration is wrong
+//	4   the certificate is missing or unusable
+//	5   cannot listen: address in use, not permitted, not of this machine
+//	6   ended before all requests had: shutdown_timeout passed, or a second signal
+//
+// Any other status is a failure.
+//
+// # Promises, each with the test that proves it
+//
+//   - Commands, flags and exit codes as above: TestScripts.
+//   - What doc.go says about exit codes is what the code does: TestExitCodesAreDocumented.
+//   - A clear takes the keys away at once, a repeated ring changes nothing, a ring
+//     that cannot be used leaves the old one: TestKeys*.
+//   - Requests in flight end during a drain; a second signal ends it:
+//     TestDrainLetsRequestsEnd, TestSecondSignalEndsTheDrain.
+package main
