@@ -2,6 +2,7 @@ package backend
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"net"
 	"net/http"
@@ -53,8 +54,46 @@ func newTransport(c Config, answer time.Duration, open *atomic.Int64) (*http.Tra
 		Protocols:              new(http.Protocols),
 	}
 	t.Protocols.SetHTTP1(true)
+	t.DialTLSContext = abruptTLS(t.DialContext, tlsConfig, c.TLSTimeout)
 	return t, nil
 }
+
+// abruptTLS dials TLS connections whose Close sends no close_notify: to a store, that alert in the
+// middle of an upload is a clean end too (versitygw 1.8.0 then commits what it has).
+func abruptTLS(dial func(context.Context, string, string) (net.Conn, error), config *tls.Config, limit time.Duration) func(context.Context, string, string) (net.Conn, error) {
+	return func(ctx context.Context, network, addr string) (net.Conn, error) {
+		raw, err := dial(ctx, network, addr)
+		if err != nil {
+			return nil, err
+		}
+		own := config.Clone()
+		if own == nil {
+			own = &tls.Config{}
+		}
+		if own.ServerName == "" {
+			if own.ServerName, _, err = net.SplitHostPort(addr); err != nil {
+				raw.Close()
+				return nil, err
+			}
+		}
+		ctx, cancel := context.WithTimeout(ctx, limit)
+		defer cancel()
+		conn := tls.Client(raw, own)
+		if err := conn.HandshakeContext(ctx); err != nil {
+			raw.Close()
+			return nil, err
+		}
+		return &abruptConn{Conn: conn, raw: raw}, nil
+	}
+}
+
+// abruptConn closes the connection below TLS alone, which resets it.
+type abruptConn struct {
+	*tls.Conn
+	raw net.Conn
+}
+
+func (c *abruptConn) Close() error { return c.raw.Close() }
 
 // progressConn bounds every single Write. net/http has no limit for a server that stops reading; reads
 // are bounded by AnswerTimeout and by the readers of the bodies, since an idle connection reads too.
