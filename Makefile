@@ -78,7 +78,9 @@ fuzz: ## every fuzz target for FUZZTIME (20s)
 
 .PHONY: bench
 bench: rig ## all benchmarks; rewrites the tables in BENCHMARKS.md
+	$(BIN)/micro -write BENCHMARKS.md
 	$(BIN)/e2e -write BENCHMARKS.md
+	$(BIN)/acceptance -write BENCHMARKS.md
 
 .PHONY: clean
 clean: ## remove what the targets built

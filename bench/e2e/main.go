@@ -8,6 +8,8 @@ import (
 	"os/signal"
 	"strings"
 	"syscall"
+
+	"github.com/s3-crypt-proxy/s3-crypt-proxy/bench/report"
 )
 
 func main() {
@@ -42,10 +44,10 @@ func measure(ctx context.Context, opt options, write string) error {
 		}
 		results = append(results, r)
 	}
-	section := render(opt, machine(ctx), results)
+	section := render(opt, report.Machine(ctx), results)
 	if write == "" {
 		fmt.Print(section)
 		return nil
 	}
-	return replaceSection(write, section)
+	return report.Replace(write, "e2e", section)
 }

@@ -1,31 +1,10 @@
 package main
 
 import (
-	"context"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 )
-
-func TestSpread(t *testing.T) {
-	of := func(v ...float64) spread {
-		var s []sample
-		for _, x := range v {
-			s = append(s, sample{rate: x})
-		}
-		return spreadOf(s, func(s sample) float64 { return s.rate })
-	}
-	for want, got := range map[spread]spread{{2, 1, 9}: of(9, 1, 2), {3, 1, 9}: of(9, 2, 4, 1), {5, 5, 5}: of(5)} {
-		if got != want {
-			t.Errorf("got %v, want %v", got, want)
-		}
-	}
-	if got := (spread{1.234, 1, 2}).text(2); got != "1.23 (1.00–2.00)" {
-		t.Errorf("written %q", got)
-	}
-}
 
 func testSection() (options, string) {
 	opt := options{rounds: 1, size: 4 << 20, inFlight: 16, keys: 64, window: time.Second, backends: []string{sink}}
@@ -49,36 +28,7 @@ func TestRender(t *testing.T) {
 	}
 }
 
-func TestReplaceSection(t *testing.T) {
-	file := filepath.Join(t.TempDir(), "B.md")
-	_, section := testSection()
-	for name, c := range map[string]struct{ before, want string }{
-		"empty":   {"", section},
-		"append":  {"# B\ntext\n", "# B\ntext\n\n" + section},
-		"replace": {"# B\n" + beginMark + "\nold\n" + endMark + "\nrest\n", "# B\n" + section + "rest\n"},
-	} {
-		if err := os.WriteFile(file, []byte(c.before), 0o644); err != nil {
-			t.Fatal(err)
-		}
-		for range 2 { // the second time changes nothing
-			if err := replaceSection(file, section); err != nil {
-				t.Fatal(err)
-			}
-			if got, _ := os.ReadFile(file); string(got) != c.want {
-				t.Errorf("%s: got\n%s", name, got)
-			}
-		}
-	}
-	os.WriteFile(file, []byte(endMark+"\n"+beginMark+"\n"), 0o644)
-	if err := replaceSection(file, section); err == nil {
-		t.Error("markers in the wrong order were accepted")
-	}
-}
-
-func TestMachineAndOptions(t *testing.T) {
-	if m := machine(context.Background()); !strings.Contains(m, "cores") || !strings.Contains(m, "go1.") {
-		t.Errorf("machine %q", m)
-	}
+func TestOptions(t *testing.T) {
 	opt, _ := testSection()
 	if err := opt.check(); err != nil {
 		t.Error(err)
