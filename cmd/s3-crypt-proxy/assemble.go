@@ -23,7 +23,7 @@ type proxy struct {
 	cfg      *config.Config
 	suite    format.Suite
 	store    *certificate.Store // nil: no TLS
-	clients  net.Listener       // TLS already, where there is TLS
+	clients  *silentListener    // TLS already, where there is TLS
 	admins   net.Listener
 	engine   *pipeline.Engine
 	keys     *keys
@@ -157,16 +157,15 @@ func (p *proxy) openCertificate() error {
 }
 
 func (p *proxy) listen() error {
-	var err error
-	if p.clients, err = net.Listen("tcp", p.cfg.ListenAddr); err != nil {
+	clients, err := net.Listen("tcp", p.cfg.ListenAddr)
+	if err != nil {
 		return &failure{exitListen, fmt.Errorf("cannot listen for clients (listen_addr): %w", err)}
 	}
-	if passthroughBuild && !p.clients.Addr().(*net.TCPAddr).IP.IsLoopback() {
-		return &failure{exitListen, fmt.Errorf("cannot listen for clients on %s: this build stores plaintext, for benchmarks, and serves loopback only", p.clients.Addr())}
-	}
 	if p.store != nil {
-		p.clients = tls.NewListener(p.clients, p.store.TLSConfig())
+		clients = tls.NewListener(clients, p.store.TLSConfig())
 	}
+	// Above TLS: a handshake is no request.
+	p.clients = newSilentListener(clients)
 	if p.admins, err = net.Listen("tcp", p.cfg.AdminListenAddr); err != nil {
 		return &failure{exitListen, fmt.Errorf("cannot listen for operators (admin_listen_addr): %w", err)}
 	}
@@ -175,10 +174,12 @@ func (p *proxy) listen() error {
 
 // release closes what is open. No request may be running.
 func (p *proxy) release() {
-	for _, ln := range []net.Listener{p.clients, p.admins} {
-		if ln != nil {
-			_ = ln.Close() // closed already after a drain
-		}
+	// After a drain both are closed already.
+	if p.clients != nil {
+		_ = p.clients.Close()
+	}
+	if p.admins != nil {
+		_ = p.admins.Close()
 	}
 	if p.engine != nil {
 		p.engine.Close()

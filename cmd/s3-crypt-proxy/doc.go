@@ -82,5 +82,6 @@
 //   - A clear takes the keys away at once, a repeated ring changes nothing, a ring
 //     that cannot be used leaves the old one: TestKeys*.
 //   - Requests in flight end during a drain; a second signal ends it:
-//     TestDrainLetsRequestsEnd, TestSecondSignalEndsTheDrain.
+//     TestDrainLetsRequestsEnd, TestSecondSignalEndsTheDrain. Clients without a
+//     request do not hold it up: TestSilentClientsDoNotHoldTheDrain.
 package main

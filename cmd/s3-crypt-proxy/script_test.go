@@ -136,15 +136,16 @@ func startServing(ts *testscript.TestScript, _ bool, args []string) {
 	p.mu.Lock()
 	p.lines = nil // of the one before
 	p.mu.Unlock()
-	p.done = make(chan error, 1)
+	cmd, done := p.cmd, make(chan error, 1)
+	p.done = done
 	go func() {
 		for s := bufio.NewScanner(stderr); s.Scan(); {
 			p.mu.Lock()
 			p.lines = append(p.lines, s.Text())
 			p.mu.Unlock()
 		}
-		p.done <- p.cmd.Wait()
-		close(p.done)
+		done <- cmd.Wait()
+		close(done)
 	}()
 	line, ok := p.await(`"message":"ready"`)
 	if !ok {

@@ -31,9 +31,6 @@ func serve(ctx context.Context, cfg *config.Config, stderr io.Writer) error {
 	}
 	log := newLogger(cfg, stderr)
 	logConfig(log, cfg)
-	if passthroughBuild {
-		log.Error().Msg("THIS BUILD STORES PLAINTEXT: it is for benchmarks only")
-	}
 	p, err := assemble(cfg, log)
 	if err != nil {
 		return err
@@ -148,6 +145,7 @@ func (p *proxy) drain(ctx context.Context, signals <-chan os.Signal) error {
 	defer force(nil)
 	done := make(chan error, 1)
 	go func() { done <- p.front.Shutdown(drainCtx) }()
+	p.clients.closeSilent()
 	for {
 		select {
 		case err := <-done:
