@@ -23,9 +23,17 @@ func (r *Reservation) Release() {
 }
 
 // Reserve takes n bytes of the budget, first come, first served, waiting up to
-// QueueTimeout. Take it before the first byte of a body is read. Errors:
-// ErrTooLarge, ErrBusy, or ctx's own.
+// QueueTimeout: a large request at the head of the queue is not overtaken by
+// small ones. Take it before the first byte of a body is read; Seal and Open take
+// none themselves. n below zero is a bug and panics. Errors: ErrTooLarge, ErrBusy,
+// ErrClosed, or ctx's own.
 func (e *Engine) Reserve(ctx context.Context, n int64) (*Reservation, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, fmt.Errorf("cannot reserve %d bytes: %w", n, err)
+	}
+	if e.closed.Load() {
+		return nil, fmt.Errorf("cannot reserve %d bytes: the engine is %w", n, ErrClosed)
+	}
 	if n > e.total {
 		return nil, fmt.Errorf("cannot reserve %d of %d bytes: %w", n, e.total, ErrTooLarge)
 	}
@@ -64,32 +72,33 @@ func (e *Engine) TryReserve(n int64) (*Reservation, bool) {
 }
 
 // Footprint is the pooled bytes that a whole stream of plain bytes occupies
-// when every batch of it is kept, as in a Chain.
+// when every batch of it is kept, as in a Chain: exact, and more than the sealed
+// bytes by what the last buffer leaves unused.
 func (e *Engine) Footprint(plain int64) int64 {
-	batch := int64(e.segments * e.segment)
-	if plain <= int64(e.segment) {
-		return int64(e.slot)
+	if plain < 0 {
+		panic("BUG: the footprint of less than nothing")
 	}
+	batch, large := int64(e.BatchBytes()), int64(e.segments*e.slot)
 	full, rest := plain/batch, plain%batch
-	n := full * int64(e.segments*e.slot)
-	if rest > 0 {
-		n += e.bufferFor(rest)
+	switch {
+	case plain == 0:
+		return int64(e.slot) // one empty segment
+	case rest == 0:
+		return full * large
+	case rest <= int64(e.segment):
+		return full*large + int64(e.slot)
 	}
-	return n
+	return full*large + large
 }
 
 // Window is the most pooled bytes that one stream holds whose batches are
-// passed on at once: those with the workers, the one with the sink, and those in
-// a Pipe of pipeDepth.
+// passed on at once: those with the workers, the one with the sink, and those
+// in a Pipe of PipeDepth. A sink that keeps up to PipeDepth+1 batches of its own
+// stays within it too.
 func (e *Engine) Window() int64 {
-	// depth in flight, one in the sink, pipeDepth queued, one being read.
-	return int64(e.depth+1+pipeDepth+1) * int64(e.segments*e.slot)
-}
-
-// bufferFor is the size of the buffer that n plain bytes of one batch take.
-func (e *Engine) bufferFor(n int64) int64 {
-	if n <= int64(e.segment) {
-		return int64(e.slot)
+	flight := e.depth + 1 // in flight, and the one with the sink or being filled
+	if e.workers == 1 {
+		flight = 1 // sealed where it is filled, and given away before the next
 	}
-	return int64(e.segments * e.slot)
+	return int64(flight+PipeDepth+1) * int64(e.segments*e.slot)
 }

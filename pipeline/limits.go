@@ -7,6 +7,13 @@ const (
 	minBatch = 64 << 10
 	maxBatch = 64 << 20
 
+	// maxTag bounds Config.TagBytes: no AEAD in use adds more, and sizes stay far
+	// from overflow.
+	maxTag = 1 << 10
+
+	// maxWorkers bounds Config.Workers: more is a mistake in a file, not a machine.
+	maxWorkers = 1 << 12
+
 	// autoMin and autoMax bound the batch chosen from the caches: below, the
 	// hand-over shows; above, a batch does not stay in a core's own cache.
 	autoMin = 256 << 10
@@ -24,6 +31,11 @@ const (
 	// than this many cores on one stream is more than any source delivers.
 	maxDepth = 8
 
-	// pipeDepth is what Window allows a Pipe to queue.
-	pipeDepth = 1
+	// maxEmptyReads is how often a source may give neither bytes nor an error;
+	// bufio allows as many.
+	maxEmptyReads = 100
 )
+
+// PipeDepth is the depth of NewPipe that Window reckons with: enough that pump
+// and transport overlap, and every further batch would be memory for nothing.
+const PipeDepth = 1
