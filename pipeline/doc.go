@@ -89,7 +89,7 @@
 //     TestChainReadersRace.
 //   - A Pipe is bounded: TestPipeIsBounded. Its reader may be closed beside Read,
 //     which frees all and both sides: TestPipeCloseBesideRead,
-//     TestPipeCloseFreesBothSides.
+//     TestPipeCloseFreesBothSides, TestPipeSendBesideClose, TestPipeReadBesideClose.
 //   - A Pipe never ends cleanly after a failure or after Close threw bytes away:
 //     TestPipeGivesTheErrorNeverACleanEnd, TestPipeErrorOvertakesTheQueue,
 //     TestPipeCloseIsNoCleanEnd.

@@ -3,6 +3,7 @@ package pipeline
 import (
 	"bytes"
 	"context"
+	"errors"
 	"io"
 	"math/rand/v2"
 	"testing"
@@ -85,19 +86,35 @@ func FuzzSchedules(f *testing.F) {
 	})
 }
 
-// FuzzOpen opens arbitrary bytes as a stream: an error or the right bytes, never
-// a panic, and the same as the serial path.
+// FuzzOpen opens a stream that was changed in one place, cut, or announced with
+// another length: an error or the right bytes, never a panic, and what the serial
+// path gives. The bytes follow from small numbers, so that the fuzzer need not
+// carry whole batches.
 func FuzzOpen(f *testing.F) {
-	f.Add(reference(nil), uint8(1), int64(0))
-	f.Add(reference(text(3*testSegment)), uint8(3), int64(0))
-	f.Add(reference(text(testBatch+1)), uint8(2), int64(5))
-	f.Fuzz(func(t *testing.T, body []byte, workers uint8, first int64) {
+	f.Add(uint32(0), uint32(0), byte(0), uint32(testTag), uint32(testTag), uint8(1), int64(0))
+	f.Add(uint32(3*testSegment), uint32(5), byte(1), uint32(3*testSlot), uint32(3*testSlot), uint8(3), int64(0))
+	f.Add(uint32(2*testBatch+1), uint32(0), byte(0), uint32(3*testBatch), uint32(2*testBatch), uint8(2), int64(0))
+	f.Add(uint32(testBatch+1), uint32(testBatch), byte(4), uint32(2*testBatch), uint32(testSlot+1), uint8(2), int64(-1))
+	f.Fuzz(func(t *testing.T, plain, at uint32, flip byte, have, announced uint32, workers uint8, first int64) {
+		text := text(int64(plain % (4 * testBatch)))
+		body := reference(text)
+		body[int(at)%len(body)] ^= flip
+		src := body[:min(int(have), len(body))]
+		n := int64(announced % (5 * testBatch))
 		e := newEngine(t, int(workers%8)+1)
 		var want, got []byte
-		serial := e.OpenSerial(bytes.NewReader(body), int64(len(body)), first, &toy{}, collectPlain(&want))
-		fast := e.Open(context.Background(), bytes.NewReader(body), int64(len(body)), first, &toy{}, collectPlain(&got))
+		serial := e.OpenSerial(bytes.NewReader(src), n, first, &toy{}, collectPlain(&want))
+		fast := e.Open(context.Background(), bytes.NewReader(src), n, first, &toy{}, collectPlain(&got))
 		if (serial == nil) != (fast == nil) || serial == nil && !bytes.Equal(got, want) || !bytes.HasPrefix(want, got) {
 			t.Fatalf("serial %v, parallel %v", serial, fast)
+		}
+		for _, kind := range []error{errToy, ErrShortSource, io.ErrUnexpectedEOF} {
+			if errors.Is(serial, kind) != errors.Is(fast, kind) {
+				t.Fatalf("serial says %v, parallel %v", serial, fast)
+			}
+		}
+		if first == 0 && !bytes.HasPrefix(text, got) {
+			t.Fatal("other bytes")
 		}
 	})
 }

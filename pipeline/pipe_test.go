@@ -191,30 +191,75 @@ func TestPipeCloseBesideRead(t *testing.T) {
 	}
 }
 
-// The reader is closed just as the writer ends: what Close threw away must not
-// look like the end of the stream.
+// The three moments between Close's steps, each forced; a select takes either
+// way by chance, hence the rounds.
+const rounds = 64
+
+// What Close threw away must not look like the end of the stream.
 func TestPipeCloseIsNoCleanEnd(t *testing.T) {
 	e := newEngine(t, 1)
-	for range 500 {
+	for range rounds {
 		w, r := NewPipe(1)
 		if err := w.Send(context.Background(), batchOf(t, e, 10)); err != nil {
 			t.Fatal(err)
 		}
-		read := make(chan struct{})
-		var n int
-		var err error
-		go func() {
-			defer close(read)
-			var got []byte
-			got, err = io.ReadAll(r)
-			n = len(got)
-		}()
-		go w.CloseWithError(nil)
-		r.Close()
-		<-read
+		close(r.p.closed) // Close has come this far
+		r.p.empty()
 		w.CloseWithError(nil)
-		if err == nil && n != 10+testTag {
-			t.Fatalf("a clean end after %d bytes", n)
+		if _, err := r.next(); !errors.Is(err, ErrClosed) {
+			t.Fatalf("a reader that waits gets %v", err)
 		}
+	}
+}
+
+// A batch that goes in while Close empties the queue is freed by Send.
+func TestPipeSendBesideClose(t *testing.T) {
+	e := newEngine(t, 1)
+	for range rounds {
+		w, r := NewPipe(1)
+		ctx := &hookedContext{Context: context.Background(), hook: func() { r.Close() }}
+		err := w.Send(ctx, batchOf(t, e, 10))
+		if err != nil && !errors.Is(err, ErrClosed) {
+			t.Fatal(err)
+		}
+		if got := e.Stats().Pooled; got != 0 {
+			t.Fatalf("%d bytes are still out", got)
+		}
+	}
+}
+
+// hookedContext calls hook when Done is asked for the second time: Send's first
+// look is over, its select begins.
+type hookedContext struct {
+	context.Context
+	asked int
+	hook  func()
+}
+
+func (c *hookedContext) Done() <-chan struct{} {
+	if c.asked++; c.asked == 2 {
+		c.hook()
+	}
+	return nil
+}
+
+// A batch that a Read took just before Close is freed by that Read.
+func TestPipeReadBesideClose(t *testing.T) {
+	e := newEngine(t, 1)
+	w, r := NewPipe(1)
+	if err := w.Send(context.Background(), batchOf(t, e, 10)); err != nil {
+		t.Fatal(err)
+	}
+	b, err := r.next()
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Close()
+	r.keep(b)
+	if got := e.Stats().Pooled; got != 0 {
+		t.Fatalf("%d bytes are still out", got)
+	}
+	if _, err := r.Read(make([]byte, 1)); !errors.Is(err, ErrClosed) {
+		t.Fatal(err)
 	}
 }

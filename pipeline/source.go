@@ -69,5 +69,5 @@ func (s *source) end(room []byte) error {
 }
 
 func shortSource(n, want int) error {
-	return fmt.Errorf("%w: %d of %d bytes of a segment: %w", ErrShortSource, n, want, io.ErrUnexpectedEOF)
+	return fmt.Errorf("%w: %d bytes of %d: %w", ErrShortSource, n, want, io.ErrUnexpectedEOF)
 }
