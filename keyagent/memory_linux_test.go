@@ -1,9 +1,9 @@
 package keyagent
 
 import (
-	"bufio"
 	"bytes"
 	"encoding/base64"
+	"encoding/binary"
 	"encoding/hex"
 	"fmt"
 	"os"
@@ -49,60 +49,95 @@ func needlesText(needles [][]byte) string {
 	return strings.Join(text, " ")
 }
 
-// searchMemory looks for masked needles in all readable memory of a process and returns "form:region" per find. The
-// region is "locked" for a page that is locked and not dumped, which is where a key belongs without memfd_secret, and
+// searchMemory looks for masked needles in all memory of a process that it can read and returns "form:region" per find.
+// The region is "locked" for a page that is locked and not dumped, which is where a key belongs without memfd_secret, and
 // "open" for any other.
-func searchMemory(pid string, needles [][]byte) ([]string, error) {
+func searchMemory(pid string, needles [][]byte) (found []string, err error) {
 	mem, err := os.Open("/proc/" + pid + "/mem")
 	if err != nil {
 		return nil, err
 	}
 	defer mem.Close()
-	smaps, err := os.Open("/proc/" + pid + "/smaps")
+	pagemap, err := os.Open("/proc/" + pid + "/pagemap")
 	if err != nil {
 		return nil, err
 	}
-	defer smaps.Close()
-	var found []string
-	var from, to uint64
-	var perms string
+	defer pagemap.Close()
+	smaps, err := os.ReadFile("/proc/" + pid + "/smaps")
+	if err != nil {
+		return nil, err
+	}
 	buf := make([]byte, 1<<20)
-	zeros := make([]byte, 1<<20)
-	for lines := bufio.NewScanner(smaps); lines.Scan(); {
+	var from, to uint64
+	used := false
+	for line := range strings.Lines(string(smaps)) {
 		var a, b uint64
-		if n, _ := fmt.Sscanf(lines.Text(), "%x-%x %s", &a, &b, &perms); n == 3 {
-			from, to = a, b
+		if n, _ := fmt.Sscanf(line, "%x-%x ", &a, &b); n == 2 {
+			from, to, used = a, b, false
 		}
-		flags, ok := strings.CutPrefix(lines.Text(), "VmFlags:")
-		if !ok {
+		for _, size := range []string{"Rss:", "Swap:"} {
+			if value, ok := strings.CutPrefix(line, size); ok && strings.Fields(value)[0] != "0" {
+				used = true
+			}
+		}
+		flags, ok := strings.CutPrefix(line, "VmFlags:")
+		if !ok || !used {
 			continue
 		}
 		region := "open"
 		if has := strings.Fields(flags); slices.Contains(has, "lo") && slices.Contains(has, "dd") && to-from <= 4*4096 {
 			region = "locked"
 		}
-		const overlap = 64
-		for at := from; at < to; at += uint64(len(buf)) - overlap {
-			n, err := mem.ReadAt(buf[:min(uint64(len(buf)), to-at)], int64(at))
-			if n == 0 && err != nil {
-				break // guard, secret memory, device
-			}
-			if bytes.Equal(buf[:n], zeros[:n]) {
-				continue
-			}
-			for i, needle := range needles {
-				if containsMasked(buf[:n], needle) {
-					found = append(found, fmt.Sprintf("%d:%s", i, region))
+		if region == "locked" && pid == "self" {
+			// Where a key may be. A search of it would leave half the key in a vector register, from where the next
+			// signal writes it to a signal stack.
+			continue
+		}
+		for _, run := range usedPages(pagemap, from, to) {
+			const overlap = 64
+			for at := run[0]; at < run[1]; at += uint64(len(buf)) - overlap {
+				n, err := mem.ReadAt(buf[:min(uint64(len(buf)), run[1]-at)], int64(at))
+				for i, needle := range needles {
+					if in := indexMasked(buf[:n], needle); in >= 0 {
+						found = append(found, fmt.Sprintf("%d:%s:%x+%x", i, region, from, at-from+uint64(in)))
+					}
+				}
+				if err != nil {
+					break // secret memory, or unmapped meanwhile
 				}
 			}
 		}
 	}
-	clear(buf)
 	return found, nil
 }
 
-// containsMasked unmasks one byte at a time: a search of the own memory must not lay out what it looks for.
-func containsMasked(b, needle []byte) bool {
+// usedPages gives the parts of a mapping that have pages in memory or swap: most of what Go maps has never been touched.
+func usedPages(pagemap *os.File, from, to uint64) (runs [][2]uint64) {
+	page := uint64(os.Getpagesize())
+	entries := make([]byte, 8*1024)
+	for at := from; at < to; {
+		n, err := pagemap.ReadAt(entries[:min(uint64(len(entries)), (to-at)/page*8)], int64(at/page*8))
+		if err != nil || n < 8 {
+			return append(runs, [2]uint64{at, to}) // not told: search it all
+		}
+		for e := entries[:n/8*8]; len(e) > 0; e = e[8:] {
+			const presentOrSwapped = 1<<63 | 1<<62
+			if binary.LittleEndian.Uint64(e)&presentOrSwapped != 0 {
+				if len(runs) > 0 && runs[len(runs)-1][1] == at {
+					runs[len(runs)-1][1] += page
+				} else {
+					runs = append(runs, [2]uint64{at, at + page})
+				}
+			}
+			at += page
+		}
+	}
+	return runs
+}
+
+// indexMasked tells where needle begins in b, or -1. It unmasks one byte at a time: a search of the own memory must not
+// lay out what it looks for.
+func indexMasked(b, needle []byte) int {
 	pivot := 0
 	for pivot < len(needle)-1 && needle[pivot] == testMask { // a zero, of which memory is full
 		pivot++
@@ -110,7 +145,7 @@ func containsMasked(b, needle []byte) bool {
 	for at := 0; ; at++ {
 		n := bytes.IndexByte(b[at:], needle[pivot]^testMask)
 		if n < 0 {
-			return false
+			return -1
 		}
 		at += n
 		start := at - pivot
@@ -122,7 +157,7 @@ func containsMasked(b, needle []byte) bool {
 			i++
 		}
 		if i == len(needle) {
-			return true
+			return start
 		}
 	}
 }
@@ -172,8 +207,9 @@ func checkFinds(t *testing.T, where, kind string, forms int, found []string) {
 	t.Helper()
 	decoys := 0
 	for _, f := range found {
-		form, region, _ := strings.Cut(f, ":")
-		n, err := strconv.Atoi(form)
+		part := strings.Split(f, ":")
+		region := part[1]
+		n, err := strconv.Atoi(part[0])
 		switch {
 		case err != nil:
 			t.Fatal(err)
@@ -181,7 +217,7 @@ func checkFinds(t *testing.T, where, kind string, forms int, found []string) {
 			decoys++
 		case region == "locked" && kind == "mlock" && n < 2: // the key in its place
 		default:
-			t.Errorf("%s: key form %d in %s memory", where, n, region)
+			t.Errorf("%s: key form %d in %s memory at %s", where, n, region, part[2])
 		}
 	}
 	if decoys < 2 {
