@@ -67,6 +67,7 @@ func (r *request) op() string {
 // finish counts and logs a request once its last byte is written, or given up.
 // err is the first failure, before or after the status line.
 func (s *Server) finish(r *request, err error) {
+	defer r.end()
 	s.metrics.active.Add(-1)
 	took := time.Since(r.began)
 	status := r.http.Response.StatusCode()

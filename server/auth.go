@@ -10,11 +10,11 @@ import (
 // authenticate verifies the request's signature from its headers alone. What
 // is verified is the raw target and the headers as received: nothing that
 // fasthttp normalised, joined or decoded.
-func (s *Server) authenticate(r *request, target string, rawHeaders []byte) (sigv4.Verified, error) {
+func (s *Server) authenticate(r *request, target string) (sigv4.Verified, error) {
 	sr := sigv4.Request{
 		Method:  string(r.http.Method()),
 		Target:  target,
-		Headers: signedHeaders(rawHeaders),
+		Headers: r.lines,
 	}
 	v, err := s.verifier.Verify(&sr)
 	if err != nil {

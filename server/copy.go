@@ -161,6 +161,9 @@ const copyPart = 1 << 30
 // first bytes of the body, the rest is copied where it lies. Every piece is
 // bound to the ETag the block was read under.
 func (c *copying) parts(obj *backend.Object, offset int64, block []byte) (etag string, err error) {
+	if obj.ETag == "" {
+		return "", s3err.New(s3err.ServiceUnavailable, "the backend gave the source no ETag, so its parts cannot be bound together")
+	}
 	res, err := c.s.engine.Reserve(c.r.ctx, minPart)
 	if err != nil {
 		return "", err

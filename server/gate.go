@@ -11,6 +11,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sync/singleflight"
+
 	"github.com/s3-crypt-proxy/s3-crypt-proxy/format"
 	"github.com/s3-crypt-proxy/s3-crypt-proxy/server/backend"
 )
@@ -21,6 +23,7 @@ var (
 	errStateMissing = errors.New("the bucket holds objects but no state object: it was never initialised, or its state was lost")
 	errStateName    = errors.New("the bucket's state names another bucket")
 	errStateKey     = errors.New("the active key is not the one recorded in the bucket's state")
+	errNoConditions = errors.New("the backend does not honour If-None-Match: two proxies could give one bucket two identities")
 	errStateLayout  = errors.New("the bucket's state asks for a layout this version does not write")
 )
 
@@ -41,24 +44,26 @@ type bucket struct {
 // key can never write beside data of another one, and a swapped bucket is
 // noticed before its first object.
 //
-// A verified state is remembered for stateTTL, or until the keyring changes.
-// Safe for concurrent use; one request at a time verifies a bucket, the others
-// wait for it.
+// A verified state is remembered for stateTTL, or until the keyring changes; that
+// a bucket is empty is never remembered, because another proxy may fill it. Safe
+// for concurrent use: one verification of a bucket runs at a time, and all who
+// wait for it share its outcome, failures too.
 type gate struct {
 	backend   Backend
 	blockSize int // of buckets initialised from now on
 	now       func() time.Time
+	flights   singleflight.Group
 
 	mu      sync.Mutex
 	buckets map[string]*gateEntry
 }
 
+// gateEntry is what is known of a bucket; guarded by gate.mu.
 type gateEntry struct {
-	mu       sync.Mutex
 	ring     *format.Keyring // the one it was verified with
 	verified time.Time
-	state    *bucket
-	seen     bool // a state was read before: its absence now is a loss
+	state    *bucket // nil: to be verified
+	seen     bool    // a state was read before: its absence now is a loss
 }
 
 func newGate(b Backend, blockSize int, now func() time.Time) *gate {
@@ -68,33 +73,60 @@ func newGate(b Backend, blockSize int, now func() time.Time) *gate {
 // open returns the verified state of a bucket. With create it initialises an
 // empty bucket; the loser of that race reads the winner's state.
 func (g *gate) open(ctx context.Context, ring *format.Keyring, name string, create bool) (*bucket, error) {
+	if b := g.known(ring, name); b != nil {
+		return b, nil
+	}
+	// Its own time: the first who asks must not end the others' wait.
+	flight := g.flights.DoChan(fmt.Sprintf("%s %v %p", name, create, ring), func() (any, error) {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), gateTime)
+		defer cancel()
+		return g.verify(ctx, ring, name, create)
+	})
+	select {
+	case r := <-flight:
+		if r.Err != nil {
+			return nil, r.Err
+		}
+		return r.Val.(*bucket), nil
+	case <-ctx.Done():
+		return nil, fmt.Errorf("cannot open bucket %s: %w", name, ctx.Err())
+	}
+}
+
+// known returns a state that is still trusted.
+func (g *gate) known(ring *format.Keyring, name string) *bucket {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if e := g.buckets[name]; e != nil && e.state != nil && e.ring == ring && g.now().Sub(e.verified) < stateTTL {
+		return e.state
+	}
+	return nil
+}
+
+// verify reads a bucket's state and remembers the outcome.
+func (g *gate) verify(ctx context.Context, ring *format.Keyring, name string, create bool) (*bucket, error) {
 	g.mu.Lock()
 	e := g.buckets[name]
-	if e == nil {
-		e = &gateEntry{}
-		g.buckets[name] = e
-	}
+	seen := e != nil && e.seen
 	g.mu.Unlock()
-
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if e.state != nil && e.ring == ring && g.now().Sub(e.verified) < stateTTL && !(create && e.state.fresh) {
-		return e.state, nil
-	}
 	b, err := g.read(ctx, ring, name)
 	if errors.Is(err, errNoState) {
-		b, err = g.initialise(ctx, ring, name, create, e.seen)
+		b, err = g.initialise(ctx, ring, name, create, seen)
 	}
+	if backendKind(err) == backend.NoBucket {
+		g.forget(name)
+		return nil, err
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	entry := &gateEntry{seen: seen}
+	if err == nil && !b.fresh {
+		entry = &gateEntry{ring: ring, verified: g.now(), state: b, seen: true}
+	}
+	g.buckets[name] = entry
 	if err != nil {
-		e.state = nil
-		if backendKind(err) == backend.NoBucket {
-			g.forget(name)
-			return nil, err
-		}
 		return nil, fmt.Errorf("cannot open bucket %s: %w", name, err)
 	}
-	e.state, e.ring, e.verified = b, ring, g.now()
-	e.seen = e.seen || !b.fresh
 	return b, nil
 }
 
@@ -180,8 +212,19 @@ func (g *gate) initialise(ctx context.Context, ring *format.Keyring, name string
 	if err != nil {
 		return nil, err
 	}
-	_, err = g.backend.Put(ctx, name, format.StateKey, newBytesReader(object), int64(len(object)), backend.Conditions{IfNoneMatch: true})
-	if err != nil && backendKind(err) != backend.Precondition && backendKind(err) != backend.Conflict {
+	store := func() error {
+		_, err := g.backend.Put(ctx, name, format.StateKey, newBytesReader(object), int64(len(object)), backend.Conditions{IfNoneMatch: true})
+		return err
+	}
+	if err := store(); err == nil {
+		// The same bytes again must be refused, or the condition means nothing here.
+		if err = store(); backendKind(err) != backend.Precondition && backendKind(err) != backend.Conflict {
+			if err == nil {
+				err = errNoConditions
+			}
+			return nil, err
+		}
+	} else if backendKind(err) != backend.Precondition && backendKind(err) != backend.Conflict {
 		return nil, err
 	}
 	// Read it back, also as the winner: what counts is what the backend keeps.

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"time"
 
 	"github.com/s3-crypt-proxy/s3-crypt-proxy/format"
@@ -111,6 +110,9 @@ func (s *Server) emptyStored(ctx context.Context, bucketName, key string) (*stor
 	if err != nil {
 		return nil, err
 	}
+	if obj.Size != 0 {
+		return nil, s3err.New(s3err.ServiceUnavailable, "the object changed while it was read; try again")
+	}
 	return &stored{etag: obj.ETag, modified: obj.LastModified}, fmt.Errorf("%w: the stored object is empty", format.ErrForeign)
 }
 
@@ -151,7 +153,7 @@ func (s *Server) getObject(r *request) error {
 	if err != nil {
 		return err
 	}
-	body := &plainBody{s: s, o: o, timed: timeOpener(o.opener), conn: r.http.Conn(), progress: s.progress, ctx: r.ctx}
+	body := &plainBody{s: s, o: o, timed: timeOpener(o.opener), ctx: r.ctx}
 	if o.opener.PlainSize() <= wholeGet {
 		err = body.openWhole()
 	} else {
@@ -174,12 +176,10 @@ func (s *Server) getObject(r *request) error {
 // plainBody writes an opened object to the client. fasthttp calls WriteTo once
 // and Close always; both on the connection's goroutine.
 type plainBody struct {
-	s        *Server
-	o        *stored
-	timed    *timedOpener
-	ctx      context.Context
-	conn     net.Conn
-	progress time.Duration
+	s     *Server
+	o     *stored
+	timed *timedOpener
+	ctx   context.Context
 
 	res   *pipeline.Reservation
 	whole pipeline.Chain  // everything, verified
@@ -243,7 +243,7 @@ func (b *plainBody) checkEnd() error {
 	return b.o.opener.CheckFiller(fill[:n], 0)
 }
 
-// WriteTo writes the plaintext, moving the write deadline as it goes. The last
+// WriteTo writes the plaintext; the connection bounds each write. The last
 // batch of a streamed object waits until the object's end was checked.
 func (b *plainBody) WriteTo(w io.Writer) (int64, error) {
 	if b.front == nil {
@@ -284,11 +284,6 @@ func (b *plainBody) writeBatch(w io.Writer, x *pipeline.Batch) error {
 }
 
 func (b *plainBody) write(w io.Writer, p []byte) error {
-	if b.conn != nil {
-		if err := b.conn.SetWriteDeadline(time.Now().Add(b.progress)); err != nil {
-			return clientGone{err}
-		}
-	}
 	n, err := w.Write(p)
 	b.written += int64(n)
 	if err != nil {

@@ -56,6 +56,13 @@ const (
 	// again, so that a bucket replaced behind our back is noticed.
 	stateTTL = 30 * time.Second
 
+	// gateTime bounds one verification of a bucket's state, retries included.
+	gateTime = 60 * time.Second
+
+	// watchAfter is how long a request runs before its client's socket is looked
+	// at, and how often then.
+	watchAfter = time.Second
+
 	// abortTime bounds the clean-up of a failed backend upload.
 	abortTime = 30 * time.Second
 )

@@ -61,6 +61,9 @@ func (s *Server) listObjects(r *request) error {
 		if err != nil {
 			return err
 		}
+		if err := nameable(out, page); err != nil {
+			return err
+		}
 		_, owners := r.query.get("fetch-owner")
 		s.fillPage(out, page, b, owners)
 	}
@@ -140,6 +143,25 @@ func (s *Server) fillPage(out *listResult, page *backend.Page, b *bucket, owners
 			out.CommonPrefixes = append(out.CommonPrefixes, listPrefix{p})
 		}
 	}
+}
+
+// nameable refuses a page with a key that XML cannot carry: it would be listed
+// under a name that does not exist. Such keys come from other writers only.
+func nameable(out *listResult, page *backend.Page) error {
+	if out.EncodingType != "" {
+		return nil
+	}
+	for _, o := range page.Objects {
+		if !xmlCanCarry(o.Key) {
+			return s3err.New(s3err.NotImplemented, "a key holds a character that XML cannot carry; ask with encoding-type=url")
+		}
+	}
+	for _, p := range page.CommonPrefixes {
+		if !xmlCanCarry(p) {
+			return s3err.New(s3err.NotImplemented, "a prefix holds a character that XML cannot carry; ask with encoding-type=url")
+		}
+	}
+	return nil
 }
 
 // encodeKeys percent-encodes what encoding-type=url covers.

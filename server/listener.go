@@ -3,19 +3,21 @@ package server
 import (
 	"net"
 	"sync"
+	"time"
 )
 
 // limitListener accepts no more than n connections at a time; a further client
 // waits in the kernel's backlog. Closing it frees a waiting Accept.
 type limitListener struct {
 	net.Listener
-	slots chan struct{}
-	done  chan struct{}
-	once  sync.Once
+	progress time.Duration // for each write of a connection
+	slots    chan struct{}
+	done     chan struct{}
+	once     sync.Once
 }
 
-func newLimitListener(ln net.Listener, n int) *limitListener {
-	return &limitListener{Listener: ln, slots: make(chan struct{}, n), done: make(chan struct{})}
+func newLimitListener(ln net.Listener, n int, progress time.Duration) *limitListener {
+	return &limitListener{Listener: ln, progress: progress, slots: make(chan struct{}, n), done: make(chan struct{})}
 }
 
 // Accept waits for a free slot, then for a connection.
@@ -30,7 +32,7 @@ func (l *limitListener) Accept() (net.Conn, error) {
 		<-l.slots
 		return nil, err
 	}
-	return &limitConn{Conn: c, free: sync.OnceFunc(func() { <-l.slots })}, nil
+	return &limitConn{Conn: c, progress: l.progress, free: sync.OnceFunc(func() { <-l.slots })}, nil
 }
 
 // Close stops accepting; connections in service go on.
@@ -39,10 +41,23 @@ func (l *limitListener) Close() error {
 	return l.Listener.Close()
 }
 
-// limitConn gives its slot back when it is closed.
+// limitConn gives its slot back when it is closed, and bounds every write: a
+// client that stops reading is cut, one that is slow is not. fasthttp's own write
+// timeout would cover a whole answer.
 type limitConn struct {
 	net.Conn
-	free func()
+	progress time.Duration
+	free     func()
+}
+
+// NetConn is the connection below, for watchClient.
+func (c *limitConn) NetConn() net.Conn { return c.Conn }
+
+func (c *limitConn) Write(p []byte) (int, error) {
+	if err := c.Conn.SetWriteDeadline(time.Now().Add(c.progress)); err != nil {
+		return 0, err
+	}
+	return c.Conn.Write(p)
 }
 
 func (c *limitConn) Close() error {

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"time"
 
@@ -32,7 +31,7 @@ type put struct {
 //     part, which carries the block, is sent last.
 func (s *Server) putObject(r *request) error {
 	if err := r.refuseHeaders("x-amz-checksum-*", "x-amz-sdk-checksum-algorithm", "x-amz-trailer", "x-amz-tagging", "x-amz-acl", "x-amz-grant-*",
-		"x-amz-server-side-encryption*", "x-amz-storage-class", "x-amz-object-lock-*", "x-amz-website-redirect-location", "x-amz-write-offset-bytes"); err != nil {
+		"x-amz-server-side-encryption*", "x-amz-storage-class", "x-amz-object-lock-*", "x-amz-website-redirect-location", "x-amz-write-offset-bytes", "x-amz-copy-source*", "content-range"); err != nil {
 		return err
 	}
 	cond, err := r.conditions()
@@ -80,17 +79,17 @@ func (r *request) conditions() (backend.Conditions, error) {
 	if err := r.refuseHeaders("if-modified-since", "if-unmodified-since"); err != nil {
 		return c, err
 	}
-	if v := r.header("If-None-Match"); v != "" {
-		if v != "*" {
+	if r.hasHeader("if-none-match") {
+		if r.header("If-None-Match") != "*" {
 			return c, s3err.New(s3err.NotImplemented, "If-None-Match on a PUT takes * only")
 		}
 		c.IfNoneMatch = true
 	}
-	if v := r.header("If-Match"); v != "" {
+	if r.hasHeader("if-match") {
 		if c.IfNoneMatch {
 			return c, s3err.New(s3err.InvalidArgument, "If-Match and If-None-Match exclude each other")
 		}
-		etag, ok := backendETag(v)
+		etag, ok := backendETag(r.header("If-Match"))
 		if !ok {
 			return c, s3err.New(s3err.PreconditionFailed, "the object does not have this ETag")
 		}
@@ -137,19 +136,29 @@ func (s *Server) storeWhole(p *put) (string, error) {
 		return s.backend.Put(p.ctx, p.target.bucket, p.key, body, p.sealer.SealedSize(), cond)
 	}
 	etag, err := send(p.cond)
-	if p.cond.IfNoneMatch && backendKind(err) == backend.Precondition {
-		ours, bad, cerr := s.confirmExisting(p, err)
-		if ours != "" || cerr != nil {
-			return ours, cerr
+	for range maxOverwrites {
+		if backendKind(err) != backend.Precondition {
+			return etag, err
+		}
+		verdict := s.settle(p, err)
+		if verdict.overwrite == "" {
+			return verdict.etag, verdict.err
 		}
 		// What stands there cannot be opened by anyone: writing over exactly that
 		// is better than calling it stored.
 		p.log.Warn().Msg("overwriting an object that cannot be opened")
 		s.metrics.overwrites.Inc()
-		return send(backend.Conditions{IfMatch: bad})
+		etag, err = send(backend.Conditions{IfMatch: verdict.overwrite})
+	}
+	if backendKind(err) == backend.Precondition {
+		return "", s3err.Wrap(s3err.ConditionalRequestConflict, err, "the existing object keeps changing; try again")
 	}
 	return etag, err
 }
+
+// maxOverwrites is how often a PUT tries to replace an unreadable object that
+// others are changing too.
+const maxOverwrites = 2
 
 // storeThrough sends the sealed front while the body still arrives.
 func (s *Server) storeThrough(p *put) (string, error) {
@@ -182,8 +191,8 @@ func (s *Server) storeThrough(p *put) (string, error) {
 		return got.etag, nil
 	case sealErr != nil && bodyError(sealErr):
 		return "", sealErr
-	case got.err != nil && p.cond.IfNoneMatch && backendKind(got.err) == backend.Precondition:
-		return s.confirmOrRetry(p, got.err)
+	case backendKind(got.err) == backend.Precondition:
+		return s.settleSent(p, got.err)
 	case got.err != nil && backendKind(got.err) != backend.ClientAbort:
 		return "", got.err
 	}
@@ -200,35 +209,39 @@ func (s *Server) seal(p *put, sink func(*pipeline.Batch) error) error {
 	return s.engine.Seal(p.ctx, &p.body, p.body.length, timed, sink)
 }
 
-// confirmExisting is asked when the backend says that a key exists already. PBS
-// counts 412 as stored, so it is answered only for an object that opens.
-//
-// ours is the ETag if what stands there is this very object: its answer was
-// lost and the backend met our own write again. bad is the ETag of an object
-// that cannot be opened by anyone. err is the answer in every other case.
-func (s *Server) confirmExisting(p *put, precondition error) (ours, bad string, err error) {
-	obj, err := s.openHead(p.ctx, p.target.bucket, p.key)
-	switch {
-	case err == nil && bytes.Equal(obj.block, p.sealer.Block()):
-		return obj.etag, "", nil
-	case err == nil:
-		return "", "", precondition
-	case backendKind(err) == backend.NotFound:
-		return "", "", s3err.Wrap(s3err.ConditionalRequestConflict, err, "the object was removed meanwhile; try again")
-	case unreadable(err) && obj != nil:
-		return "", obj.etag, nil
-	}
-	return "", "", fmt.Errorf("cannot read the existing object: %w", err)
+// verdict is what a failed condition means: exactly one of the three is set.
+type verdict struct {
+	etag      string // the object stands: it is this very PUT, whose answer was lost
+	overwrite string // ETag of an object that nobody can open, under If-None-Match
+	err       error  // the answer
 }
 
-// confirmOrRetry is confirmExisting where the body is gone: an unreadable
-// object cannot be written over now, the client has to send it again.
-func (s *Server) confirmOrRetry(p *put, precondition error) (etag string, err error) {
-	ours, bad, err := s.confirmExisting(p, precondition)
-	if bad != "" {
+// settle is asked when the backend says that the condition does not hold. PBS
+// counts 412 as stored, so under If-None-Match it is answered only for an object
+// whose block opens and whose size is right; its body is proved by a reader.
+func (s *Server) settle(p *put, precondition error) verdict {
+	obj, err := s.openHead(p.ctx, p.target.bucket, p.key)
+	switch {
+	case err == nil && bytes.Equal(obj.block, p.sealer.Block()) && obj.etag != "":
+		return verdict{etag: obj.etag}
+	case err == nil || p.cond.IfMatch != "":
+		return verdict{err: precondition}
+	case backendKind(err) == backend.NotFound:
+		return verdict{err: s3err.Wrap(s3err.ConditionalRequestConflict, err, "the object was removed meanwhile; try again")}
+	case unreadable(err) && obj != nil && obj.etag != "":
+		return verdict{overwrite: obj.etag}
+	}
+	return verdict{err: s3err.Wrap(s3err.ServiceUnavailable, err, "the existing object cannot be read; try again")}
+}
+
+// settleSent is settle where the body is gone: an unreadable object cannot be
+// written over now, the client has to send it again.
+func (s *Server) settleSent(p *put, precondition error) (etag string, err error) {
+	v := s.settle(p, precondition)
+	if v.overwrite != "" {
 		return "", s3err.Wrap(s3err.ServiceUnavailable, precondition, "the existing object cannot be opened; try again")
 	}
-	return ours, err
+	return v.etag, v.err
 }
 
 // filler is the zero bytes of the size law that follow the last segment.

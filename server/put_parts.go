@@ -44,8 +44,8 @@ func (s *Server) storeParts(p *put) (etag string, err error) {
 		return etag, nil
 	}
 	up.abort()
-	if p.cond.IfNoneMatch && backendKind(err) == backend.Precondition {
-		return s.confirmOrRetry(p, err)
+	if backendKind(err) == backend.Precondition {
+		return s.settleSent(p, err)
 	}
 	return "", err
 }

@@ -20,10 +20,13 @@ import (
 // either writes an answer through http or returns an error before it wrote any.
 type request struct {
 	http  *fasthttp.RequestCtx
-	ctx   context.Context // ends with the server, not with the client's socket
+	ctx   context.Context // ends with the server, and when watchClient sees the client leave
+	end   func()          // frees ctx; finish calls it, for a streamed answer after the last byte
 	id    string
 	began time.Time
 	log   zerolog.Logger
+
+	lines []sigv4.Header // as received
 
 	target
 	route     *route
@@ -36,8 +39,15 @@ func (r *request) header(name string) string {
 	return string(r.http.Request.Header.Peek(name))
 }
 
+// hasHeader says whether a header, named in lower case, is there, be it blank:
+// a blank x-amz-copy-source must not turn a copy into a PUT of nothing.
 func (r *request) hasHeader(name string) bool {
-	return len(r.http.Request.Header.Peek(name)) > 0
+	for _, h := range r.lines {
+		if h.Name == name {
+			return true
+		}
+	}
+	return false
 }
 
 // where is the sealing context of the request's key in a bucket.
@@ -86,8 +96,8 @@ func (s *Server) admitBody(r *request, payload sigv4.Payload) error {
 	if payload.Mode == sigv4.Exact {
 		want.sha256 = &payload.SHA256
 	}
-	if v := r.header("Content-MD5"); v != "" {
-		sum, err := base64.StdEncoding.DecodeString(v)
+	if r.hasHeader("content-md5") {
+		sum, err := base64.StdEncoding.DecodeString(r.header("Content-MD5"))
 		if err != nil || len(sum) != md5.Size {
 			return s3err.New(s3err.InvalidDigest, "Content-MD5 is not the base64 of 16 bytes")
 		}
@@ -124,11 +134,10 @@ func (s *Server) admitBody(r *request, payload sigv4.Payload) error {
 // ignoring it would store or serve something else than what was asked.
 func (r *request) refuseHeaders(prefixes ...string) error {
 	var found string
-	for k := range r.http.Request.Header.All() {
-		name := strings.ToLower(string(k))
+	for _, h := range r.lines {
 		for _, p := range prefixes {
-			if name == p || strings.HasSuffix(p, "*") && strings.HasPrefix(name, p[:len(p)-1]) {
-				found = name
+			if h.Name == p || strings.HasSuffix(p, "*") && strings.HasPrefix(h.Name, p[:len(p)-1]) {
+				found = h.Name
 			}
 		}
 	}

@@ -186,7 +186,7 @@ func (s *Server) Serve(ln net.Listener) error {
 			return errors.New("cannot serve: a build that does not seal listens on loopback only")
 		}
 	}
-	if err := s.http.Serve(newLimitListener(ln, s.maxConns)); err != nil {
+	if err := s.http.Serve(newLimitListener(ln, s.maxConns, s.progress)); err != nil {
 		return fmt.Errorf("cannot serve on %s: %w", ln.Addr(), err)
 	}
 	return nil
@@ -206,7 +206,10 @@ func (s *Server) Shutdown(ctx context.Context) error {
 // in one answer, one log line and one count.
 func (s *Server) handle(ctx *fasthttp.RequestCtx) {
 	s.metrics.active.Add(1)
-	r := &request{http: ctx, ctx: s.ctx, id: newRequestID(), began: time.Now()}
+	life, end := context.WithCancel(s.ctx)
+	stop := watchClient(ctx.Conn(), end)
+	r := &request{http: ctx, ctx: life, id: newRequestID(), began: time.Now()}
+	r.end = func() { stop(); end() }
 	r.log = s.log.With().Str("request_id", r.id).Logger()
 	r.body = body{src: ctx.RequestBodyStream(), conn: ctx.Conn(), progress: s.progress}
 	ctx.Response.Header.Set("x-amz-request-id", r.id)
@@ -217,10 +220,6 @@ func (s *Server) handle(ctx *fasthttp.RequestCtx) {
 	}
 	if !r.body.drain() {
 		ctx.Response.SetConnectionClose()
-	}
-	if conn := ctx.Conn(); conn != nil {
-		// A failure shows in the write itself.
-		_ = conn.SetWriteDeadline(time.Now().Add(s.progress))
 	}
 	if st, ok := ctx.Response.BodyStream().(*plainBody); ok {
 		st.done = func(err error) { s.finish(r, err) }
@@ -260,7 +259,8 @@ func (s *Server) serve(r *request) error {
 	if r.target, err = parseTarget(rawTarget); err != nil {
 		return err
 	}
-	verified, err := s.authenticate(r, rawTarget, raw)
+	r.lines = signedHeaders(raw)
+	verified, err := s.authenticate(r, rawTarget)
 	if err != nil {
 		return err
 	}

@@ -353,7 +353,9 @@ func TestGateRefusesAForeignBucketState(t *testing.T) {
 	// The state vanishes: the proxy that knew it, and a new one, both refuse.
 	state := g.store.buckets["bkt"][format.StateKey]
 	delete(g.store.buckets["bkt"], format.StateKey)
+	g.s.gate.mu.Lock()
 	g.s.gate.buckets["bkt"].verified = time.Time{}
+	g.s.gate.mu.Unlock()
 	g.want(g.get("/bkt/k"), 503, "ServiceUnavailable")
 	g.s.gate.forget("bkt")
 	g.want(g.get("/bkt/k"), 503, "ServiceUnavailable")

@@ -51,11 +51,25 @@ func parseTarget(raw string) (target, error) {
 	if len(t.key) > maxKeyBytes {
 		return t, s3err.New(s3err.KeyTooLongError, "the key has %d bytes, at most %d are allowed", len(t.key), maxKeyBytes)
 	}
+	if !xmlCanCarry(t.key) {
+		return t, s3err.New(s3err.InvalidArgument, "the key holds a character that no listing can show")
+	}
 	if t.bucket == "" && t.key != "" {
 		return t, s3err.New(s3err.InvalidBucketName, "the bucket name is empty")
 	}
 	t.query, err = parseQuery(rawQuery)
 	return t, err
+}
+
+// xmlCanCarry says whether XML 1.0 has all characters of s: a listing would show
+// another name for a key that has others.
+func xmlCanCarry(s string) bool {
+	for _, c := range s {
+		if c < 0x20 && c != '\t' && c != '\n' && c != '\r' || c == 0xFFFE || c == 0xFFFF {
+			return false
+		}
+	}
+	return true
 }
 
 func parseQuery(raw string) (query, error) {

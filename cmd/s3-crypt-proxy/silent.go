@@ -64,6 +64,9 @@ type silentConn struct {
 	spoke    atomic.Bool
 }
 
+// NetConn is the connection below.
+func (s *silentConn) NetConn() net.Conn { return s.Conn }
+
 // Read forgets the connection at its first byte.
 func (s *silentConn) Read(b []byte) (int, error) {
 	n, err := s.Conn.Read(b)
