@@ -31,12 +31,33 @@ func defaultDir(ctx context.Context) (string, error) {
 	return filepath.Join(strings.TrimSpace(string(out)), "src"), nil
 }
 
+// checkDir says what is wrong with the directory to send, before anything starts.
+func checkDir(dir string) error {
+	switch st, err := os.Stat(dir); {
+	case err != nil:
+		return fmt.Errorf("cannot use DIR=%s: %w", dir, pathless(err))
+	case !st.IsDir():
+		return fmt.Errorf("cannot use DIR=%s: it is no directory", dir)
+	}
+	if _, err := os.ReadDir(dir); err != nil {
+		return fmt.Errorf("cannot use DIR=%s: %w", dir, pathless(err))
+	}
+	return nil
+}
+
+// pathless drops the path that os puts into its errors: ours have it already.
+func pathless(err error) error {
+	var p *fs.PathError
+	if errors.As(err, &p) {
+		return p.Err
+	}
+	return err
+}
+
 // snapshot writes the tree below dir as a tar into file.
 func snapshot(ctx context.Context, dir string, file *os.File) (*archive, error) {
-	if st, err := os.Stat(dir); err != nil {
-		return nil, fmt.Errorf("cannot read the directory: %w", err)
-	} else if !st.IsDir() {
-		return nil, fmt.Errorf("cannot read the directory: %s is not one", dir)
+	if err := checkDir(dir); err != nil {
+		return nil, err
 	}
 	a := &archive{file: file}
 	buf := bufio.NewWriterSize(file, 1<<20)

@@ -19,6 +19,10 @@ const (
 	archiveName = "root.tar"
 	storeName   = "demo"
 	direct      = "direct" // bucket of the comparison upload
+
+	// enoughToCompare is the smallest tree for which a throughput says anything: below it, times are those of a
+	// handful of requests.
+	enoughToCompare = 32 << 20
 )
 
 // show is a demonstration on its way.
@@ -40,6 +44,12 @@ func demo(ctx context.Context, out *screen, dir string, log *os.File) (err error
 			return err
 		}
 	}
+	if err := checkDir(dir); err != nil {
+		return err
+	}
+	if os.Getenv("S3CP_BACKEND_ENDPOINT") != "" {
+		return errors.New("S3CP_BACKEND_ENDPOINT is set: the demo changes stored bytes, so it brings an S3 server of its own; take the variable away, or use `make run` with it")
+	}
 	s := &show{screen: out, snap: pbs.Snapshot{Type: "host", ID: "demo", Time: began}, times: map[string]time.Duration{}}
 	fmt.Fprintln(out.w, out.paint(bold, "s3-crypt-proxy: real files through the whole stack, on this machine"))
 	defer func() {
@@ -58,7 +68,7 @@ func demo(ctx context.Context, out *screen, dir string, log *os.File) (err error
 		s.upload, s.list, s.readBack, s.look, s.tamper, s.compare,
 	} {
 		if err := step(ctx); err != nil {
-			return err
+			return errors.Join(err, s.stack.Dead()) // a process that died explains the rest
 		}
 	}
 	return nil
@@ -78,7 +88,11 @@ func (s *show) start(ctx context.Context, log *os.File) error {
 	p, b := s.stack.Proxy, s.stack.Backend
 	s.pair("S3 server", "versitygw on %s, storing in a directory", b.Address)
 	s.pair("key", "random, in the key holder's memory only (process %d)", s.stack.Keys.PID)
-	s.pair("proxy", "%s, TLS %s…", p.Address, p.Fingerprint[:min(23, len(p.Fingerprint))])
+	if p.TLS {
+		s.pair("proxy", "%s, TLS %s…", p.Address, p.Fingerprint[:min(23, len(p.Fingerprint))])
+	} else {
+		s.pair("proxy", "%s, plain HTTP", p.Address)
+	}
 	client := func(cfg pbs.Config) *pbs.Client {
 		c, cerr := pbs.New(cfg)
 		err = errors.Join(err, cerr)
@@ -108,7 +122,7 @@ func (s *show) take(ctx context.Context, dir string) error {
 	if s.archive.skipped > 0 {
 		note = fmt.Sprintf(" (%d could not be read and are left out)", s.archive.skipped)
 	}
-	s.pair("archive", "%s files and directories, %s%s", grouped(int64(s.archive.entries)), bytesText(s.archive.size), note)
+	s.pair("archive", "%s, %s%s", counted(s.archive.entries, "file or directory", "files and directories"), bytesText(s.archive.size), note)
 	return nil
 }
 
@@ -125,7 +139,9 @@ func (s *show) upload(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	s.pair("stored", "%d chunks (%d the same as another), owner, index, configuration, manifest", st.Chunks, int(st.Duplicates)+st.Known)
+	s.pair("archive", "%s, of which %d the same as another", counted(st.Chunks, "chunk", "chunks"), int(st.Duplicates)+st.Known)
+	s.pair("and beside it", "owner, index, configuration and manifest of the snapshot; and, once for the datastore, PBS's")
+	s.pair("", "marker .in-use and a chunk of 4 MiB zeros, which every PBS datastore has")
 	s.pair("time", "%.2f s", s.times["sealed upload"].Seconds())
 	return nil
 }
@@ -157,7 +173,7 @@ func (s *show) list(ctx context.Context) error {
 	for _, e := range entries {
 		total += e.Size
 	}
-	s.pair("objects", "%d, %s bytes; names and sizes are those of the plain objects", len(entries), grouped(int64(total)))
+	s.pair("objects", "%d, %s bytes, all of step 3; names and sizes are those of the plain objects", len(entries), grouped(int64(total)))
 	return nil
 }
 
@@ -295,6 +311,11 @@ func (s *show) tamper(ctx context.Context) error {
 
 // compare does the same straight to the backend, and shows both.
 func (s *show) compare(ctx context.Context) error {
+	if s.archive.size < enoughToCompare {
+		s.line("")
+		s.line("%s", s.paint(dim, "no throughput: "+bytesText(s.archive.size)+" is too little to measure; a tree of "+bytesText(enoughToCompare)+" and more shows it"))
+		return nil
+	}
 	s.title("Throughput, beside the same upload straight to the S3 server")
 	if _, err := s.backup(ctx, s.straight, "direct upload"); err != nil {
 		return err

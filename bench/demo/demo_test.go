@@ -43,6 +43,11 @@ func TestNumbers(t *testing.T) {
 			t.Errorf("%d: %q", n, got)
 		}
 	}
+	for n, want := range map[int]string{0: "0 chunks", 1: "1 chunk", 1200: "1,200 chunks"} {
+		if got := counted(n, "chunk", "chunks"); got != want {
+			t.Errorf("%d: %q", n, got)
+		}
+	}
 	for n, want := range map[int64]string{12: "12 B", 1536: "1.5 KiB", 4 << 20: "4.0 MiB", 3 << 30: "3.00 GiB"} {
 		if got := bytesText(n); got != want {
 			t.Errorf("%d: %q", n, got)
@@ -129,6 +134,15 @@ func TestComparerSeesEveryDifference(t *testing.T) {
 		if _, err := a.comparer().Write(bad); err == nil {
 			t.Errorf("a difference at %d was not seen", at)
 		}
+	}
+}
+
+// TestSmallTreesAreNotMeasured: with nothing started, an upload could only fail.
+func TestSmallTreesAreNotMeasured(t *testing.T) {
+	var b strings.Builder
+	s := &show{screen: &screen{w: &b}, archive: &archive{size: enoughToCompare - 1}}
+	if err := s.compare(context.Background()); err != nil || !strings.Contains(b.String(), "no throughput: 32.0 MiB is too little") || s.step != 0 {
+		t.Errorf("step %d, %v, %q", s.step, err, b.String())
 	}
 }
 

@@ -11,7 +11,6 @@ import (
 	"strings"
 	"syscall"
 
-	"github.com/s3-crypt-proxy/s3-crypt-proxy/bench/pbs"
 	"github.com/s3-crypt-proxy/s3-crypt-proxy/bench/rig"
 )
 
@@ -26,17 +25,11 @@ func run(ctx context.Context, out *screen, dir string, log *os.File) (err error)
 	if log != nil {
 		w = log
 	}
-	buckets := allowedBuckets()
-	stack, err := rig.StartStack(ctx, rig.StackConfig{Bucket: buckets[0], Buckets: buckets, Log: w})
+	stack, err := rig.StartStack(ctx, rig.StackConfig{Log: w})
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, stack.Stop()) }()
-	for _, b := range buckets[1:] {
-		if err := createBucket(ctx, stack, b); err != nil {
-			return err
-		}
-	}
 	e := describe(stack)
 	if err := writeEnv(dir, e); err != nil {
 		return err
@@ -46,35 +39,12 @@ func run(ctx context.Context, out *screen, dir string, log *os.File) (err error)
 	case <-ctx.Done():
 		fmt.Fprintln(out.w, "\nstopping")
 		return nil
-	case <-stack.Ended():
-		return errors.New("a process of the stack ended by itself")
-	}
-}
-
-// allowedBuckets is what the proxy will be told: $S3CP_ALLOWED_BUCKETS, or one bucket.
-func allowedBuckets() []string {
-	var names []string
-	for _, n := range strings.Split(os.Getenv("S3CP_ALLOWED_BUCKETS"), ",") {
-		if n = strings.TrimSpace(n); n != "" {
-			names = append(names, n)
-		}
-	}
-	if names == nil {
-		names = []string{"backups"}
-	}
-	return names
-}
-
-func createBucket(ctx context.Context, s *rig.Stack, name string) error {
-	c, err := pbs.New(s.Backend.PBS(name))
-	if err != nil {
+	case err := <-stack.Ended():
 		return err
 	}
-	defer c.Close()
-	return c.CreateBucket(ctx)
 }
 
-// claim makes dir ours: two stacks must not share it. What a killed run left there is overwritten.
+// claim makes dir ours: two stacks must not share it. What a killed run left there goes.
 func claim(dir string) (*os.File, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("cannot make %s: %w", dir, err)
@@ -87,7 +57,13 @@ func claim(dir string) (*os.File, error) {
 		f.Close()
 		return nil, fmt.Errorf("cannot use %s: another stack is running there: %w", dir, err)
 	}
-	return f, os.RemoveAll(filepath.Join(dir, "env"))
+	for _, name := range []string{"env", "env.new"} {
+		if err := os.Remove(filepath.Join(dir, name)); err != nil && !errors.Is(err, os.ErrNotExist) {
+			f.Close()
+			return nil, fmt.Errorf("cannot clean %s: %w", dir, err)
+		}
+	}
+	return f, nil
 }
 
 // release removes our files, and dir if nothing else is in it.
@@ -119,14 +95,8 @@ func (e environment) get(name string) string {
 	panic("BUG: no entry " + name)
 }
 
-// describe reads it off the running stack. A backend given in the environment is the caller's own.
+// describe reads it off the running stack.
 func describe(s *rig.Stack) environment {
-	given := func(name, ours string) string {
-		if v, ok := os.LookupEnv("S3CP_BACKEND_" + name); ok {
-			return v
-		}
-		return ours
-	}
 	scheme := "https"
 	if !s.Proxy.TLS {
 		scheme = "http"
@@ -136,13 +106,13 @@ func describe(s *rig.Stack) environment {
 		{"ACCESS_KEY", s.Proxy.AccessKey},
 		{"SECRET_KEY", s.Proxy.SecretKey},
 		{"BUCKET", s.Bucket},
-		{"REGION", given("REGION", s.Backend.Region)},
+		{"REGION", s.Backend.Region},
 		{"FINGERPRINT", s.Proxy.Fingerprint},
 		{"ADMIN_ENDPOINT", "http://" + s.Proxy.AdminAddress},
 		{"ADMIN_TOKEN", s.Proxy.AdminToken},
-		{"BACKEND_ENDPOINT", given("ENDPOINT", s.Backend.Endpoint())},
-		{"BACKEND_ACCESS_KEY", given("ACCESS_KEY", s.Backend.AccessKey)},
-		{"BACKEND_SECRET_KEY", given("SECRET_KEY", s.Backend.SecretKey)},
+		{"BACKEND_ENDPOINT", s.Backend.Endpoint()},
+		{"BACKEND_ACCESS_KEY", s.Backend.AccessKey},
+		{"BACKEND_SECRET_KEY", s.Backend.SecretKey},
 		{"BACKEND_BUCKET", s.Bucket},
 	}
 }
@@ -169,6 +139,9 @@ func paste(out *screen, dir string, e environment) {
 		}
 	}
 	out.line("%s", out.paint(dim, "all of it, and the backend's own: source "+filepath.Join(dir, "env")))
+
+	out.line("%s", out.paint(dim, "any region name will do: a signature must match the one it names"))
+	out.line("%s", out.paint(dim, "the admin endpoint needs no token for /healthz, /readyz and /metrics: it is on loopback only, unless S3CP_ADMIN_LISTEN_ADDR says otherwise"))
 
 	_, addr, _ := strings.Cut(e.get("ENDPOINT"), "://")
 	host, port, _ := net.SplitHostPort(addr)

@@ -5,7 +5,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 )
@@ -50,6 +49,7 @@ func TestOnlyOneStackPerDirectory(t *testing.T) {
 	// What a killed run left is taken over; what is not ours stays.
 	os.MkdirAll(dir, 0o700)
 	os.WriteFile(filepath.Join(dir, "env"), []byte("STALE=1"), 0o600)
+	os.WriteFile(filepath.Join(dir, "env.new"), []byte("STALE"), 0o600)
 	os.WriteFile(filepath.Join(dir, "lock"), nil, 0o600)
 	os.WriteFile(filepath.Join(dir, "mine"), nil, 0o600)
 	if lock, err = claim(dir); err != nil {
@@ -58,20 +58,14 @@ func TestOnlyOneStackPerDirectory(t *testing.T) {
 	if _, err := os.Stat(filepath.Join(dir, "env")); !os.IsNotExist(err) {
 		t.Error("a stale env file says that the stack is ready")
 	}
+	if _, err := os.Stat(filepath.Join(dir, "env.new")); !os.IsNotExist(err) {
+		t.Error("a half-written env file is left")
+	}
 	if err := release(dir, lock); err != nil {
 		t.Fatal(err)
 	}
 	if left, _ := os.ReadDir(dir); len(left) != 1 || left[0].Name() != "mine" {
 		t.Errorf("left %v", left)
-	}
-}
-
-func TestAllowedBuckets(t *testing.T) {
-	for v, want := range map[string][]string{"": {"backups"}, "a": {"a"}, " a , b,": {"a", "b"}} {
-		t.Setenv("S3CP_ALLOWED_BUCKETS", v)
-		if got := allowedBuckets(); !slices.Equal(got, want) {
-			t.Errorf("%q: %v", v, got)
-		}
 	}
 }
 
@@ -84,7 +78,7 @@ func TestPasteLines(t *testing.T) {
 		return b.String()
 	}
 	got := show(e)
-	for _, want := range []string{"--endpoint 127.0.0.1 --port 8443", "--fingerprint aa:bb", "bucket=backups", "source .run/env", "--aws-sigv4"} {
+	for _, want := range []string{"--endpoint 127.0.0.1 --port 8443", "--fingerprint aa:bb", "bucket=backups", "source .run/env", "--aws-sigv4", "%2F", "uploads=", "any region", "needs no token"} {
 		if !strings.Contains(got, want) {
 			t.Errorf("no %q in\n%s", want, got)
 		}
@@ -93,6 +87,27 @@ func TestPasteLines(t *testing.T) {
 	if strings.Contains(show(e), "proxmox") {
 		t.Error("PBS is told to use plain HTTP")
 	}
+}
+
+// TestDemoRefusesBeforeItStarts: S3CP_BIN names nothing, so that anything that starts would fail with other words.
+func TestDemoRefusesBeforeItStarts(t *testing.T) {
+	t.Setenv("S3CP_BIN", t.TempDir())
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	refused := func(dir, want string) {
+		t.Helper()
+		var b strings.Builder
+		err := demo(context.Background(), &screen{w: &b}, dir, nil)
+		if err == nil || err.Error() != want || b.Len() > 0 {
+			t.Errorf("got  %v\nwant %s\nshown %q", err, want, b.String())
+		}
+	}
+	refused("/nonexistent/x", "cannot use DIR=/nonexistent/x: no such file or directory")
+	refused(file, "cannot use DIR="+file+": it is no directory")
+	t.Setenv("S3CP_BACKEND_ENDPOINT", "https://s3.example.com")
+	refused(t.TempDir(), "S3CP_BACKEND_ENDPOINT is set: the demo changes stored bytes, so it brings an S3 server of its own; take the variable away, or use `make run` with it")
 }
 
 func TestCommandLine(t *testing.T) {

@@ -113,6 +113,14 @@ func bytesText(n int64) string {
 	return fmt.Sprintf("%.2f GiB", float64(n)/(1<<30))
 }
 
+// counted writes a number of things.
+func counted(n int, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return grouped(int64(n)) + " " + many
+}
+
 // grouped writes a number with commas.
 func grouped(n int64) string {
 	s := fmt.Sprint(n)

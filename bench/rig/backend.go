@@ -8,21 +8,59 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"github.com/s3-crypt-proxy/s3-crypt-proxy/bench/pbs"
 )
 
 // Backend is an S3 server that stores what the proxy sends.
 type Backend struct {
-	*Process
+	*Process // nil if the backend was given
 	Credentials
 	Address     string // host:port
 	Region      string
 	Dir         string // of a versitygw's store; an object is the file Dir/BUCKET/KEY. Empty for a sink
 	CAFile      string // its self-signed certificate; "" = plain HTTP
 	Fingerprint string // of that, in PBS's form
+
+	given string // its URL, if we did not start it
 }
 
 // Endpoint is the backend's URL.
-func (b *Backend) Endpoint() string { return b.scheme() + b.Address }
+func (b *Backend) Endpoint() string {
+	if b.given != "" {
+		return b.given
+	}
+	return b.scheme() + b.Address
+}
+
+// Given tells whether the backend is the caller's own.
+func (b *Backend) Given() bool { return b.given != "" }
+
+// givenBackend is what the environment names, or nil. What else the environment does not say stays empty: the proxy
+// tells what it misses.
+func givenBackend() *Backend {
+	endpoint := os.Getenv("S3CP_BACKEND_ENDPOINT")
+	if endpoint == "" {
+		return nil
+	}
+	_, address, _ := strings.Cut(endpoint, "://")
+	return &Backend{
+		Credentials: Credentials{os.Getenv("S3CP_BACKEND_ACCESS_KEY"), os.Getenv("S3CP_BACKEND_SECRET_KEY")},
+		Address:     address,
+		Region:      orDefault(os.Getenv("S3CP_BACKEND_REGION"), backendRegion),
+		given:       endpoint,
+	}
+}
+
+// createBucket makes a bucket at a backend of ours.
+func (b *Backend) createBucket(ctx context.Context, name string) error {
+	c, err := pbs.New(b.PBS(name))
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	return c.CreateBucket(ctx)
+}
 
 func (b *Backend) scheme() string {
 	if b.CAFile != "" {
@@ -34,7 +72,7 @@ func (b *Backend) scheme() string {
 // BackendConfig says how to start a backend.
 type BackendConfig struct {
 	Dir    string    // versitygw: where its store goes; required
-	Bucket string    // made at start; required
+	Bucket string    // made at start; "" = none
 	Listen string    // "" = a free port on loopback
 	TLS    bool      // versitygw: serve TLS with a certificate made for it
 	Log    io.Writer // nil, or a copy of its log

@@ -11,7 +11,8 @@
 //
 // A process is stopped by its pid: SIGTERM, and SIGKILL after a grace time. The kernel kills every child when its
 // parent dies (PR_SET_PDEATHSIG), and those that are ours also end when the pipe on their stdin closes, so nothing
-// survives the caller, however it dies. Stop removes the temporary directory.
+// survives the caller, however it dies. Stop removes the temporary directory; the next start removes those of callers
+// that were killed.
 //
 // # Faults
 //
@@ -27,6 +28,10 @@
 //
 //   - Nothing survives a parent that is killed: TestNothingSurvivesTheParent.
 //   - Stop ends children that ignore SIGTERM, and only children: TestStopKillsTheStubborn.
+//   - Every bucket is there before the proxy starts, and a given backend is left alone: TestStackMakesEveryBucket,
+//     TestGivenBackendIsLeftAlone (bench/demo runs the first against real processes).
+//   - What a killed caller left in the temporary directory goes, what is in use stays: TestSweep.
+//   - A process that ends by itself is named, with the end of its log: TestEndedNamesTheProcess.
 //   - A process that fails to start is reported with the end of its log: TestFailedStartShowsTheLog.
 //   - CPU time and memory are the kernel's: TestUsageIsTheKernels.
 //   - Each fault of the shim does what it says, and a seed repeats it: TestShim*.

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -22,7 +23,8 @@ type Process struct {
 	out   *lines
 	log   *tail
 	done  chan struct{}
-	err   error // of the exit; read after done
+	err   error       // of the exit; read after done
+	told  atomic.Bool // its end was reported: Stop need not repeat it
 	grace time.Duration
 }
 
@@ -99,7 +101,7 @@ func (p *Process) Stop() error {
 	if errors.As(p.err, &exit) && exit.Sys().(syscall.WaitStatus).Signaled() {
 		return nil
 	}
-	if p.err != nil {
+	if p.err != nil && !p.told.Load() {
 		return fmt.Errorf("%s ended with %w; its log ends:\n%s", p.Name, p.err, p.log)
 	}
 	return nil
@@ -124,6 +126,16 @@ func (p *Process) failed(why string) error {
 		state = fmt.Sprintf("it ended: %v", p.err)
 	}
 	return fmt.Errorf("cannot start %s: %s (%s); its log ends:\n%s", p.Name, why, state, p.log)
+}
+
+// ended says how a child ended that was not told to.
+func (p *Process) ended() error {
+	p.told.Store(true)
+	how := "exit status 0"
+	if p.err != nil {
+		how = p.err.Error()
+	}
+	return fmt.Errorf("%s (process %d) ended by itself: %s; its log ends:\n%s", p.Name, p.PID, how, p.log)
 }
 
 // Binary is the path of one of our binaries: in the directory $S3CP_BIN, or else in bin/ of the repository, looked for

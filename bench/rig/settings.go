@@ -46,6 +46,24 @@ func settle(cfg ProxyConfig) settings {
 	return s
 }
 
+// bucketsOf are the buckets the proxy will be told to allow: $S3CP_ALLOWED_BUCKETS, else chosen, else one. An empty
+// variable allows every bucket; chosen are there for it to have some.
+func bucketsOf(chosen []string) []string {
+	var names []string
+	for n := range strings.SplitSeq(os.Getenv("S3CP_ALLOWED_BUCKETS"), ",") {
+		if n = strings.TrimSpace(n); n != "" {
+			names = append(names, n)
+		}
+	}
+	switch {
+	case len(names) > 0:
+		return names
+	case len(chosen) > 0:
+		return chosen
+	}
+	return []string{"backups"}
+}
+
 // environ is the proxy's environment: ours, but the addresses are those with their ports chosen, and the rig's own
 // variable is left out.
 func (s settings) environ() []string {

@@ -5,40 +5,44 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 )
 
 // Stack is a backend, a key holder and a proxy, ready for requests.
 type Stack struct {
-	Dir     string // temporary; removed by Stop
-	Bucket  string
+	Dir     string   // temporary; removed by Stop
+	Bucket  string   // the first of Buckets
+	Buckets []string // those the proxy is told to allow, or would be
 	Backend *Backend
 	Keys    *KeyHolder
 	Proxy   *Proxy
+
+	release func() error // of Dir
 }
 
 // StackConfig says what to start. What is empty is chosen.
 type StackConfig struct {
-	Bucket        string
-	Buckets       []string // allowed at the proxy; nil = Bucket alone
+	Buckets       []string // allowed at the proxy; nil = "backups". $S3CP_ALLOWED_BUCKETS wins
 	Proxy         ProxyConfig
 	BackendListen string
 	Log           io.Writer // nil, or a copy of all logs
 }
 
-// StartStack starts everything; on an error nothing is left.
+// StartStack starts everything; on an error nothing is left. All buckets exist before the proxy starts, because it is
+// ready only once it sees each of them. If $S3CP_BACKEND_ENDPOINT names a backend, that one is used as it is: no S3
+// server is started and no bucket made.
 func StartStack(ctx context.Context, cfg StackConfig) (s *Stack, err error) {
-	s = &Stack{Bucket: orDefault(cfg.Bucket, "backups")}
+	s = &Stack{Buckets: bucketsOf(cfg.Buckets)}
+	s.Bucket = s.Buckets[0]
 	defer func() {
 		if err != nil {
-			s.Stop()
+			err = errors.Join(err, s.Stop())
 			s = nil
 		}
 	}()
-	if s.Dir, err = os.MkdirTemp("", "s3-crypt-proxy-rig-"); err != nil {
-		return s, fmt.Errorf("cannot make a temporary directory: %w", err)
+	if s.Dir, s.release, err = tempDir(); err != nil {
+		return s, err
 	}
-	if s.Backend, err = StartVersitygw(ctx, BackendConfig{Dir: s.Dir, Bucket: s.Bucket, Listen: cfg.BackendListen, Log: cfg.Log}); err != nil {
+	if s.Backend, err = s.startBackend(ctx, cfg); err != nil {
 		return s, err
 	}
 	if s.Keys, err = StartKeyHolder(ctx, s.Dir); err != nil {
@@ -47,41 +51,79 @@ func StartStack(ctx context.Context, cfg StackConfig) (s *Stack, err error) {
 	p := cfg.Proxy
 	p.Dir, p.Socket, p.Log = s.Dir, s.Keys.Socket, cfg.Log
 	p.Backend, p.BackendKey, p.Region = s.Backend.Endpoint(), s.Backend.Credentials, s.Backend.Region
-	if p.Buckets = cfg.Buckets; p.Buckets == nil {
-		p.Buckets = []string{s.Bucket}
-	}
+	p.Buckets = s.Buckets
 	s.Proxy, err = StartProxy(ctx, p)
 	return s, err
 }
 
-// Ended is closed when one of the processes has ended.
-func (s *Stack) Ended() <-chan struct{} {
-	any := make(chan struct{})
-	go func() {
-		defer close(any)
-		select {
-		case <-s.Backend.Done():
-		case <-s.Keys.Done():
-		case <-s.Proxy.Done():
+// startBackend finds the backend or starts one, with its buckets.
+func (s *Stack) startBackend(ctx context.Context, cfg StackConfig) (*Backend, error) {
+	if b := givenBackend(); b != nil {
+		return b, nil
+	}
+	b, err := StartVersitygw(ctx, BackendConfig{Dir: s.Dir, Listen: cfg.BackendListen, Log: cfg.Log})
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range s.Buckets {
+		if err := b.createBucket(ctx, name); err != nil {
+			return b, fmt.Errorf("cannot make the bucket %q: %w", name, err)
 		}
+	}
+	return b, nil
+}
+
+// processes are the children that were started, in the order in which they stop.
+func (s *Stack) processes() []*Process {
+	var all []*Process
+	if s.Proxy != nil {
+		all = append(all, s.Proxy.Process)
+	}
+	if s.Keys != nil {
+		all = append(all, s.Keys.Process)
+	}
+	if s.Backend != nil && s.Backend.Process != nil {
+		all = append(all, s.Backend.Process)
+	}
+	return all
+}
+
+// Dead tells which processes have ended by themselves, how, and with the end of their logs; nil if all run.
+func (s *Stack) Dead() error {
+	var errs []error
+	for _, p := range s.processes() {
+		if !p.Alive() {
+			errs = append(errs, p.ended())
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// Ended gets what Dead says once one of the processes has ended.
+func (s *Stack) Ended() <-chan error {
+	ended := make(chan error, 1)
+	first := make(chan struct{}, 3)
+	for _, p := range s.processes() {
+		go func() {
+			<-p.Done()
+			first <- struct{}{}
+		}()
+	}
+	go func() {
+		<-first
+		ended <- s.Dead()
 	}()
-	return any
+	return ended
 }
 
 // Stop ends the proxy, then the key holder, then the backend, and removes the directory.
 func (s *Stack) Stop() error {
 	var errs []error
-	if s.Proxy != nil {
-		errs = append(errs, s.Proxy.Stop())
+	for _, p := range s.processes() {
+		errs = append(errs, p.Stop())
 	}
-	if s.Keys != nil {
-		errs = append(errs, s.Keys.Stop())
-	}
-	if s.Backend != nil {
-		errs = append(errs, s.Backend.Stop())
-	}
-	if s.Dir != "" {
-		errs = append(errs, os.RemoveAll(s.Dir))
+	if s.release != nil {
+		errs = append(errs, s.release())
 	}
 	return errors.Join(errs...)
 }
