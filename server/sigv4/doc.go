@@ -1,7 +1,8 @@
-// Package sigv4 verifies AWS Signature Version 4 in its header form, and makes
-// such signatures for tests, benchmarks and stand-in clients. Source: "Signature
-// Calculations for the Authorization Header: Transferring Payload in a Single
-// Chunk", Amazon S3 API reference.
+// Package sigv4 verifies AWS Signature Version 4 in its header and query forms,
+// reads aws-chunked bodies, and makes such signatures for tests, benchmarks and
+// stand-in clients. Sources, all in the Amazon S3 API reference: "Signature
+// Calculations for the Authorization Header" (a single chunk, multiple chunks,
+// trailing headers) and "Authenticating Requests: Using Query Parameters".
 //
 // It works on the raw request target and the header lines as they came over the
 // wire; what a server normalises, joins or decodes is not what was signed.
@@ -46,6 +47,8 @@
 //
 //	ErrMissingAuth         AccessDenied
 //	ErrQueryAuth           NotImplemented
+//	ErrPresigned           AuthorizationQueryParametersError
+//	ErrExpired             AccessDenied
 //	ErrBothAuth            InvalidArgument               (is ErrMalformed)
 //	ErrUnsupportedAuth     InvalidRequest                (is ErrMalformed)
 //	ErrMalformed, ErrScope AuthorizationHeaderMalformed
@@ -61,6 +64,26 @@
 //	ErrAbsentHeader        SignatureDoesNotMatch         (is ErrSignature)
 //	ErrUnknownKey          InvalidAccessKeyId
 //	ErrSignature           SignatureDoesNotMatch
+//
+// and of a Stream:
+//
+//	ErrFraming             InvalidRequest
+//	ErrChunkSignature      SignatureDoesNotMatch
+//	ErrDecodedLength       IncompleteBody
+//	ErrTrailer             MalformedTrailerError
+//
+// # Presigned requests
+//
+// The signature, its time, its life and its scope are query parameters with exact
+// names, each once; everything else in the query is signed with them. Life is
+// X-Amz-Date plus X-Amz-Expires, a week at most: the tolerance for clocks applies
+// to the beginning only. The same headers as above must be signed.
+//
+// # Bodies in chunks
+//
+// The mode comes from x-amz-content-sha256, which is signed, never from
+// Content-Encoding. Stream says io.EOF only after the last signature, the
+// declared length, the announced trailer and the end of the source.
 //
 // # Promises, each with its test
 //
@@ -82,6 +105,14 @@
 //   - Whatever the bytes, nothing panics, the work is bounded (limits.go), and what
 //     verifies has the signature that a naive reference computes (FuzzVerify,
 //     FuzzAuthorization, FuzzCanonicalQuery, FuzzSignThenVerify).
+//   - A presigned request lives as long as it says, verifies as the AWS SDK signs
+//     it and is refused after any change (TestPresignedLivesAsLongAsItSays,
+//     TestRequestsPresignedByTheAWSSDKVerify, TestEveryByteOfAPresignedTargetIsSigned,
+//     TestPresignedRefusals).
+//   - A streamed body is proved to the last byte in every mode, however it arrives,
+//     and its data is not copied on the way (TestEveryByteOfAStreamIsProved,
+//     TestStreamGivesTheObjectInEveryMode, TestStreamRefusals, FuzzStream,
+//     TestStreamReadsDataWithoutACopy, TestExampleOfTheStreamingDocumentation).
 //   - A Verifier and a Signer are safe for concurrent use, change nothing of a
 //     request and allocate at most twice to verify (TestVerifierIsConcurrent,
 //     TestVerifyLeavesTheRequestAlone, TestVerifyAllocatesLittle).

@@ -14,8 +14,14 @@ import (
 var (
 	// ErrMissingAuth: no Authorization header and no query signature.
 	ErrMissingAuth = errors.New("cannot verify the request: it is not signed")
-	// ErrQueryAuth: the request is presigned, which is not verified here.
-	ErrQueryAuth = errors.New("cannot verify the request: it is signed in the query")
+	// ErrQueryAuth: the query carries a signature of another version than 4, or
+	// of a temporary credential.
+	ErrQueryAuth = errors.New("cannot verify the request: its query is not signed with version 4")
+	// ErrPresigned: the parameters of a presigned request are incomplete,
+	// repeated or malformed.
+	ErrPresigned = errors.New("cannot verify the request: the presigned query is malformed")
+	// ErrExpired: a presigned request came after its X-Amz-Expires.
+	ErrExpired = errors.New("cannot verify the request: it has expired")
 	// ErrMalformed: the Authorization header, or what it refers to, is not
 	// well-formed.
 	ErrMalformed = errors.New("cannot verify the request: the authorization is malformed")
@@ -32,8 +38,20 @@ var (
 	ErrMissingSHA = errors.New("cannot verify the request: x-amz-content-sha256 is missing")
 	// ErrInvalidSHA: x-amz-content-sha256 has none of the defined values.
 	ErrInvalidSHA = errors.New("cannot verify the request: x-amz-content-sha256 is invalid")
-	// ErrUnsupportedPayload: x-amz-content-sha256 announces aws-chunked framing.
-	ErrUnsupportedPayload = errors.New("cannot verify the request: aws-chunked payloads are not supported")
+	// ErrUnsupportedPayload: x-amz-content-sha256 announces a framing that is
+	// not one of the three aws-chunked ones.
+	ErrUnsupportedPayload = errors.New("cannot verify the request: this aws-chunked form is not supported")
+
+	// What a Stream returns, beside the errors of its source.
+
+	// ErrFraming: the body is not well-formed aws-chunked.
+	ErrFraming = errors.New("cannot read the body: its aws-chunked framing is malformed")
+	// ErrChunkSignature: a chunk or the trailer is not what was signed.
+	ErrChunkSignature = errors.New("cannot read the body: a chunk's signature does not match")
+	// ErrDecodedLength: the chunks do not add up to x-amz-decoded-content-length.
+	ErrDecodedLength = errors.New("cannot read the body: its chunks do not add up to the declared length")
+	// ErrTrailer: the trailing headers are not the ones x-amz-trailer announced.
+	ErrTrailer = errors.New("cannot read the body: its trailer is not the announced one")
 )
 
 var (

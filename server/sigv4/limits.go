@@ -29,4 +29,14 @@ const (
 	// maxSecret is far above AWS's 40 characters; longer ones are a mistake in
 	// the configuration, found by the first request.
 	maxSecret = 1 << 10
+
+	// maxExpires is AWS's bound for a presigned request: seven days.
+	maxExpires = 7 * 24 * time.Hour
+
+	// maxChunkLine holds a chunk's size, its signature and the line's end; a
+	// trailing header of maxTrailerLine holds the longest checksum many times.
+	maxChunkLine   = 128
+	maxTrailerLine = 1 << 10
+	// maxTrailers is more than the one header any client trails.
+	maxTrailers = 8
 )

@@ -58,7 +58,7 @@ func refusals() []refusal {
 	const sign = "0000000000000000000000000000000000000000000000000000000000000000"
 	return []refusal{
 		{"no authorization", drop("authorization"), ErrMissingAuth},
-		{"presigned", all(drop("authorization"), target("/b/k?X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Signature=0")), ErrQueryAuth},
+		{"presigned", all(drop("authorization"), target("/b/k?X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Signature=0")), ErrPresigned},
 		{"presigned, name encoded", all(drop("authorization"), target("/b/k?X%2DAmz%2dSignature=0")), ErrQueryAuth},
 		{"presigned, version 2", all(drop("authorization"), target("/b/k?AWSAccessKeyId=a&Expires=1&Signature=x")), ErrQueryAuth},
 		{"signed twice", target("/b/k?X-Amz-Signature=0"), ErrBothAuth},
@@ -124,8 +124,9 @@ func refusals() []refusal {
 		{"a hash that is not hex", change("x-amz-content-sha256", strings.Repeat("g", 64)), ErrInvalidSHA},
 		{"an empty hash", change("x-amz-content-sha256", ""), ErrInvalidSHA},
 		{"unsigned payload in lower case", change("x-amz-content-sha256", "unsigned-payload"), ErrInvalidSHA},
-		{"signed chunks", change("x-amz-content-sha256", "STREAMING-AWS4-HMAC-SHA256-PAYLOAD"), ErrUnsupportedPayload},
-		{"unsigned chunks", change("x-amz-content-sha256", "STREAMING-UNSIGNED-PAYLOAD-TRAILER"), ErrUnsupportedPayload},
+		{"signed chunks", change("x-amz-content-sha256", "STREAMING-AWS4-HMAC-SHA256-PAYLOAD"), ErrSignature},
+		{"unsigned chunks", change("x-amz-content-sha256", "STREAMING-UNSIGNED-PAYLOAD-TRAILER"), ErrSignature},
+		{"chunks signed with ECDSA", change("x-amz-content-sha256", "STREAMING-AWS4-ECDSA-P256-SHA256-PAYLOAD"), ErrUnsupportedPayload},
 		{"two hashes", add("x-amz-content-sha256", UnsignedPayload), ErrRepeatedHeader},
 
 		{"host is not signed", inAuth("host;", ""), ErrUnsignedHeader},
@@ -197,7 +198,7 @@ func signedWith(accessKey, secret string) *Request {
 
 func TestEachFailureHasItsError(t *testing.T) {
 	sentinels := []error{
-		ErrMissingAuth, ErrQueryAuth, ErrBothAuth, ErrUnsupportedAuth, ErrScope, ErrDate, ErrTarget, ErrHeader, ErrRepeatedHeader,
+		ErrMissingAuth, ErrQueryAuth, ErrPresigned, ErrBothAuth, ErrUnsupportedAuth, ErrScope, ErrDate, ErrTarget, ErrHeader, ErrRepeatedHeader,
 		ErrAbsentHeader, ErrMalformed, ErrUnknownKey, ErrSignature, ErrSkewed, ErrUnsignedHeader, ErrMissingSHA, ErrInvalidSHA, ErrUnsupportedPayload,
 	}
 	reached := map[error]bool{}

@@ -1,6 +1,9 @@
 package sigv4
 
-import "encoding/hex"
+import (
+	"encoding/hex"
+	"strings"
+)
 
 // Header is one header line as received. Name is in lower case; lines keep
 // their order and their repetitions.
@@ -26,7 +29,20 @@ const (
 	Exact Mode = iota + 1
 	// Unsigned: the client chose UNSIGNED-PAYLOAD; nothing binds the body.
 	Unsigned
+	// SignedChunks: the body is aws-chunked, each chunk signed; Stream reads it.
+	SignedChunks
+	// SignedTrailer: the same with signed trailing headers after the last chunk.
+	SignedTrailer
+	// UnsignedTrailer: aws-chunked without signatures, with trailing headers.
+	UnsignedTrailer
 )
+
+// Streamed says whether the body is framed as aws-chunked: what is on the wire
+// is then not the object.
+func (m Mode) Streamed() bool { return m >= SignedChunks && m <= UnsignedTrailer }
+
+// Trailed says whether trailing headers follow the chunks.
+func (m Mode) Trailed() bool { return m == SignedTrailer || m == UnsignedTrailer }
 
 // String names the mode for logs.
 func (m Mode) String() string {
@@ -35,6 +51,12 @@ func (m Mode) String() string {
 		return "exact"
 	case Unsigned:
 		return "unsigned"
+	case SignedChunks:
+		return "signed chunks"
+	case SignedTrailer:
+		return "signed chunks and trailer"
+	case UnsignedTrailer:
+		return "unsigned chunks and trailer"
 	}
 	return "unknown"
 }
@@ -51,10 +73,23 @@ type Payload struct {
 type Verified struct {
 	AccessKey string
 	Payload   Payload
+	// Presigned: the signature came in the query, whose names AuthParams lists.
+	Presigned bool
+	// Chain continues the request's signature over the chunks of a streamed
+	// body; it is for NewStream.
+	Chain Chain
 }
 
 // UnsignedPayload is the x-amz-content-sha256 of a body that nothing binds.
 const UnsignedPayload = "UNSIGNED-PAYLOAD"
+
+// streamed are the values of x-amz-content-sha256 that announce aws-chunked
+// framing. The ECDSA forms of multi-region access points are not among them.
+var streamed = map[string]Mode{
+	"STREAMING-AWS4-HMAC-SHA256-PAYLOAD":         SignedChunks,
+	"STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER": SignedTrailer,
+	"STREAMING-UNSIGNED-PAYLOAD-TRAILER":         UnsignedTrailer,
+}
 
 const streamingPrefix = "STREAMING-"
 
@@ -64,8 +99,12 @@ func parsePayload(value string) (Payload, error) {
 	switch {
 	case value == UnsignedPayload:
 		return Payload{Mode: Unsigned}, nil
-	case len(value) >= len(streamingPrefix) && value[:len(streamingPrefix)] == streamingPrefix:
-		return Payload{}, ErrUnsupportedPayload
+	case strings.HasPrefix(value, streamingPrefix):
+		mode, ok := streamed[value]
+		if !ok {
+			return Payload{}, ErrUnsupportedPayload
+		}
+		return Payload{Mode: mode}, nil
 	}
 	p := Payload{Mode: Exact}
 	if !decodeHex(p.SHA256[:], value) {

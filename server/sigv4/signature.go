@@ -23,28 +23,34 @@ func digest(head []byte, signedHeaders, payload string) [32]byte {
 	return sha256.Sum256(head)
 }
 
-// sign computes the signature of c under a secret. No key is kept from one call
-// to the next: deriving it costs about as much as a map would, and a cache
-// would tell by its timing which access keys are in use.
-func (c *canonical) sign(secret string) [32]byte {
+// sign computes the signature of c under a secret, and the key it is made with,
+// which also signs the chunks of a streamed body. No key is kept from one call to
+// the next: deriving it costs about as much as a map would, and a cache would
+// tell by its timing which access keys are in use.
+func (c *canonical) sign(secret string) (signature, key [32]byte) {
 	var keySpace [4 + 64]byte
-	key := append(append(keySpace[:0], "AWS4"...), secret...)
-	sum := hmacSHA256(key, c.date)
-	sum = hmacSHA256(sum[:], c.region)
-	sum = hmacSHA256(sum[:], service)
-	sum = hmacSHA256(sum[:], terminator)
+	long := append(append(keySpace[:0], "AWS4"...), secret...)
+	key = hmacSHA256(long, c.date)
+	key = hmacSHA256(key[:], c.region)
+	key = hmacSHA256(key[:], service)
+	key = hmacSHA256(key[:], terminator)
 
 	var space [256]byte
-	text := append(space[:0], algorithm...)
-	text = append(text, '\n')
-	text = append(text, c.stamp...)
-	text = append(text, '\n')
-	text = append(text, c.date...)
-	text = append(text, '/')
-	text = append(text, c.region...)
-	text = append(text, "/"+service+"/"+terminator+"\n"...)
+	text := c.appendScope(space[:0], algorithm)
 	text = hex.AppendEncode(text, c.request[:])
-	return hmacSHA256(sum[:], text)
+	return hmacSHA256(key[:], text), key
+}
+
+// appendScope appends the first three lines of a string to sign.
+func (c *canonical) appendScope(dst []byte, algorithm string) []byte {
+	dst = append(dst, algorithm...)
+	dst = append(dst, '\n')
+	dst = append(dst, c.stamp...)
+	dst = append(dst, '\n')
+	dst = append(dst, c.date...)
+	dst = append(dst, '/')
+	dst = append(dst, c.region...)
+	return append(dst, "/"+service+"/"+terminator+"\n"...)
 }
 
 // hmacSHA256 is HMAC-SHA256 (RFC 2104) over a short message. It differs from

@@ -64,7 +64,7 @@ func (s *Signer) Sign(method, host, target string, headers []Header, payload str
 		names[i] = index.name(i)
 	}
 	signed := strings.Join(slices.Compact(names), ";")
-	text, _, err := appendCanonicalQuery([]byte(method+"\n"+path+"\n"), rawQuery)
+	text, _, err := appendCanonicalQuery([]byte(method+"\n"+path+"\n"), rawQuery, "")
 	if err != nil {
 		return nil, fmt.Errorf("cannot sign the request: the query is invalid")
 	}
@@ -73,7 +73,7 @@ func (s *Signer) Sign(method, host, target string, headers []Header, payload str
 		panic("BUG: sigv4.Sign signs every header: " + err.Error())
 	}
 	c := canonical{request: digest(text, signed, payload), stamp: stamp, date: stamp[:8], region: s.region}
-	signature := c.sign(s.secretKey)
+	signature, _ := c.sign(s.secretKey)
 	return append(out, Header{"authorization", algorithm +
 		" Credential=" + s.accessKey + "/" + c.date + "/" + s.region + "/" + service + "/" + terminator +
 		",SignedHeaders=" + signed + ",Signature=" + hex.EncodeToString(signature[:])}), nil

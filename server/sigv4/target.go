@@ -48,8 +48,9 @@ type param struct{ begin, equals, end int }
 // read it the same way, or a '%2B' turned into '+' in flight changes its
 // meaning under a valid signature.
 //
-// signed reports a parameter that carries authentication.
-func appendCanonicalQuery(dst []byte, raw string) (out []byte, signed bool, err error) {
+// Parameters named without are left out: a presigned request does not sign its
+// signature. signed reports a parameter that carries authentication.
+func appendCanonicalQuery(dst []byte, raw, without string) (out []byte, signed bool, err error) {
 	if raw == "" {
 		return dst, false, nil
 	}
@@ -73,6 +74,10 @@ func appendCanonicalQuery(dst []byte, raw string) (out []byte, signed bool, err 
 		}
 		p.equals = len(encoded)
 		signed = signed || carriesAuth(encoded[p.begin:])
+		if without != "" && string(encoded[p.begin:]) == without {
+			encoded = encoded[:p.begin]
+			continue
+		}
 		encoded = append(encoded, '=')
 		if encoded, ok = appendEncoded(encoded, value); !ok {
 			return dst, false, ErrTarget

@@ -71,48 +71,36 @@ func (v *Verifier) Verify(r *Request) (Verified, error) {
 	text = append(text, '\n')
 	text = append(text, path...)
 	text = append(text, '\n')
-	text, querySigned, err := appendCanonicalQuery(text, rawQuery)
+	text, querySigned, err := appendCanonicalQuery(text, rawQuery, paramSignature)
 	if err != nil {
 		return Verified{}, err
 	}
 	text = append(text, '\n')
 
-	value, lines := headers.get("authorization")
-	switch {
+	var claim claim
+	switch _, lines := headers.get("authorization"); {
 	case lines > 0 && querySigned:
 		return Verified{}, ErrBothAuth
 	case querySigned:
-		return Verified{}, ErrQueryAuth
+		claim, err = v.presigned(rawQuery, &headers)
 	case lines == 0:
 		return Verified{}, ErrMissingAuth
+	default:
+		claim, err = v.inHeader(&headers)
 	}
-	auth, err := parseAuthorization(value)
 	if err != nil {
 		return Verified{}, err
-	}
-	at, stamp, dateHeader, err := requestTime(&headers)
-	if err != nil {
-		return Verified{}, err
-	}
-	if auth.date != stamp[:8] {
-		return Verified{}, ErrScope
-	}
-	if skew := v.now().Sub(at); skew > v.maxSkew || skew < -v.maxSkew {
-		return Verified{}, ErrSkewed
 	}
 	if _, lines := headers.get("host"); lines == 0 {
 		// Only a present header is missed when it is not signed.
 		return Verified{}, fmt.Errorf("%w: host", ErrUnsignedHeader)
 	}
-	sha, lines := headers.get("x-amz-content-sha256")
-	if lines == 0 {
-		return Verified{}, ErrMissingSHA
-	}
-	payload, err := parsePayload(sha)
+	payload, err := parsePayload(claim.sha)
 	if err != nil {
 		return Verified{}, err
 	}
-	text, err = headers.appendCanonicalHeaders(text, r.Method, dateHeader, auth.signedHeaders)
+	auth := &claim.authorization
+	text, err = headers.appendCanonicalHeaders(text, r.Method, claim.dateHeader, auth.signedHeaders)
 	if err != nil {
 		return Verified{}, err
 	}
@@ -121,8 +109,8 @@ func (v *Verifier) Verify(r *Request) (Verified, error) {
 	if known = known && secret != "" && len(secret) <= maxSecret; !known {
 		secret = nobody
 	}
-	c := canonical{request: digest(text, auth.signedHeaders, sha), stamp: stamp, date: auth.date, region: auth.region}
-	want := c.sign(secret)
+	c := canonical{request: digest(text, auth.signedHeaders, claim.sha), stamp: claim.stamp, date: auth.date, region: auth.region}
+	want, key := c.sign(secret)
 	matches := subtle.ConstantTimeCompare(want[:], auth.signature[:]) == 1
 	switch {
 	case !known:
@@ -130,5 +118,41 @@ func (v *Verifier) Verify(r *Request) (Verified, error) {
 	case !matches:
 		return Verified{}, ErrSignature
 	}
-	return Verified{AccessKey: auth.accessKey, Payload: payload}, nil
+	out := Verified{AccessKey: auth.accessKey, Payload: payload, Presigned: querySigned}
+	if payload.Mode == SignedChunks || payload.Mode == SignedTrailer {
+		out.Chain = Chain{key: key, last: auth.signature, scope: c}
+	}
+	return out, nil
+}
+
+// claim is what a request says of its own signature, checked for form and time.
+type claim struct {
+	authorization
+	stamp      string
+	dateHeader string // the header the time is from; "" if it is from the query
+	sha        string
+}
+
+// inHeader reads the claim of an Authorization header.
+func (v *Verifier) inHeader(headers *headerIndex) (c claim, err error) {
+	value, _ := headers.get("authorization")
+	if c.authorization, err = parseAuthorization(value); err != nil {
+		return c, err
+	}
+	var at time.Time
+	if at, c.stamp, c.dateHeader, err = requestTime(headers); err != nil {
+		return c, err
+	}
+	if c.date != c.stamp[:8] {
+		return c, ErrScope
+	}
+	if skew := v.now().Sub(at); skew > v.maxSkew || skew < -v.maxSkew {
+		return c, ErrSkewed
+	}
+	sha, lines := headers.get("x-amz-content-sha256")
+	if lines == 0 {
+		return c, ErrMissingSHA
+	}
+	c.sha = sha
+	return c, nil
 }
