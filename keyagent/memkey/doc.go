@@ -1,0 +1,2 @@
+// Package memkey is MEMKEY/2.
+package memkey
