@@ -111,9 +111,13 @@ func checkAccessKey(v string) error {
 	return nil
 }
 
-// checkSecret refuses what is always an accident: a line break or a control
-// character inside a secret. Other bytes are the secret's own business.
+// checkSecret refuses what is always an accident: the word that stands for a
+// secret in the output of `check`, and a line break or a control character.
+// Other bytes are the secret's own business.
 func checkSecret(v string) error {
+	if v == redacted {
+		return errors.New("`redacted` is what `check` prints in place of a secret, not a secret; put the secret itself there")
+	}
 	if strings.ContainsFunc(v, func(r rune) bool { return r < ' ' || r == 0x7f }) {
 		return errors.New("it has a line break or control character")
 	}

@@ -127,6 +127,7 @@ type Origin struct {
 	Line       int
 	Env        string
 	Credential string // name of the systemd credential
+	Derived    string // the key whose value it follows from, which came from there; "" if it was given itself
 }
 
 // level orders origins: what is higher wins.

@@ -35,20 +35,41 @@ func (l *loader) derive() {
 	c := l.config
 	if c.TLS.Mode == "" {
 		switch {
-		case c.TLS.CertFile != "" || c.TLS.KeyFile != "":
+		case c.TLS.CertFile != "":
 			c.TLS.Mode = TLSFiles
+			l.follows("tls.mode", "tls.cert_file")
+		case c.TLS.KeyFile != "":
+			c.TLS.Mode = TLSFiles
+			l.follows("tls.mode", "tls.key_file")
 		case c.TLS.Auto:
 			c.TLS.Mode = TLSAuto
+			l.follows("tls.mode", "tls.auto")
 		default:
 			c.TLS.Mode = TLSOff
+			l.follows("tls.mode", "tls.auto") // an explicit false is the reason, else nothing is
 		}
 	}
 	if c.TLS.Dir == "" {
 		c.TLS.Dir = stateDir(l.env, os.Geteuid() == 0)
 	}
 	if _, explicit := l.given["pipeline.whole_object"]; !explicit {
-		c.Pipeline.WholeObject = min(c.Pipeline.WholeObject, c.Pipeline.Budget/wholeShare)
+		if most := c.Pipeline.Budget / wholeShare; c.Pipeline.WholeObject > most {
+			c.Pipeline.WholeObject = most
+			l.follows("pipeline.whole_object", "pipeline.budget")
+		}
 	}
+}
+
+// follows notes that the value of key was derived from that of another, wherever
+// that came from; from a default, it is a default too.
+func (l *loader) follows(key, from string) {
+	g, ok := l.given[from]
+	if !ok {
+		delete(l.config.origins, key)
+		return
+	}
+	g.origin.Derived = from
+	l.config.origins[key] = g.origin
 }
 
 // stateDir is where a service keeps what it must find again: systemd says, or

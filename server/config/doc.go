@@ -37,7 +37,9 @@
 //   - Every fault names key, place, value and what is allowed: TestProblems.
 //   - No error, dump or printer shows a secret: TestNoErrorShowsASecret,
 //     TestSecretIsRedactedEverywhere, FuzzLoad.
-//   - What the dump shows loads to the same configuration: TestDumpLoadsAgain.
+//   - What the dump shows loads to the same configuration, once the secrets are put
+//     in: TestDumpLoadsAgain. It has no key without effect, and says where derived
+//     values come from: TestDumpLeavesOutWhatHasNoEffect, TestDerivedValuesTellTheirOrigin.
 //   - Sources win in the order above: TestSources, TestSecretSources.
 //   - A size prints as it parses: FuzzParseSize.
 //

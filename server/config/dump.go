@@ -9,6 +9,10 @@ import (
 
 // String tells where a value came from, in words.
 func (o Origin) String() string {
+	if key := o.Derived; key != "" {
+		o.Derived = ""
+		return "from " + key + ", " + o.String()
+	}
 	switch {
 	case o.Env != "":
 		return o.Env
@@ -37,12 +41,24 @@ func (c *Config) Settings() []Setting {
 	return out
 }
 
-// WriteYAML writes every effective value with its origin, as a configuration
-// file that Load would take; secrets read "redacted".
+// WriteYAML writes every value that has an effect, with its origin, as a
+// configuration file. Load takes it once the secrets are put in: one that stood
+// in the file or a variable reads "redacted", which Load refuses; one from a file
+// is that file's name, and one from a systemd credential a comment.
 func (c *Config) WriteYAML(w io.Writer) error {
+	settings := c.Settings()
+	fileOf := make(map[string]string) // of secrets that came from a file
+	for _, s := range settings {
+		if s.Key.FileFor != "" {
+			fileOf[s.Key.FileFor] = s.Value
+		}
+	}
 	var b strings.Builder
 	section := ""
-	for _, s := range c.Settings() {
+	for _, s := range settings {
+		if !c.hasEffect(s) || fileOf[s.Key.Name] != "" {
+			continue
+		}
 		name, indent := s.Key.Name, ""
 		if head, leaf, ok := strings.Cut(name, "."); ok {
 			if head != section {
@@ -50,15 +66,28 @@ func (c *Config) WriteYAML(w io.Writer) error {
 			}
 			section, name, indent = head, leaf, "  "
 		}
-		if s.Key.FileFor != "" && s.Value != "" {
-			// The secret itself stands in its own line; both would contradict.
-			fmt.Fprintf(&b, "%s# %s: %s # %s\n", indent, name, yamlValue(s), s.Origin)
-			continue
+		if s.Origin.Credential != "" {
+			indent += "# "
 		}
 		fmt.Fprintf(&b, "%s%s: %s # %s\n", indent, name, yamlValue(s), s.Origin)
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
+}
+
+// hasEffect tells whether a setting changes anything beside the others.
+func (c *Config) hasEffect(s Setting) bool {
+	switch s.Key.Name {
+	case "tls.auto":
+		return false // tls.mode is there, and wins
+	case "tls.cert_file", "tls.key_file":
+		return c.TLS.Mode == TLSFiles
+	case "tls.names", "tls.dir":
+		return c.TLS.Mode == TLSAuto
+	case "memkey.endpoint", "memkey.poll_interval", "memkey.insecure_skip_verify":
+		return false // kept for old files
+	}
+	return s.Key.FileFor == "" || s.Value != ""
 }
 
 func yamlValue(s Setting) string {

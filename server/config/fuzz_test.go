@@ -53,7 +53,7 @@ func FuzzLoad(f *testing.F) {
 			return b.String()
 		}
 		first := dump(c)
-		if err := os.WriteFile(dumped, []byte(first), 0o600); err != nil {
+		if err := os.WriteFile(dumped, []byte(strings.ReplaceAll(first, `: "redacted" # `, `: "put-in" # `)), 0o600); err != nil {
 			t.Fatal(err)
 		}
 		again, err := Load(dumped, environ[3:4])
@@ -61,7 +61,7 @@ func FuzzLoad(f *testing.F) {
 			t.Fatalf("the dump does not load: %v\n%s", err, first)
 		}
 		for i, s := range again.Settings() {
-			if want := c.Settings()[i]; s.Value != want.Value && s.Key.FileFor == "" {
+			if want := c.Settings()[i]; s.Value != want.Value && c.hasEffect(want) {
 				t.Fatalf("%s: %q became %q", s.Key.Name, want.Value, s.Value)
 			}
 		}

@@ -95,6 +95,8 @@ func TestProblems(t *testing.T) {
 			`FILE:2: backend.endpoint: want an http:// or https:// URL of a host, perhaps with a port and a path`},
 		{"secret with a line break", minimal, []string{"S3CP_CLIENT_SECRET_KEY=abc\ndef"},
 			`S3CP_CLIENT_SECRET_KEY (client.secret_key): it has a line break or control character; want any text without line breaks and control characters`},
+		{"a secret from the output of check", minimal, []string{"S3CP_CLIENT_SECRET_KEY=redacted"},
+			"S3CP_CLIENT_SECRET_KEY (client.secret_key): `redacted` is what `check` prints in place of a secret, not a secret; put the secret itself there; want any text without line breaks and control characters"},
 		{"unknown variable", minimal, []string{"S3CP_LOGLEVEL=info"},
 			`S3CP_LOGLEVEL: unknown variable; did you mean S3CP_LOG_LEVEL?`},
 		{"bad variable", minimal, []string{"S3CP_LOG_LEVEL=loud"},
