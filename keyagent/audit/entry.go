@@ -93,7 +93,7 @@ func (l line) check() error {
 		return fmt.Errorf("more than %d keys", maxKeys)
 	case !isWord(l.Result):
 		return errors.New("result is not a word")
-	case len(l.Detail) > 3*maxDetail: // a byte may have become a replacement character
+	case len(l.Detail) > maxDetail:
 		return errors.New("detail is too long")
 	case !isHex(l.Prev, 32):
 		return errors.New("prev is not 64 hex digits")
