@@ -7,9 +7,9 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// twoDashes rewrites -name and -name=value of known long flags to --name, since
-// the earlier system's flags had one dash. Values of flags and everything after
-// "--" stay as they are.
+// twoDashes rewrites -name and -name=value to --name, since the earlier system's
+// flags had one dash; unknown ones too, lest they be taken for letters in a row.
+// One letter, values of flags and everything after "--" stay as they are.
 func twoDashes(args []string, root *cobra.Command) []string {
 	takesValue := map[string]bool{"help": false, "version": false}
 	var collect func(c *cobra.Command)
@@ -32,11 +32,11 @@ func twoDashes(args []string, root *cobra.Command) []string {
 		}
 		name, _, hasValue := strings.Cut(bare, "=")
 		value, known := takesValue[name]
-		if !known || len(name) < 2 {
+		if len(name) < 2 {
 			continue
 		}
 		out[i] = "--" + bare
-		if value && !hasValue {
+		if known && value && !hasValue {
 			i++ // the next one is its value, whatever it looks like
 		}
 	}

@@ -35,7 +35,9 @@ func TestTwoDashes(t *testing.T) {
 	f("--config -version -version", "--config -version --version")
 	f("-config", "--config")
 	f("-- -config a", "-- -config a")
-	f("-unknown -config a", "-unknown --config a")
+	f("-unknown -config a", "--unknown --config a")
+	f("-verzion=x -hv", "--verzion=x --hv")
+	f("-x=1", "-x=1")
 	f("-", "-")
 	f("--keys=true -version", "--keys=true --version")
 }

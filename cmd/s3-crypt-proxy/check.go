@@ -27,7 +27,9 @@ func newCheck(load func() (*config.Config, error)) *cobra.Command {
 		Use:   "check",
 		Short: "explain the configuration, touch nothing",
 		Long: `check reads the configuration as serving would and prints every effective
-value with its origin, secrets redacted, as a file that could be used again.
+value with its origin as a configuration file, without keys that have no effect.
+Secrets read "redacted": the file can be used again once they are put in, and is
+refused before. Secrets from files and systemd credentials stay where they are.
 What is wrong goes to stderr, all of it at once, and so do warnings. It opens no
 connection, makes no certificate and listens nowhere.
 
@@ -66,7 +68,15 @@ func check(cfg *config.Config, stdout, stderr io.Writer) error {
 	if _, err := backend.New(backendConfig(cfg, nil)); err != nil {
 		return &failure{exitConfig, &configError{err}}
 	}
-	for _, w := range append(warnings, more...) {
+	warnings = append(warnings, more...)
+	sealing := "New objects are sealed with " + suiteName(chooseSuite(cfg.Encryption))
+	if !seals {
+		const loud = "THIS BUILD DOES NOT SEAL: it stores every object in the clear. It is for benchmarks on loopback only."
+		warnings = append([]string{loud}, warnings...)
+		fmt.Fprintln(stdout, "# "+loud)
+		sealing = "New objects are NOT SEALED (suite: " + suiteName(chooseSuite(cfg.Encryption)) + ")"
+	}
+	for _, w := range warnings {
 		fmt.Fprintf(stderr, "s3-crypt-proxy: warning: %s\n", w)
 	}
 	buckets := "every bucket of the backend"
@@ -76,10 +86,10 @@ func check(cfg *config.Config, stdout, stderr io.Writer) error {
 	fmt.Fprintf(stdout, `# The configuration is good.
 # Clients connect to %s: %s.
 # They sign with %s and may use %s.
-# New objects are sealed with %s and go to %s.
+# %s and go to %s.
 # Keys come from %s.
 
-`, cfg.ListenAddr, served, cfg.Client.AccessKey, buckets, chooseSuite(cfg.Encryption), cfg.Backend.Endpoint, cfg.Memkey.SocketPath)
+`, cfg.ListenAddr, served, cfg.Client.AccessKey, buckets, sealing, cfg.Backend.Endpoint, cfg.Memkey.SocketPath)
 	return orInternal(cfg.WriteYAML(stdout))
 }
 

@@ -8,7 +8,7 @@
 //	s3-crypt-proxy check [-config FILE]         explain the configuration, touch nothing
 //	s3-crypt-proxy check --keys                 explain every key there is
 //	s3-crypt-proxy fingerprint [-config FILE]   print the certificate's fingerprint as PBS wants it
-//	s3-crypt-proxy -version
+//	s3-crypt-proxy -version, -v
 //	s3-crypt-proxy help [COMMAND]
 //
 // Flags may have one dash or two: -config and --config are the same.
@@ -77,7 +77,8 @@
 //
 // # Promises, each with the test that proves it
 //
-//   - Commands, flags and exit codes as above: TestScripts.
+//   - Commands, flags and exit codes as above: TestScripts, TestWrongUsage.
+//   - A build that does not seal says so, loudly: TestPassthroughSaysSo.
 //   - What doc.go says about exit codes is what the code does: TestExitCodesAreDocumented.
 //   - A clear takes the keys away at once, a repeated ring changes nothing, a ring
 //     that cannot be used leaves the old one: TestKeys*.

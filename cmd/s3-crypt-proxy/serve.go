@@ -90,7 +90,7 @@ func (p *proxy) announce() {
 		Str("listen_addr", p.clients.Addr().String()).
 		Str("admin_listen_addr", p.admins.Addr().String()).
 		Bool("tls", p.store != nil).
-		Stringer("suite", p.suite).
+		Str("suite", suiteName(p.suite)).
 		Int("workers", p.engine.Workers()).
 		Int("batch_bytes", p.engine.BatchBytes())
 	if p.store != nil {
