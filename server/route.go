@@ -91,13 +91,42 @@ func match(method string, t target, hasHeader func(string) bool) (*route, error)
 		// its bucket: it must fail loudly.
 		return nil, s3err.New(s3err.NoSuchBucket, "no bucket in the path: use path-style addressing")
 	}
+	hint := hintFor(method, at, t.query)
 	if len(t.query) > 0 {
-		return nil, s3err.New(s3err.NotImplemented, "the operation %s with %s is not implemented", method, names(t.query))
+		return nil, s3err.New(s3err.NotImplemented, "the operation %s with %s is not implemented%s", method, names(t.query), hint)
 	}
 	if !known || method != "GET" && method != "PUT" && method != "POST" && method != "DELETE" && method != "HEAD" {
-		return nil, s3err.New(s3err.MethodNotAllowed, "the method is not allowed here")
+		return nil, s3err.New(s3err.MethodNotAllowed, "the method is not allowed here%s", hint)
 	}
-	return nil, s3err.New(s3err.NotImplemented, "the operation is not implemented")
+	return nil, s3err.New(s3err.NotImplemented, "the operation is not implemented%s", hint)
+}
+
+// listV1 are the parameters of ListObjects, the older listing.
+var listV1 = []string{"prefix", "delimiter", "marker", "max-keys", "encoding-type", sdkHint}
+
+// hintFor says what a client probably got wrong, where its refusal can be told
+// from one of an operation we lack. A virtual-hosted-style request has its bucket
+// in the Host header, where we do not look: its path is one level short.
+func hintFor(method string, at level, q query) string {
+	switch {
+	case at == onService:
+		return "; no bucket in the path: use path-style addressing"
+	case at == onBucket && method == "GET" && onlyOf(q, listV1):
+		return "; use ?list-type=2 to list, and path-style addressing if this is a key and not a bucket"
+	case at == onBucket && len(q) == 0 && (method == "PUT" || method == "DELETE"):
+		return "; buckets are made and removed at the backend; if this is a key and not a bucket, use path-style addressing"
+	}
+	return ""
+}
+
+// onlyOf says whether a query has no parameters but those of a list.
+func onlyOf(q query, list []string) bool {
+	for _, p := range q {
+		if !contains(list, p.name) {
+			return false
+		}
+	}
+	return true
 }
 
 func (r *route) accepts(q query) bool {

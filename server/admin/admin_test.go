@@ -86,6 +86,9 @@ func TestEveryRoute(t *testing.T) {
 		if r.path == "/debug/pprof/cmdline" {
 			want = http.StatusNotFound
 		}
+		if r.path == "/debug/pprof" {
+			want = http.StatusMovedPermanently
+		}
 		for _, method := range []string{"GET", "HEAD"} {
 			if w := f.do(method, r.path, "Authorization", bearer); w.Code != want {
 				t.Errorf("%s %s: %d, want %d", method, r.path, w.Code, want)
@@ -98,12 +101,27 @@ func TestEveryRoute(t *testing.T) {
 			}
 		}
 	}
-	for _, path := range []string{"/", "/healthz/", "/health", "//healthz", "/HEALTHZ", "/api/v1/key", "/api/v1/key/load", "/api/v1/key/status/x", "/debug", "/debug/pprof", "/metrics/x", "/x/../healthz"} {
+	for _, path := range []string{"/", "/healthz/", "/health", "//healthz", "/HEALTHZ", "/api/v1/key", "/api/v1/key/load", "/api/v1/key/status/x", "/debug", "/debug/", "/debug/pprofs", "/metrics/x", "/x/../healthz"} {
 		for _, method := range []string{"GET", "POST", "DELETE"} {
 			if w := f.do(method, path, "Authorization", bearer); w.Code != http.StatusNotFound {
 				t.Errorf("%s %s: %d, want 404", method, path, w.Code)
 			}
 		}
+	}
+}
+
+// TestProfileIndexWithoutSlash: behind the token, it leads to the index.
+func TestProfileIndexWithoutSlash(t *testing.T) {
+	f := newFixture(t)
+	w := f.do("GET", "/debug/pprof", "Authorization", bearer)
+	if w.Code != http.StatusMovedPermanently || w.Header().Get("Location") != "/debug/pprof/" || w.Header().Get("Cache-Control") != "no-store" {
+		t.Errorf("%d, %v", w.Code, w.Header())
+	}
+	if w := f.do("GET", w.Header().Get("Location"), "Authorization", bearer); w.Code != http.StatusOK || !strings.Contains(w.Body.String(), "heap?debug=1") {
+		t.Errorf("it leads to %d", w.Code)
+	}
+	if w := f.do("GET", "/debug/pprof"); w.Code != http.StatusUnauthorized || w.Header().Get("Location") != "" {
+		t.Errorf("without the token: %d, %v", w.Code, w.Header())
 	}
 }
 

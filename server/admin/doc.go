@@ -7,10 +7,11 @@
 //	/readyz               no      200 or 503, one line a dependency; JSON with ?format=json or Accept: application/json
 //	/metrics              no      Prometheus text format
 //	/api/v1/key/status    yes     {"loaded", "key_id", "loaded_at"}
-//	/debug/pprof/...      yes     Go's profiles
+//	/debug/pprof/...      yes     Go's profiles; /debug/pprof redirects to their index
 //
 // All of them take GET and HEAD only (405), everything else is 404. It speaks
-// plain HTTP, and belongs on loopback.
+// plain HTTP, and belongs on loopback, where it is unless configured otherwise:
+// whoever reaches the listener reads the paths without a token.
 //
 // # The token
 //

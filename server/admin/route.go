@@ -26,6 +26,7 @@ func (s *Server) routes() []route {
 		{"/readyz", false, writeTimeout, s.ready},
 		{"/metrics", false, writeTimeout, s.figures},
 		{"/api/v1/key/status", true, writeTimeout, s.keyStatus},
+		{"/debug/pprof", true, writeTimeout, toIndex},
 		{"/debug/pprof/", true, maxProfile + writeTimeout, timed(pprof.Index)}, // and the named profiles
 		{"/debug/pprof/profile", true, maxProfile + writeTimeout, timed(pprof.Profile)},
 		{"/debug/pprof/trace", true, maxProfile + writeTimeout, timed(pprof.Trace)},
@@ -33,6 +34,11 @@ func (s *Server) routes() []route {
 		// No cmdline: nobody needs it, and it shows what was typed.
 		{"/debug/pprof/cmdline", true, writeTimeout, http.NotFound},
 	}
+}
+
+// toIndex adds the slash: the index links to the profiles by relative paths.
+func toIndex(w http.ResponseWriter, r *http.Request) {
+	http.Redirect(w, r, "/debug/pprof/", http.StatusMovedPermanently)
 }
 
 func (s *Server) handler() http.Handler {
