@@ -3,11 +3,10 @@ package server
 import (
 	"bytes"
 
-	"github.com/s3-crypt-proxy/s3-crypt-proxy/server/s3err"
 	"github.com/s3-crypt-proxy/s3-crypt-proxy/server/sigv4"
 )
 
-// authenticate verifies the request's signature from its headers alone. What
+// authenticate verifies the request's signature from its head alone. What
 // is verified is the raw target and the headers as received: nothing that
 // fasthttp normalised, joined or decoded.
 func (s *Server) authenticate(r *request, target string) (sigv4.Verified, error) {
@@ -16,14 +15,7 @@ func (s *Server) authenticate(r *request, target string) (sigv4.Verified, error)
 		Target:  target,
 		Headers: r.lines,
 	}
-	v, err := s.verifier.Verify(&sr)
-	if err != nil {
-		return v, err
-	}
-	if v.Payload.Mode != sigv4.Exact && v.Payload.Mode != sigv4.Unsigned {
-		return v, s3err.New(s3err.NotImplemented, "this form of payload signing is not implemented")
-	}
-	return v, nil
+	return s.verifier.Verify(&sr)
 }
 
 // signedHeaders splits a header block that checkFrame accepted. Names are

@@ -1,72 +1,57 @@
 package server
 
 import (
-	"crypto/md5"
-	"crypto/sha256"
-	"crypto/subtle"
 	"errors"
 	"fmt"
-	"hash"
 	"io"
 	"net"
 	"os"
 	"time"
+
+	"github.com/s3-crypt-proxy/s3-crypt-proxy/server/sigv4"
 )
 
 // Errors of a client's body. Each is sticky: the body gives nothing after it.
 var (
 	// errBodyShort: the client closed or fell silent for good before the
 	// declared length; such a body is never taken for a shorter object.
-	errBodyShort = errors.New("the request body ended before its Content-Length")
+	errBodyShort = errors.New("the request body ended before its declared length")
 	// errBodyStalled: fewer than progressBytes arrived within ProgressTimeout.
 	errBodyStalled = errors.New("the request body made no progress")
-	// errBodySHA256: the body is not the one that was signed.
-	errBodySHA256 = errors.New("the body does not have the signed SHA-256")
-	// errBodyMD5: the body does not have the Content-MD5 of its header.
-	errBodyMD5 = errors.New("the body does not have the given Content-MD5")
 )
+
+// chunkedWire is the wire length of a body in HTTP's chunked transfer coding.
+const chunkedWire = -1
 
 // body is the one way to read a request's body. It wraps fasthttp's stream,
 // whose raw form has traps: a cut body ends in a clean io.EOF, a read after the
 // end may parse the next request, and an unread rest becomes the next request.
 //
+//	wire (Content-Length or chunked) -> [aws-chunked decoding] -> the object -> digests
+//
 // A body counts what it gives, gives never more than the declared length, is
 // sticky after its end or first error, moves the connection's read deadline as
-// bytes arrive, and proves SHA-256 and MD5 before it says io.EOF. So io.EOF
-// from a body means: complete and verified. One goroutine at a time.
+// bytes arrive, and proves framing and every digest before it says io.EOF. So
+// io.EOF from a body means: complete and verified. One goroutine at a time.
 type body struct {
 	src      io.Reader // nil: the request has no body
 	conn     net.Conn
 	progress time.Duration
 
-	length int64 // declared
-	got    int64
-	armed  int64 // bytes at which the deadline was last moved
-	err    error // sticky; io.EOF once verified
+	wire  int64 // bytes declared on the wire, or chunkedWire
+	taken int64 // off the wire
+	armed int64 // taken bytes at which the deadline was last moved
+	ended bool  // chunkedWire: the last HTTP chunk was seen
 
-	sha256 hash.Hash // nil: not to be verified
-	md5    hash.Hash
-	want   digests
+	stream *sigv4.Stream // nil: what is on the wire is the object
+	length int64         // of the object, declared
+	got    int64         // of the object, given
+	err    error         // sticky; io.EOF once verified
+
+	want digests
 }
 
-// digests are what the client says its body hashes to.
-type digests struct {
-	sha256 *[sha256.Size]byte // nil: UNSIGNED-PAYLOAD
-	md5    *[md5.Size]byte    // nil: no Content-MD5
-}
-
-// expect sets what the body must hash to; call it before the first Read.
-func (b *body) expect(d digests) {
-	b.want = d
-	if d.sha256 != nil && hashing {
-		b.sha256 = sha256.New()
-	}
-	if d.md5 != nil && hashing {
-		b.md5 = md5.New()
-	}
-}
-
-// Read gives the next bytes, hashed while they are hot.
+// Read gives the object's next bytes, hashed while they are hot.
 func (b *body) Read(p []byte) (int, error) {
 	if b.err != nil {
 		return 0, b.err
@@ -78,35 +63,85 @@ func (b *body) Read(p []byte) (int, error) {
 	if left := b.length - b.got; int64(len(p)) > left {
 		p = p[:left]
 	}
-	n, err := b.receive(p)
-	if b.sha256 != nil {
-		b.sha256.Write(p[:n])
-	}
-	if b.md5 != nil {
-		b.md5.Write(p[:n])
-	}
+	n, err := b.decode(p)
+	b.got += int64(n)
+	b.want.write(p[:n])
 	if err != nil {
 		b.err = err
 	}
 	return n, err
 }
 
-// receive reads from the wire and turns every kind of early end into an error.
-func (b *body) receive(p []byte) (int, error) {
+// decode gives bytes of the object. The end of the wire is an early end here.
+func (b *body) decode(p []byte) (int, error) {
+	if b.stream == nil {
+		n, err := wireReader{b}.Read(p)
+		if err == io.EOF {
+			err = errBodyShort
+		}
+		return n, err
+	}
+	n, err := b.stream.Read(p)
+	if errors.Is(err, io.ErrUnexpectedEOF) || err == io.EOF {
+		err = errBodyShort
+	}
+	return n, err
+}
+
+// verify is the end of the object: framing, trailer and digests.
+func (b *body) verify() error {
+	if b.stream != nil {
+		var none [1]byte
+		switch _, err := b.stream.Read(none[:]); {
+		case err == nil:
+			panic("BUG: a stream gave more than its declared length")
+		case errors.Is(err, io.ErrUnexpectedEOF):
+			return errBodyShort
+		case err != io.EOF:
+			return err
+		}
+		if err := b.want.trail(b.stream.Trailer()); err != nil {
+			return err
+		}
+	}
+	if err := b.want.prove(); err != nil {
+		return err
+	}
+	return io.EOF
+}
+
+// wireReader reads a body's bytes as they are on the wire: never beyond the
+// declared length, and never again after its end.
+type wireReader struct{ b *body }
+
+func (w wireReader) Read(p []byte) (int, error) {
+	b := w.b
+	if b.wire != chunkedWire {
+		left := b.wire - b.taken
+		if left == 0 {
+			return 0, io.EOF
+		}
+		p = p[:min(int64(len(p)), left)]
+	} else if b.ended {
+		return 0, io.EOF
+	}
 	if b.src == nil {
 		return 0, errBodyShort
 	}
-	if b.conn != nil && (b.got == 0 || b.got-b.armed >= progressBytes) {
-		b.armed = b.got
+	if b.conn != nil && (b.taken == 0 || b.taken-b.armed >= progressBytes) {
+		b.armed = b.taken
 		if err := b.conn.SetReadDeadline(time.Now().Add(b.progress)); err != nil {
 			return 0, fmt.Errorf("cannot set the read deadline: %w", err)
 		}
 	}
 	n, err := b.src.Read(p)
-	b.got += int64(n)
+	b.taken += int64(n)
 	switch {
-	case err == nil || errors.Is(err, io.EOF) && b.got == b.length:
+	case err == nil || err == io.EOF && b.taken == b.wire:
 		return n, nil
+	case err == io.EOF && b.wire == chunkedWire:
+		b.ended = true
+		return n, io.EOF
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		return n, errBodyStalled
 	default: // io.EOF here is fasthttp's word for a cut body
@@ -114,18 +149,17 @@ func (b *body) receive(p []byte) (int, error) {
 	}
 }
 
-func (b *body) verify() error {
-	if b.sha256 != nil && subtle.ConstantTimeCompare(b.sha256.Sum(nil), b.want.sha256[:]) != 1 {
-		return errBodySHA256
+// left is how many bytes of the body are still on the wire; unknown is as good
+// as endless.
+func (b *body) left() int64 {
+	switch {
+	case b.wire != chunkedWire:
+		return b.wire - b.taken
+	case b.ended:
+		return 0
 	}
-	if b.md5 != nil && subtle.ConstantTimeCompare(b.md5.Sum(nil), b.want.md5[:]) != 1 {
-		return errBodyMD5
-	}
-	return io.EOF
+	return maxDrain + 1
 }
-
-// left is how many bytes of the body are still on the wire.
-func (b *body) left() int64 { return b.length - b.got }
 
 // drain throws the rest away, within maxDrain bytes and drainTime, and reports
 // whether the wire stands at the next request. If not, the connection must be
@@ -134,7 +168,7 @@ func (b *body) drain() bool {
 	if b.left() == 0 {
 		return true
 	}
-	if b.src == nil || b.left() > maxDrain || b.got > 0 && b.err != nil && b.err != io.EOF && b.wireBroken() {
+	if b.src == nil || b.left() > maxDrain || b.wireBroken() {
 		return false
 	}
 	if b.conn != nil {
@@ -145,7 +179,7 @@ func (b *body) drain() bool {
 	buf := make([]byte, progressBytes)
 	for b.left() > 0 {
 		n, err := b.src.Read(buf[:min(int64(len(buf)), b.left())])
-		b.got += int64(n)
+		b.taken += int64(n)
 		if err != nil && b.left() > 0 {
 			return false
 		}

@@ -51,7 +51,7 @@ type deleteFailed struct {
 // deleteObjects removes up to 1,000 keys. The body is proved before the first
 // key goes to the backend. A key that is not there counts as deleted.
 func (s *Server) deleteObjects(r *request) error {
-	if err := r.refuseHeaders("x-amz-mfa", "x-amz-checksum-*"); err != nil {
+	if err := r.refuseHeaders("x-amz-mfa"); err != nil {
 		return err
 	}
 	doc, err := io.ReadAll(&r.body)

@@ -57,6 +57,11 @@ var faults = []fault{
 	{errBodyStalled, s3err.RequestTimeout, "the body made no progress", "body_stalled", clientFault},
 	{errBodySHA256, s3err.XAmzContentSHA256Mismatch, "the body does not have the signed SHA-256", "body_sha256", clientFault},
 	{errBodyMD5, s3err.BadDigest, "the body does not have the given Content-MD5", "body_md5", clientFault},
+	{errBodyChecksum, s3err.BadDigest, "the body does not have the given checksum", "body_checksum", clientFault},
+	{sigv4.ErrFraming, s3err.InvalidRequest, "the aws-chunked framing of the body is malformed", "body_framing", clientFault},
+	{sigv4.ErrChunkSignature, s3err.SignatureDoesNotMatch, "the signature of a chunk does not match", "chunk_signature", authFault},
+	{sigv4.ErrDecodedLength, s3err.IncompleteBody, "the chunks do not add up to x-amz-decoded-content-length", "body_decoded_length", clientFault},
+	{sigv4.ErrTrailer, s3err.MalformedTrailerError, "the trailer is not the one that x-amz-trailer announced", "body_trailer", clientFault},
 
 	{pipeline.ErrBusy, s3err.SlowDown, "too many bodies are in motion; try again", "busy", overload},
 	{pipeline.ErrTooLarge, s3err.SlowDown, "the memory budget is too small for this object", "too_large", overload},
@@ -75,11 +80,13 @@ var faults = []fault{
 	{sigv4.ErrSignature, s3err.SignatureDoesNotMatch, "the signature does not match", "signature", authFault},
 	{sigv4.ErrSkewed, s3err.RequestTimeTooSkewed, "the request's time is too far from the proxy's", "skewed", authFault},
 	{sigv4.ErrMissingAuth, s3err.AccessDenied, "the request is not signed", "missing", authFault},
-	{sigv4.ErrQueryAuth, s3err.NotImplemented, "presigned requests are not implemented", "presigned", authFault},
+	{sigv4.ErrQueryAuth, s3err.NotImplemented, "only presigned requests of version 4 with a permanent credential are accepted", "presigned_version", authFault},
+	{sigv4.ErrPresigned, s3err.AuthorizationQueryParametersError, "the presigned query is malformed", "presigned", authFault},
+	{sigv4.ErrExpired, s3err.AccessDenied, "Request has expired", "expired", authFault},
 	{sigv4.ErrUnsignedHeader, s3err.AccessDenied, "a header that must be signed is not", "unsigned_header", authFault},
 	{sigv4.ErrMissingSHA, s3err.MissingSecurityHeader, "x-amz-content-sha256 is missing", "missing_sha256", authFault},
-	{sigv4.ErrInvalidSHA, s3err.InvalidArgument, "x-amz-content-sha256 is neither a SHA-256 nor UNSIGNED-PAYLOAD", "invalid_sha256", authFault},
-	{sigv4.ErrUnsupportedPayload, s3err.NotImplemented, "aws-chunked bodies are not implemented", "chunked_payload", authFault},
+	{sigv4.ErrInvalidSHA, s3err.InvalidArgument, "x-amz-content-sha256 is neither a SHA-256 nor one of the words S3 has for it", "invalid_sha256", authFault},
+	{sigv4.ErrUnsupportedPayload, s3err.NotImplemented, "this form of aws-chunked body is not implemented", "chunked_payload", authFault},
 	{sigv4.ErrMalformed, s3err.AuthorizationHeaderMalformed, "the Authorization header is malformed", "malformed", authFault},
 }
 

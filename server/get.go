@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"github.com/s3-crypt-proxy/s3-crypt-proxy/format"
@@ -43,7 +44,7 @@ func (o *stored) sealedBody() int64 {
 // refuseReadHeaders: a range or condition that was ignored would give a client
 // other bytes than it asked for.
 func (r *request) refuseReadHeaders() error {
-	return r.refuseHeaders("range", "if-match", "if-none-match", "if-modified-since", "if-unmodified-since", "x-amz-server-side-encryption-customer-*", "x-amz-checksum-mode")
+	return r.refuseHeaders("range", "if-match", "if-none-match", "if-modified-since", "if-unmodified-since", "x-amz-server-side-encryption-customer-*")
 }
 
 // access opens the gate of a bucket for reading. In a fresh bucket nothing can
@@ -137,7 +138,11 @@ func (s *Server) headObject(r *request) error {
 // describe writes the headers every read of an object carries.
 func (r *request) describe(o *stored) {
 	h := &r.http.Response.Header
-	writeMeta(h, o.opener.Meta())
+	meta := o.opener.Meta()
+	writeMeta(h, meta)
+	if c, ok := openChecksum(meta); ok && strings.EqualFold(r.header("x-amz-checksum-mode"), "ENABLED") {
+		r.showChecksum(c)
+	}
 	h.Set("ETag", clientETag(o.etag))
 	h.Set("Last-Modified", o.modified.UTC().Format(httpTime))
 	h.Set("Accept-Ranges", "none")

@@ -5,12 +5,14 @@ import (
 	"context"
 	"errors"
 	"io"
+	"strings"
 	"time"
 
 	"github.com/s3-crypt-proxy/s3-crypt-proxy/format"
 	"github.com/s3-crypt-proxy/s3-crypt-proxy/pipeline"
 	"github.com/s3-crypt-proxy/s3-crypt-proxy/server/backend"
 	"github.com/s3-crypt-proxy/s3-crypt-proxy/server/s3err"
+	"github.com/s3-crypt-proxy/s3-crypt-proxy/server/sigv4"
 )
 
 // put is one object on its way to the backend.
@@ -18,7 +20,19 @@ type put struct {
 	*request
 	bucket *bucket
 	sealer *format.Sealer
+	block  []byte // in front of the sealed body
 	cond   backend.Conditions
+	// late, if set, makes the block anew with what only the end of the body says.
+	// It is called once the body is proved, before the block is sent.
+	late func() error
+}
+
+// finishBlock is to be called when the body is proved.
+func (p *put) finishBlock() error {
+	if p.late == nil {
+		return nil
+	}
+	return p.late()
 }
 
 // putObject seals a body and stores it. Three ways, one result in bytes:
@@ -30,7 +44,7 @@ type put struct {
 //   - parts: larger than WholeObject: a backend multipart upload whose first
 //     part, which carries the block, is sent last.
 func (s *Server) putObject(r *request) error {
-	if err := r.refuseHeaders("x-amz-checksum-*", "x-amz-sdk-checksum-algorithm", "x-amz-trailer", "x-amz-tagging", "x-amz-acl", "x-amz-grant-*",
+	if err := r.refuseHeaders("x-amz-tagging", "x-amz-acl", "x-amz-grant-*",
 		"x-amz-server-side-encryption*", "x-amz-storage-class", "x-amz-object-lock-*", "x-amz-website-redirect-location", "x-amz-write-offset-bytes", "x-amz-copy-source*", "content-range"); err != nil {
 		return err
 	}
@@ -44,8 +58,12 @@ func (s *Server) putObject(r *request) error {
 	}
 	meta.PlainSize = r.body.length
 	meta.WrittenAt = s.now()
-	if r.body.want.md5 != nil {
-		meta.MD5 = r.body.want.md5[:]
+	meta.MD5 = r.body.want.md5
+	if r.body.stream != nil {
+		meta.ContentEncoding = withoutFraming(meta.ContentEncoding)
+	}
+	if !r.body.want.trailing {
+		meta.Checksum = r.body.want.sealed()
 	}
 	ring, err := s.keys.Ring()
 	if err != nil {
@@ -63,14 +81,41 @@ func (s *Server) putObject(r *request) error {
 	if err != nil {
 		return err
 	}
-	p := &put{request: r, bucket: b, sealer: sealer, cond: cond}
+	p := &put{request: r, bucket: b, sealer: sealer, block: sealer.Block(), cond: cond}
+	if r.body.want.trailing {
+		p.late = func() error {
+			p.block, err = format.Reblock(ring, ctx, ctx, p.block, sealer.SealedSize(), func(m *format.Meta) { m.Checksum = r.body.want.sealed() }, b.blockSize)
+			return err
+		}
+	}
 	etag, err := s.store(p)
 	if err != nil {
 		return err
 	}
 	s.metrics.sealedBytes.Add(int(r.body.length))
 	r.http.Response.Header.Set("ETag", clientETag(etag))
+	if c, ok := openChecksum(format.Meta{Checksum: r.body.want.sealed()}); ok {
+		r.showChecksum(c)
+	}
 	return nil // 200 with an empty body: PBS takes nothing else
+}
+
+// withoutFraming drops aws-chunked from a Content-Encoding: it describes the wire
+// and not the object.
+func withoutFraming(encoding string) string {
+	var kept []string
+	for e := range strings.SplitSeq(encoding, ",") {
+		if e = strings.TrimSpace(e); e != "" && !strings.EqualFold(e, "aws-chunked") {
+			kept = append(kept, e)
+		}
+	}
+	return strings.Join(kept, ",")
+}
+
+// showChecksum puts an object's checksum into the answer.
+func (r *request) showChecksum(c sealedChecksum) {
+	r.http.Response.Header.Set(c.header(), c.value())
+	r.http.Response.Header.Set(checksumPrefix+"type", "FULL_OBJECT")
 }
 
 // conditions reads the write conditions S3 has.
@@ -106,11 +151,18 @@ func (s *Server) store(p *put) (etag string, err error) {
 		defer res.Release()
 		return s.storeWhole(p)
 	}
-	res, err := s.engine.Reserve(p.ctx, s.engine.Window())
+	room := s.engine.Window()
+	if p.late != nil {
+		room = s.engine.Footprint(p.body.length) // the block, which is sent first, is not known yet
+	}
+	res, err := s.engine.Reserve(p.ctx, room)
 	if err != nil {
 		return "", err
 	}
 	defer res.Release()
+	if p.late != nil {
+		return s.storeWhole(p)
+	}
 	return s.storeThrough(p)
 }
 
@@ -130,8 +182,11 @@ func (s *Server) storeWhole(p *put) (string, error) {
 	if err := s.seal(p, func(b *pipeline.Batch) error { chain.Append(b); return nil }); err != nil {
 		return "", err
 	}
+	if err := p.finishBlock(); err != nil {
+		return "", err
+	}
 	send := func(cond backend.Conditions) (string, error) {
-		body := chain.NewReader(p.sealer.Block(), filler(p.sealer))
+		body := chain.NewReader(p.block, filler(p.sealer))
 		defer body.Close()
 		return s.backend.Put(p.ctx, p.target.bucket, p.key, body, p.sealer.SealedSize(), cond)
 	}
@@ -174,7 +229,7 @@ func (s *Server) storeThrough(p *put) (string, error) {
 		body := struct {
 			io.Reader
 			io.Closer
-		}{io.MultiReader(bytes.NewReader(p.sealer.Block()), r, bytes.NewReader(filler(p.sealer))), r}
+		}{io.MultiReader(bytes.NewReader(p.block), r, bytes.NewReader(filler(p.sealer))), r}
 		etag, err := s.backend.Put(ctx, p.target.bucket, p.key, body, p.sealer.SealedSize(), p.cond)
 		r.Close() // frees a waiting Send, also when the backend answered early
 		sent <- result{etag, err}
@@ -222,7 +277,7 @@ type verdict struct {
 func (s *Server) settle(p *put, precondition error) verdict {
 	obj, err := s.openHead(p.ctx, p.target.bucket, p.key)
 	switch {
-	case err == nil && bytes.Equal(obj.block, p.sealer.Block()) && obj.etag != "":
+	case err == nil && bytes.Equal(obj.block, p.block) && obj.etag != "":
 		return verdict{etag: obj.etag}
 	case err == nil || p.cond.IfMatch != "":
 		return verdict{err: precondition}
@@ -249,7 +304,8 @@ func filler(s *format.Sealer) []byte { return make([]byte, format.Filler(s.Plain
 
 // bodyError says whether the client's body is to blame.
 func bodyError(err error) bool {
-	for _, e := range []error{errBodyShort, errBodyStalled, errBodySHA256, errBodyMD5} {
+	for _, e := range []error{errBodyShort, errBodyStalled, errBodySHA256, errBodyMD5, errBodyChecksum,
+		sigv4.ErrFraming, sigv4.ErrChunkSignature, sigv4.ErrDecodedLength, sigv4.ErrTrailer} {
 		if errors.Is(err, e) {
 			return true
 		}

@@ -89,9 +89,12 @@ func (u *partUpload) run() error {
 	if err := u.s.seal(u.p, u.take); err != nil {
 		return err
 	}
+	if err := u.p.finishBlock(); err != nil {
+		return err
+	}
 	tail := filler(u.p.sealer)
 	if u.number == 1 {
-		if err := u.send(u.give(&u.filling), 1, u.p.sealer.Block(), tail); err != nil {
+		if err := u.send(u.give(&u.filling), 1, u.p.block, tail); err != nil {
 			return err
 		}
 		return u.wait()
@@ -99,7 +102,7 @@ func (u *partUpload) run() error {
 	if err := u.send(u.give(&u.filling), u.number, nil, tail); err != nil {
 		return err
 	}
-	if err := u.send(u.give(&u.first), 1, u.p.sealer.Block(), nil); err != nil {
+	if err := u.send(u.give(&u.first), 1, u.p.block, nil); err != nil {
 		return err
 	}
 	if err := u.wait(); err != nil {

@@ -2,9 +2,8 @@ package server
 
 import (
 	"context"
-	"crypto/md5"
 	"crypto/sha256"
-	"encoding/base64"
+	"strconv"
 	"strings"
 	"time"
 
@@ -82,33 +81,34 @@ var emptySHA256 = sha256.Sum256(nil)
 
 // admitBody checks what the headers say of the body against the route, and arms
 // the body with the digests it must prove. No byte of it is read here.
-func (s *Server) admitBody(r *request, payload sigv4.Payload) error {
+func (s *Server) admitBody(r *request, v sigv4.Verified) error {
 	h := &r.http.Request.Header
-	switch length := h.ContentLength(); {
-	case length >= 0:
-		r.body.length = int64(length)
-	case len(h.Peek("Transfer-Encoding")) > 0:
-		r.body.length = 0 // unknown: it cannot be drained
-		r.http.Response.SetConnectionClose()
-		return s3err.New(s3err.MissingContentLength, "the body must come with a Content-Length")
-	}
-	var want digests
-	if payload.Mode == sigv4.Exact {
-		want.sha256 = &payload.SHA256
-	}
-	if r.hasHeader("content-md5") {
-		sum, err := base64.StdEncoding.DecodeString(r.header("Content-MD5"))
-		if err != nil || len(sum) != md5.Size {
-			return s3err.New(s3err.InvalidDigest, "Content-MD5 is not the base64 of 16 bytes")
+	declared := h.ContentLength() >= 0
+	if !declared && len(h.Peek("Transfer-Encoding")) > 0 {
+		r.body.wire = chunkedWire
+		if !v.Payload.Mode.Streamed() {
+			return s3err.New(s3err.MissingContentLength, "the body must come with a Content-Length")
 		}
-		want.md5 = (*[md5.Size]byte)(sum)
+	}
+	var err error
+	if r.body.want, err = r.claims(v.Payload); err != nil {
+		return err
+	}
+	if v.Payload.Mode.Streamed() {
+		if err := r.admitStream(v); err != nil {
+			return err
+		}
+	} else if r.body.want.trailing || r.hasHeader("x-amz-trailer") {
+		return s3err.New(s3err.InvalidRequest, "a trailer needs an aws-chunked body")
+	} else {
+		r.body.length = r.body.wire
 	}
 	switch r.route.body {
 	case noBody:
-		if r.body.length > 0 {
+		if r.body.wire != 0 {
 			return s3err.New(s3err.InvalidRequest, "%s takes no body", r.route.op)
 		}
-		if want.sha256 != nil && *want.sha256 != emptySHA256 {
+		if v.Payload.Mode == sigv4.Exact && v.Payload.SHA256 != emptySHA256 {
 			return s3err.New(s3err.XAmzContentSHA256Mismatch, "the signed SHA-256 is not that of an empty body")
 		}
 	case smallBody:
@@ -119,15 +119,31 @@ func (s *Server) admitBody(r *request, payload sigv4.Payload) error {
 			return s3err.New(s3err.MalformedXML, "the body has %d bytes, at most %d are allowed", r.body.length, maxDeleteBody)
 		}
 	case objectBody:
-		if h.ContentLength() < 0 || len(h.Peek("Content-Length")) == 0 {
+		if r.body.wire != chunkedWire && !r.hasHeader("content-length") {
 			return s3err.New(s3err.MissingContentLength, "the body must come with a Content-Length")
 		}
 		if r.body.length > s.maxObject {
 			return s3err.New(s3err.EntityTooLarge, "the object has %d bytes, at most %d are accepted in one PUT", r.body.length, s.maxObject)
 		}
 	}
-	r.body.expect(want)
 	return nil
+}
+
+// admitStream puts the aws-chunked decoder between the wire and the object, whose
+// length the client declares beside.
+func (r *request) admitStream(v sigv4.Verified) error {
+	const name = "x-amz-decoded-content-length"
+	text := r.header(name)
+	length, err := strconv.ParseInt(text, 10, 64)
+	if err != nil || length < 0 || strings.HasPrefix(text, "+") {
+		return s3err.New(s3err.MissingContentLength, "an aws-chunked body needs %s", name)
+	}
+	if r.body.wire != chunkedWire && length > r.body.wire {
+		return s3err.New(s3err.InvalidArgument, "%s is larger than Content-Length", name)
+	}
+	r.body.length = length
+	r.body.stream, err = sigv4.NewStream(wireReader{&r.body}, v, length, r.header("x-amz-trailer"))
+	return err
 }
 
 // refuseHeaders answers 501 to any header that asks for something we do not do:

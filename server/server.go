@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"runtime/debug"
+	"slices"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -250,9 +251,9 @@ func (s *Server) serve(r *request) error {
 		return err
 	}
 	if n := h.ContentLength(); n >= 0 {
-		r.body.length = int64(n)
+		r.body.wire = int64(n)
 	} else if r.body.src != nil {
-		r.http.Response.SetConnectionClose() // a chunked body has no end we could drain to
+		r.body.wire = chunkedWire
 	}
 	rawTarget := string(h.RequestURI())
 	var err error
@@ -265,13 +266,16 @@ func (s *Server) serve(r *request) error {
 		return err
 	}
 	r.accessKey = verified.AccessKey
+	if verified.Presigned {
+		r.query = slices.DeleteFunc(r.query, func(p param) bool { return sigv4.AuthParam(p.name) })
+	}
 	if r.route, err = match(string(h.Method()), r.target, r.hasHeader); err != nil {
 		return err
 	}
 	if err := s.scope(r.bucket, r.key); err != nil {
 		return err
 	}
-	if err := s.admitBody(r, verified.Payload); err != nil {
+	if err := s.admitBody(r, verified); err != nil {
 		return err
 	}
 	return r.route.serve(s, r)

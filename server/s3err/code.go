@@ -30,6 +30,7 @@ const (
 	InvalidRequest                    Code = "InvalidRequest"
 	InvalidURI                        Code = "InvalidURI"
 	KeyTooLongError                   Code = "KeyTooLongError"
+	MalformedTrailerError             Code = "MalformedTrailerError"
 	MalformedXML                      Code = "MalformedXML"
 	MetadataTooLarge                  Code = "MetadataTooLarge"
 	MethodNotAllowed                  Code = "MethodNotAllowed"
@@ -82,6 +83,7 @@ var table = map[Code]row{
 	InvalidRequest:                    {http.StatusBadRequest, "The request is invalid."},
 	InvalidURI:                        {http.StatusBadRequest, "The request target cannot be parsed."},
 	KeyTooLongError:                   {http.StatusBadRequest, "The key is too long."},
+	MalformedTrailerError:             {http.StatusBadRequest, "The trailer of the body is malformed."},
 	MalformedXML:                      {http.StatusBadRequest, "The document is malformed."},
 	MetadataTooLarge:                  {http.StatusBadRequest, "The metadata is too large."},
 	MethodNotAllowed:                  {http.StatusMethodNotAllowed, "The method is not allowed against this resource."},

@@ -2,7 +2,6 @@ package sigv4
 
 import (
 	"bytes"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -12,41 +11,6 @@ import (
 	"testing/iotest"
 	"time"
 )
-
-// frame renders a body in chunks of a size, signed where the mode has it.
-func frame(v Verified, data []byte, size int, trailer ...Header) []byte {
-	var out bytes.Buffer
-	chain := v.Chain
-	signed := v.Payload.Mode != UnsignedTrailer
-	chunk := func(b []byte) {
-		fmt.Fprintf(&out, "%x", len(b))
-		if signed {
-			s := chain.next(chunkAlgorithm, sha256.Sum256(b))
-			fmt.Fprintf(&out, ";chunk-signature=%x", s)
-		}
-		out.WriteString("\r\n")
-		if len(b) > 0 {
-			out.Write(b)
-			out.WriteString("\r\n")
-		}
-	}
-	for rest := data; len(rest) > 0; {
-		n := min(size, len(rest))
-		chunk(rest[:n])
-		rest = rest[n:]
-	}
-	chunk(nil)
-	text := ""
-	for _, h := range trailer {
-		fmt.Fprintf(&out, "%s:%s\r\n", h.Name, h.Value)
-		text += h.Name + ":" + h.Value + "\n"
-	}
-	if v.Payload.Mode == SignedTrailer {
-		fmt.Fprintf(&out, "x-amz-trailer-signature:%x\r\n", chain.next(trailerAlgorithm, sha256.Sum256([]byte(text))))
-	}
-	out.WriteString("\r\n")
-	return out.Bytes()
-}
 
 // streamedRequest is a verified PUT in a mode.
 func streamedRequest(t testing.TB, mode Mode) Verified {
@@ -107,7 +71,7 @@ func TestStreamGivesTheObjectInEveryMode(t *testing.T) {
 		for _, n := range []int{0, 1, 2, 1023, 1024, 1025, 65536, 200_001} {
 			for _, size := range []int{1024, 8192, 65536, 1 << 20} {
 				data := streamData(n)
-				wire := frame(v, data, size, trailer...)
+				wire := Frame(v, data, size, trailer...)
 				for name, src := range map[string]io.Reader{"whole": bytes.NewReader(wire), "byte by byte": iotest.OneByteReader(bytes.NewReader(wire)), "halves": iotest.HalfReader(bytes.NewReader(wire)), "data with EOF": iotest.DataErrReader(bytes.NewReader(wire))} {
 					got, gotTrailer, err := readStream(v, src, n, announce(trailer))
 					if err != nil || !bytes.Equal(got, data) || fmt.Sprint(gotTrailer) != fmt.Sprint(trailer) {
@@ -154,7 +118,7 @@ func TestEveryByteOfAStreamIsProved(t *testing.T) {
 	for mode, trailer := range streamModes() {
 		v := streamedRequest(t, mode)
 		data := streamData(300)
-		wire := frame(v, data, 128, trailer...)
+		wire := Frame(v, data, 128, trailer...)
 		for i := range wire {
 			for name, edit := range map[string][]byte{
 				"flip": append(append(bytes.Clone(wire[:i]), wire[i]^1), wire[i+1:]...),
@@ -179,7 +143,7 @@ func TestEveryByteOfAStreamIsProved(t *testing.T) {
 
 func TestStreamRefusals(t *testing.T) {
 	signed, unsigned := streamedRequest(t, SignedTrailer), streamedRequest(t, UnsignedTrailer)
-	good := string(frame(signed, streamData(10), 10, crcTrailer))
+	good := string(Frame(signed, streamData(10), 10, crcTrailer))
 	for _, f := range []struct {
 		name      string
 		v         Verified
@@ -228,7 +192,7 @@ func TestStreamRefusals(t *testing.T) {
 // behind the last header.
 func TestTrailerOfMinioGo(t *testing.T) {
 	v := streamedRequest(t, SignedTrailer)
-	wire := frame(v, streamData(10), 10, crcTrailer)
+	wire := Frame(v, streamData(10), 10, crcTrailer)
 	wire = bytes.Replace(wire, []byte(crcTrailer.Value+"\r\n"), []byte(crcTrailer.Value+"\n\r\n"), 1)
 	got, trailer, err := readStream(v, bytes.NewReader(wire), 10, crcTrailer.Name)
 	if err != nil || !bytes.Equal(got, streamData(10)) || len(trailer) != 1 || trailer[0] != crcTrailer {
@@ -240,10 +204,10 @@ func TestStreamOfAnotherRequestIsRefused(t *testing.T) {
 	v := streamedRequest(t, SignedChunks)
 	other := v
 	other.Chain.last[0] ^= 1
-	if _, _, err := readStream(v, bytes.NewReader(frame(other, streamData(10), 10)), 10, ""); !errors.Is(err, ErrChunkSignature) {
+	if _, _, err := readStream(v, bytes.NewReader(Frame(other, streamData(10), 10)), 10, ""); !errors.Is(err, ErrChunkSignature) {
 		t.Errorf("chunks under another request's signature: %v", err)
 	}
-	wire := string(frame(v, streamData(20), 10))
+	wire := string(Frame(v, streamData(20), 10))
 	first := strings.Index(wire[1:], "a;chunk") + 1
 	end := strings.Index(wire, "0;chunk")
 	swapped := wire[first:end] + wire[:first] + wire[end:]
@@ -254,7 +218,7 @@ func TestStreamOfAnotherRequestIsRefused(t *testing.T) {
 
 func TestStreamErrorsAreSticky(t *testing.T) {
 	v := streamedRequest(t, SignedChunks)
-	wire := frame(v, streamData(100), 10)
+	wire := Frame(v, streamData(100), 10)
 	wire[bytes.Index(wire, []byte("\r\n"))+3] ^= 1
 	s, err := NewStream(bytes.NewReader(wire), v, 100, "")
 	if err != nil {
@@ -282,7 +246,7 @@ func TestChainPrintsNoKey(t *testing.T) {
 
 func TestStreamReadsDataWithoutACopy(t *testing.T) {
 	v := streamedRequest(t, UnsignedTrailer)
-	wire := frame(v, streamData(1<<20), 1<<20)
+	wire := Frame(v, streamData(1<<20), 1<<20)
 	src := &largest{r: bytes.NewReader(wire)}
 	s, err := NewStream(src, v, 1<<20, "")
 	if err != nil {
@@ -311,8 +275,8 @@ func (l *largest) Read(p []byte) (int, error) {
 func FuzzStream(f *testing.F) {
 	for mode, trailer := range streamModes() {
 		v := streamedRequest(f, mode)
-		f.Add(uint8(mode), frame(v, streamData(100), 40, trailer...), 100)
-		f.Add(uint8(mode), frame(v, nil, 40, trailer...), 0)
+		f.Add(uint8(mode), Frame(v, streamData(100), 40, trailer...), 100)
+		f.Add(uint8(mode), Frame(v, nil, 40, trailer...), 0)
 	}
 	verified := map[Mode]Verified{}
 	for mode := range streamModes() {
@@ -347,7 +311,7 @@ func BenchmarkStream(b *testing.B) {
 			for i := range data {
 				data[i] = byte(rand.Uint32())
 			}
-			wire := frame(v, data, 64<<10, trailer...)
+			wire := Frame(v, data, 64<<10, trailer...)
 			buf := make([]byte, 64<<10)
 			b.SetBytes(int64(len(data)))
 			b.ReportAllocs()
