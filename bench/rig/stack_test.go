@@ -81,6 +81,9 @@ func TestSweep(t *testing.T) {
 		if err := os.MkdirAll(filepath.Join(dir, "store"), 0o700); err != nil {
 			t.Fatal(err)
 		}
+		if err := os.WriteFile(filepath.Join(dir, lockName), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
 		past := time.Now().Add(-time.Hour)
 		if err := os.Chtimes(dir, past, past); err != nil {
 			t.Fatal(err)
@@ -89,7 +92,7 @@ func TestSweep(t *testing.T) {
 	}
 	stale, other := old(tempPrefix+"1"), old("somebody-elses")
 	inUse := old(tempPrefix + "2")
-	lock, err := lockDir(inUse)
+	lock, err := lockDir(inUse, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -103,7 +106,7 @@ func TestSweep(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := lockDir(dir); err == nil {
+	if _, err := lockDir(dir, 0); err == nil {
 		t.Error("the directory is not locked")
 	}
 	exists := func(dir string) bool { _, err := os.Stat(dir); return err == nil }
