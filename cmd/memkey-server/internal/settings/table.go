@@ -1,0 +1,160 @@
+package settings
+
+import (
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"net"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// key is one setting.
+type key struct {
+	name     string // dotted
+	want     string // what its value may be, for errors
+	list     bool
+	private  bool // its value is in no error
+	defaults []string
+	set      func(*Settings, []string) error
+}
+
+// errUnfit says no more than that want was not met.
+var errUnfit = errors.New("unfit")
+
+// table is every setting, in the order of the manual.
+func table() []key {
+	return []key{
+		single("server.listen_addr", "127.0.0.1:7070", "host:port", func(s *Settings) *string { return &s.ListenAddr }, address),
+		boolean("server.tls_enabled", "true", func(s *Settings) *bool { return &s.TLS }),
+		single("server.tls_cert", "", "an absolute path, or empty", func(s *Settings) *string { return &s.TLSCert }, optionalPath),
+		single("server.tls_key", "", "an absolute path, or empty", func(s *Settings) *string { return &s.TLSKey }, optionalPath),
+		single("server.unix_socket_path", "/run/memkey/memkey.sock", "an absolute path, or empty for none", func(s *Settings) *string { return &s.Socket }, optionalPath),
+		users("server.unix_socket_uids"),
+		single("identity.file", "", "an absolute path", func(s *Settings) *string { return &s.IdentityFile }, optionalPath),
+		seed("identity.private_key"),
+		span("security.challenge_timeout", "30s", minTimeout, maxTimeout, func(s *Settings) *time.Duration { return &s.ChallengeTimeout }),
+		span("security.max_clock_skew", "120s", time.Second, maxSkew, func(s *Settings) *time.Duration { return &s.MaxClockSkew }),
+		boolean("security.no_clock", "false", func(s *Settings) *bool { return &s.NoClock }),
+		number("security.max_failed_attempts", "5", 1, 1000, func(s *Settings) *int { return &s.MaxFailed }),
+		span("security.lockout_duration", "5m", time.Second, maxLockout, func(s *Settings) *time.Duration { return &s.Lockout }),
+		number("security.enroll_quorum", "1", 1, 2, func(s *Settings) *int { return &s.EnrollQuorum }),
+		single("state_dir", "/var/lib/memkey", "an absolute path", func(s *Settings) *string { return &s.StateDir }, absolutePath),
+		single("admins_file", "", "an absolute path", func(s *Settings) *string { return &s.AdminsFile }, optionalPath),
+		single("pins_file", "", "an absolute path", func(s *Settings) *string { return &s.PinsFile }, optionalPath),
+		single("audit_file", "", "an absolute path", func(s *Settings) *string { return &s.AuditFile }, optionalPath),
+		single("log_level", "info", "debug, info, warn or error", func(s *Settings) *string { return &s.LogLevel }, oneOf("debug", "info", "warn", "error")),
+		single("log_format", "json", "json or console", func(s *Settings) *string { return &s.LogFormat }, oneOf("json", "console")),
+	}
+}
+
+// Keys returns the names of all settings.
+func Keys() []string {
+	var names []string
+	for _, k := range table() {
+		names = append(names, k.name)
+	}
+	return names
+}
+
+func single(name, def, want string, at func(*Settings) *string, fits func(string) bool) key {
+	return key{name: name, want: want, defaults: []string{def}, set: func(s *Settings, v []string) error {
+		if !fits(v[0]) {
+			return errUnfit
+		}
+		*at(s) = v[0]
+		return nil
+	}}
+}
+
+func boolean(name, def string, at func(*Settings) *bool) key {
+	return key{name: name, want: "true or false", defaults: []string{def}, set: func(s *Settings, v []string) error {
+		switch v[0] {
+		case "true":
+			*at(s) = true
+		case "false":
+			*at(s) = false
+		default:
+			return errUnfit
+		}
+		return nil
+	}}
+}
+
+func number(name, def string, least, most int, at func(*Settings) *int) key {
+	want := fmt.Sprintf("%d to %d", least, most)
+	return key{name: name, want: want, defaults: []string{def}, set: func(s *Settings, v []string) error {
+		n, err := strconv.Atoi(v[0])
+		if err != nil || n < least || n > most {
+			return errUnfit
+		}
+		*at(s) = n
+		return nil
+	}}
+}
+
+func span(name, def string, least, most time.Duration, at func(*Settings) *time.Duration) key {
+	want := fmt.Sprintf("a time from %v to %v, like %s", least, most, def)
+	return key{name: name, want: want, defaults: []string{def}, set: func(s *Settings, v []string) error {
+		d, err := time.ParseDuration(v[0])
+		if err != nil || d < least || d > most {
+			return errUnfit
+		}
+		*at(s) = d
+		return nil
+	}}
+}
+
+func seed(name string) key {
+	return key{name: name, want: "64 hex digits (nothing like ${…} is expanded)", private: true, defaults: []string{""},
+		set: func(s *Settings, v []string) error {
+			if _, err := hex.DecodeString(v[0]); err != nil || len(v[0]) != seedHex && v[0] != "" {
+				return errUnfit
+			}
+			s.PrivateKey = Seed(v[0])
+			return nil
+		}}
+}
+
+func users(name string) key {
+	return key{name: name, want: fmt.Sprintf("a list of up to %d user ids or names", maxUsers), list: true, set: func(s *Settings, v []string) error {
+		if len(v) > maxUsers {
+			return errUnfit
+		}
+		for _, u := range v {
+			if u == "" || strings.ContainsFunc(u, func(r rune) bool { return r <= ' ' || r >= 0x7f || r == ':' }) {
+				return errUnfit
+			}
+		}
+		s.SocketUIDs = v
+		return nil
+	}}
+}
+
+func address(s string) bool {
+	host, port, err := net.SplitHostPort(s)
+	if err != nil || strings.ContainsAny(host, " \t/") {
+		return false
+	}
+	n, err := strconv.ParseUint(port, 10, 16)
+	return err == nil && strconv.FormatUint(n, 10) == port
+}
+
+func absolutePath(s string) bool {
+	return filepath.IsAbs(s) && !strings.Contains(s, "\x00")
+}
+
+func optionalPath(s string) bool { return s == "" || absolutePath(s) }
+
+func oneOf(words ...string) func(string) bool {
+	return func(s string) bool {
+		for _, w := range words {
+			if s == w {
+				return true
+			}
+		}
+		return false
+	}
+}
