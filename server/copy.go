@@ -1,14 +1,16 @@
 package server
 
 import (
-	"bytes"
+	"context"
 	"encoding/xml"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
 
 	"github.com/s3-crypt-proxy/s3-crypt-proxy/format"
 	"github.com/s3-crypt-proxy/s3-crypt-proxy/server/backend"
+	"github.com/s3-crypt-proxy/s3-crypt-proxy/server/reblock"
 	"github.com/s3-crypt-proxy/s3-crypt-proxy/server/s3err"
 )
 
@@ -128,83 +130,44 @@ func (c *copying) run() (etag string, err error) {
 		return "", err
 	}
 	now := c.s.now()
-	fresh, err := format.Reblock(ring, from, to, block, obj.Size, func(m *format.Meta) { c.change(m); m.WrittenAt = now }, dst.blockSize)
+	fresh, err := format.Reblock(dst.sealing(ring), from, to, block, obj.Size, func(m *format.Meta) { c.change(m); m.WrittenAt = now }, dst.blockSize)
 	if err != nil {
 		return "", err
 	}
-	rest := obj.Size - int64(src.blockSize)
-	if obj.Size <= wholeCopy {
-		return c.whole(obj.Body, rest, fresh)
+	etag, err = c.s.mover(c.r).Move(c.r.ctx,
+		reblock.Source{Bucket: c.srcBucket, Key: c.srcKey, Size: obj.Size, BlockSize: src.blockSize, ETag: obj.ETag, Body: obj.Body},
+		reblock.Destination{Bucket: c.r.bucket, Key: c.r.key, Block: fresh})
+	switch {
+	case errors.Is(err, reblock.ErrSourceChanged):
+		return "", s3err.Wrap(s3err.ServiceUnavailable, err, "the source changed while it was copied; try again")
+	case errors.Is(err, reblock.ErrNoETag):
+		return "", s3err.Wrap(s3err.ServiceUnavailable, err, "the backend gave the source no ETag, so its parts cannot be bound together")
 	}
-	return c.parts(obj, int64(src.blockSize), fresh)
+	return etag, err
 }
 
-// whole moves a small object through memory, so that the PUT can be sent again.
-func (c *copying) whole(body io.Reader, length int64, block []byte) (string, error) {
-	res, err := c.s.engine.Reserve(c.r.ctx, length)
+// mover moves bodies on behalf of a request, within the engine's budget.
+func (s *Server) mover(r *request) *reblock.Mover {
+	m, err := reblock.New(reblock.Config{
+		Store: s.backend,
+		Whole: wholeCopy,
+		Reserve: func(ctx context.Context, n int64) (func(), error) {
+			res, err := s.engine.Reserve(ctx, n)
+			if err != nil {
+				return nil, err
+			}
+			return res.Release, nil
+		},
+		Left: func(err error) { s.orphaned(r, err) },
+	})
 	if err != nil {
-		return "", err
+		panic("BUG: " + err.Error())
 	}
-	defer res.Release()
-	sealed := make([]byte, int64(len(block))+length)
-	copy(sealed, block)
-	if _, err := io.ReadFull(body, sealed[len(block):]); err != nil {
-		return "", err
-	}
-	return c.s.backend.Put(c.r.ctx, c.r.bucket, c.r.key, bytes.NewReader(sealed), int64(len(sealed)), backend.Conditions{})
+	return m
 }
 
-// copyPart is how much one server-side part moves; S3 allows 5 GiB.
-const copyPart = 1 << 30
-
-// parts lets the backend move a large object: part 1 is the new block and the
-// first bytes of the body, the rest is copied where it lies. Every piece is
-// bound to the ETag the block was read under.
-func (c *copying) parts(obj *backend.Object, offset int64, block []byte) (etag string, err error) {
-	if obj.ETag == "" {
-		return "", s3err.New(s3err.ServiceUnavailable, "the backend gave the source no ETag, so its parts cannot be bound together")
-	}
-	res, err := c.s.engine.Reserve(c.r.ctx, minPart)
-	if err != nil {
-		return "", err
-	}
-	defer res.Release()
-	first := make([]byte, len(block)+minPart)
-	copy(first, block)
-	if _, err := io.ReadFull(obj.Body, first[len(block):]); err != nil {
-		return "", err
-	}
-	obj.Body.Close()
-
-	id, err := c.s.backend.CreateUpload(c.r.ctx, c.r.bucket, c.r.key)
-	if err != nil {
-		return "", err
-	}
-	defer func() {
-		if err != nil {
-			c.s.abortUpload(c.r, id)
-		}
-	}()
-	tag, err := c.s.backend.UploadPart(c.r.ctx, c.r.bucket, c.r.key, id, 1, bytes.NewReader(first), int64(len(first)))
-	if err != nil {
-		return "", err
-	}
-	parts := []backend.Part{{N: 1, ETag: tag}}
-	for at := offset + minPart; at < obj.Size; {
-		end := min(at+copyPart, obj.Size)
-		if obj.Size-end < minPart {
-			end = obj.Size // no crumb behind the last cut
-		}
-		n := len(parts) + 1
-		tag, err := c.s.backend.CopyPart(c.r.ctx, c.r.bucket, c.r.key, id, n, c.srcBucket, c.srcKey, backend.Range{First: at, Last: end - 1}, obj.ETag)
-		if backendKind(err) == backend.Precondition {
-			return "", s3err.Wrap(s3err.ServiceUnavailable, err, "the source changed while it was copied; try again")
-		}
-		if err != nil {
-			return "", err
-		}
-		parts = append(parts, backend.Part{N: n, ETag: tag})
-		at = end
-	}
-	return c.s.backend.CompleteUpload(c.r.ctx, c.r.bucket, c.r.key, id, parts, backend.Conditions{})
+// orphaned counts an upload of a copy that could not be removed.
+func (s *Server) orphaned(r *request, err error) {
+	s.metrics.orphans.Inc()
+	r.log.Warn().Err(err).Msg("cannot abort a backend upload; its parts stay until the backend's lifecycle rule removes them")
 }

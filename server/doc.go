@@ -27,6 +27,15 @@
 //     connection, never ends the body cleanly: TestTamperedObjectIsRefused,
 //     TestTamperedTailBreaksTheConnection.
 //   - 404 is answered only for a proven absence: TestBackendFaultIsNever404.
+//   - A new active key is recorded in a bucket's state before anything is sealed
+//     under it, by a write that one proxy wins; an older, a foreign and an
+//     incomplete ring get 503 and change nothing; proxies whose rings differ seal
+//     under one key, the state's (gate_rotate.go has the table):
+//     TestRotationIsRecordedBeforeTheFirstWrite, TestTwoRotationsAtOnceHaveOneWinner,
+//     TestOlderRingIsRefusedAfterRotation, TestForeignRingChangesNothing,
+//     TestRingThatLacksARecordedKeyIsRefusedForThatBucketAlone,
+//     TestRingThatIsBehindSealsUnderTheBucketsKey, TestRotationCutAnywhere,
+//     TestRotationOnAStoreThatIgnoresIfMatchIsRefused.
 //   - A body the handler left unread never becomes the next request:
 //     TestUnreadBodyIsNotTheNextRequest.
 //   - No plaintext hash, name of a client key, or unsealed byte is sent to the

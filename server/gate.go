@@ -2,12 +2,8 @@ package server
 
 import (
 	"context"
-	"crypto/rand"
-	"crypto/subtle"
 	"errors"
 	"fmt"
-	"io"
-	"slices"
 	"sync"
 	"time"
 
@@ -34,15 +30,17 @@ const maxState = 64 << 10
 type bucket struct {
 	id        format.BucketID
 	blockSize int
+	active    format.KeyID // seals all that is written; the zero id in a fresh bucket
 	// fresh: the bucket is empty and has no state yet. Nothing can be read from
 	// it; the first write initialises it.
 	fresh bool
 }
 
 // gate lets a request into a bucket only after the bucket's sealed state object
-// was opened with the keyring in force and records the active key. So a wrong
-// key can never write beside data of another one, and a swapped bucket is
-// noticed before its first object.
+// was opened with the keyring in force, which must hold every key that the state
+// records. So a wrong key can never write beside data of another one, and a
+// swapped bucket is noticed before its first object. A ring with a new active key
+// has that recorded first: see gate_rotate.go.
 //
 // A verified state is remembered for stateTTL, or until the keyring changes; that
 // a bucket is empty is never remembered, because another proxy may fill it. Safe
@@ -60,7 +58,7 @@ type gate struct {
 
 // gateEntry is what is known of a bucket; guarded by gate.mu.
 type gateEntry struct {
-	ring     *format.Keyring // the one it was verified with
+	ring     keyring // the one it was verified with
 	verified time.Time
 	state    *bucket // nil: to be verified
 	seen     bool    // a state was read before: its absence now is a loss
@@ -72,7 +70,7 @@ func newGate(b Backend, blockSize int, now func() time.Time) *gate {
 
 // open returns the verified state of a bucket. With create it initialises an
 // empty bucket; the loser of that race reads the winner's state.
-func (g *gate) open(ctx context.Context, ring *format.Keyring, name string, create bool) (*bucket, error) {
+func (g *gate) open(ctx context.Context, ring keyring, name string, create bool) (*bucket, error) {
 	if b := g.known(ring, name); b != nil {
 		return b, nil
 	}
@@ -94,7 +92,7 @@ func (g *gate) open(ctx context.Context, ring *format.Keyring, name string, crea
 }
 
 // known returns a state that is still trusted.
-func (g *gate) known(ring *format.Keyring, name string) *bucket {
+func (g *gate) known(ring keyring, name string) *bucket {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if e := g.buckets[name]; e != nil && e.state != nil && e.ring == ring && g.now().Sub(e.verified) < stateTTL {
@@ -104,12 +102,12 @@ func (g *gate) known(ring *format.Keyring, name string) *bucket {
 }
 
 // verify reads a bucket's state and remembers the outcome.
-func (g *gate) verify(ctx context.Context, ring *format.Keyring, name string, create bool) (*bucket, error) {
+func (g *gate) verify(ctx context.Context, ring keyring, name string, create bool) (*bucket, error) {
 	g.mu.Lock()
 	e := g.buckets[name]
 	seen := e != nil && e.seen
 	g.mu.Unlock()
-	b, err := g.read(ctx, ring, name)
+	b, err := g.settle(ctx, ring, name)
 	if errors.Is(err, errNoState) {
 		b, err = g.initialise(ctx, ring, name, create, seen)
 	}
@@ -136,118 +134,4 @@ func (g *gate) forget(name string) {
 	g.mu.Lock()
 	delete(g.buckets, name)
 	g.mu.Unlock()
-}
-
-// errNoState: the backend says that the state object does not exist.
-var errNoState = errors.New("no state object")
-
-func (g *gate) read(ctx context.Context, ring *format.Keyring, name string) (*bucket, error) {
-	obj, err := g.backend.Get(ctx, name, format.StateKey, backend.GetOptions{})
-	switch {
-	case backendKind(err) == backend.NotFound:
-		return nil, errNoState
-	case err != nil:
-		return nil, err
-	}
-	defer obj.Body.Close()
-	if obj.Size > maxState {
-		return nil, fmt.Errorf("cannot read the state object: %w: it has %d bytes", format.ErrIntegrity, obj.Size)
-	}
-	sealed, err := io.ReadAll(io.LimitReader(obj.Body, maxState))
-	if err != nil {
-		return nil, err
-	}
-	st, err := format.OpenState(ring, sealed)
-	if err != nil {
-		return nil, err
-	}
-	return verifyState(st, ring, name)
-}
-
-func verifyState(st format.State, ring *format.Keyring, name string) (*bucket, error) {
-	if !slices.Contains(st.Names, name) {
-		return nil, errStateName
-	}
-	active, err := ring.Active()
-	if err != nil {
-		return nil, err
-	}
-	want, known := st.Keys[active]
-	have, _ := ring.KVT(active)
-	if !known || subtle.ConstantTimeCompare(want[:], have[:]) != 1 {
-		return nil, errStateKey
-	}
-	if st.Settings.NameEncryption || st.Settings.Padding || st.Settings.Segment != format.SegmentSize {
-		return nil, errStateLayout
-	}
-	return &bucket{id: st.BucketID, blockSize: st.Settings.BlockSize}, nil
-}
-
-// initialise gives an empty bucket its state. A bucket that holds anything, or
-// had a state before, is refused: making a new bucket id would orphan its data.
-func (g *gate) initialise(ctx context.Context, ring *format.Keyring, name string, create, seen bool) (*bucket, error) {
-	if seen {
-		return nil, errStateMissing
-	}
-	page, err := g.backend.List(ctx, name, backend.ListOptions{MaxKeys: 2})
-	if err != nil {
-		return nil, err
-	}
-	for _, o := range page.Objects {
-		if o.Key == format.StateKey {
-			return g.read(ctx, ring, name) // another proxy was faster
-		}
-	}
-	if len(page.Objects) > 0 || page.Truncated {
-		return nil, errStateMissing
-	}
-	if !create {
-		return &bucket{blockSize: g.blockSize, fresh: true}, nil
-	}
-	st, err := newState(ring, name, g.blockSize, g.now())
-	if err != nil {
-		return nil, err
-	}
-	object, err := format.SealState(ring, st)
-	if err != nil {
-		return nil, err
-	}
-	store := func() error {
-		_, err := g.backend.Put(ctx, name, format.StateKey, newBytesReader(object), int64(len(object)), backend.Conditions{IfNoneMatch: true})
-		return err
-	}
-	if err := store(); err == nil {
-		// The same bytes again must be refused, or the condition means nothing here.
-		if err = store(); backendKind(err) != backend.Precondition && backendKind(err) != backend.Conflict {
-			if err == nil {
-				err = errNoConditions
-			}
-			return nil, err
-		}
-	} else if backendKind(err) != backend.Precondition && backendKind(err) != backend.Conflict {
-		return nil, err
-	}
-	// Read it back, also as the winner: what counts is what the backend keeps.
-	b, err := g.read(ctx, ring, name)
-	if errors.Is(err, errNoState) {
-		return nil, errStateMissing
-	}
-	return b, err
-}
-
-func newState(ring *format.Keyring, name string, blockSize int, now time.Time) (format.State, error) {
-	active, err := ring.Active()
-	if err != nil {
-		return format.State{}, err
-	}
-	kvt, _ := ring.KVT(active)
-	st := format.State{
-		Version:   2,
-		CreatedAt: now.UTC(),
-		Names:     []string{name},
-		Keys:      map[format.KeyID][32]byte{active: kvt},
-		Settings:  format.Settings{BlockSize: blockSize, Segment: format.SegmentSize},
-	}
-	_, err = rand.Read(st.BucketID[:])
-	return st, err
 }

@@ -77,14 +77,15 @@ func (s *Server) putObject(r *request) error {
 	if err != nil {
 		return err
 	}
-	sealer, err := format.NewSealer(ring, ctx, meta, format.SealOptions{Suite: s.suite, BlockSize: b.blockSize})
+	sealing := b.sealing(ring)
+	sealer, err := format.NewSealer(sealing, ctx, meta, format.SealOptions{Suite: s.suite, BlockSize: b.blockSize})
 	if err != nil {
 		return err
 	}
 	p := &put{request: r, bucket: b, sealer: sealer, block: sealer.Block(), cond: cond}
 	if r.body.want.trailing {
 		p.late = func() error {
-			p.block, err = format.Reblock(ring, ctx, ctx, p.block, sealer.SealedSize(), func(m *format.Meta) { m.Checksum = r.body.want.sealed() }, b.blockSize)
+			p.block, err = format.Reblock(sealing, ctx, ctx, p.block, sealer.SealedSize(), func(m *format.Meta) { m.Checksum = r.body.want.sealed() }, b.blockSize)
 			return err
 		}
 	}

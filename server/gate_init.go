@@ -1,0 +1,86 @@
+package server
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"time"
+
+	"github.com/s3-crypt-proxy/s3-crypt-proxy/format"
+	"github.com/s3-crypt-proxy/s3-crypt-proxy/server/backend"
+)
+
+// initialise gives an empty bucket its state. A bucket that holds anything, or
+// had a state before, is refused: making a new bucket id would orphan its data.
+func (g *gate) initialise(ctx context.Context, ring keyring, name string, create, seen bool) (*bucket, error) {
+	if seen {
+		return nil, errStateMissing
+	}
+	page, err := g.backend.List(ctx, name, backend.ListOptions{MaxKeys: 2})
+	if err != nil {
+		return nil, err
+	}
+	for _, o := range page.Objects {
+		if o.Key == format.StateKey {
+			return g.settle(ctx, ring, name) // another proxy was faster
+		}
+	}
+	if len(page.Objects) > 0 || page.Truncated {
+		return nil, errStateMissing
+	}
+	if !create {
+		return &bucket{blockSize: g.blockSize, fresh: true}, nil
+	}
+	st, err := newState(ring, name, g.blockSize, g.now())
+	if err != nil {
+		return nil, err
+	}
+	object, err := format.SealState(ring, st)
+	if err != nil {
+		return nil, err
+	}
+	store := func() error {
+		_, err := g.backend.Put(ctx, name, format.StateKey, newBytesReader(object), int64(len(object)), backend.Conditions{IfNoneMatch: true})
+		return err
+	}
+	if err := store(); err == nil {
+		// The same bytes again must be refused, or the condition means nothing here.
+		if err = store(); !refused(err) {
+			if err == nil {
+				err = errNoConditions
+			}
+			return nil, err
+		}
+	} else if !refused(err) {
+		return nil, err
+	}
+	// Read it back, also as the winner: what counts is what the backend keeps.
+	b, err := g.settle(ctx, ring, name)
+	if errors.Is(err, errNoState) {
+		return nil, errStateMissing
+	}
+	return b, err
+}
+
+// refused says that a condition of a write did not hold.
+func refused(err error) bool {
+	kind := backendKind(err)
+	return kind == backend.Precondition || kind == backend.Conflict
+}
+
+func newState(ring keyring, name string, blockSize int, now time.Time) (format.State, error) {
+	active, err := ring.Active()
+	if err != nil {
+		return format.State{}, err
+	}
+	kvt, _ := ring.KVT(active)
+	st := format.State{
+		Version:   2,
+		CreatedAt: now.UTC(),
+		Names:     []string{name},
+		Keys:      map[format.KeyID][32]byte{active: kvt},
+		Settings:  format.Settings{BlockSize: blockSize, Segment: format.SegmentSize},
+	}
+	_, err = rand.Read(st.BucketID[:])
+	return st, err
+}
