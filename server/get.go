@@ -35,16 +35,9 @@ func (o *stored) close() {
 	}
 }
 
-// sealedBody is the stored bytes of the segments alone.
-func (o *stored) sealedBody() int64 {
-	p := o.opener.PlainSize()
-	return o.size - int64(o.opener.BlockSize()) - format.Filler(p)
-}
-
-// refuseReadHeaders: a range or condition that was ignored would give a client
-// other bytes than it asked for.
+// refuseReadHeaders: what is asked for with these cannot be given.
 func (r *request) refuseReadHeaders() error {
-	return r.refuseHeaders("range", "if-match", "if-none-match", "if-modified-since", "if-unmodified-since", "x-amz-server-side-encryption-customer-*")
+	return r.refuseHeaders("x-amz-server-side-encryption-customer-*")
 }
 
 // access opens the gate of a bucket for reading. In a fresh bucket nothing can
@@ -58,10 +51,13 @@ func (s *Server) access(ctx context.Context, name string) (*format.Keyring, *buc
 	return ring, b, err
 }
 
-// openObject fetches an object and opens its block. With headOnly only the
-// block is fetched: one ranged request tells length, metadata, ETag and time.
-// On an error of the sealed data itself the returned object has its ETag.
-func (s *Server) openObject(ctx context.Context, bucketName, key string, opt backend.GetOptions, headOnly bool) (*stored, error) {
+// everything asks openObject for the whole stored object.
+const everything = -1
+
+// openObject fetches an object's block, with so many stored bytes behind it, and
+// opens the block. On an error of the sealed data itself the returned object has
+// its ETag.
+func (s *Server) openObject(ctx context.Context, bucketName, key string, behind int64) (*stored, error) {
 	ring, b, err := s.access(ctx, bucketName)
 	if err != nil {
 		return nil, err
@@ -73,8 +69,9 @@ func (s *Server) openObject(ctx context.Context, bucketName, key string, opt bac
 	if err != nil {
 		return nil, err
 	}
-	if headOnly {
-		opt.Range = &backend.Range{First: 0, Last: int64(b.blockSize) - 1}
+	var opt backend.GetOptions
+	if behind != everything {
+		opt.Range = &backend.Range{First: 0, Last: int64(b.blockSize) + behind - 1}
 	}
 	obj, err := s.backend.Get(ctx, bucketName, key, opt)
 	if errors.Is(err, backend.ErrRange) {
@@ -98,10 +95,6 @@ func (s *Server) openObject(ctx context.Context, bucketName, key string, opt bac
 		o.close()
 		return o, err
 	}
-	if headOnly {
-		o.close()
-		o.rest = nil
-	}
 	return o, nil
 }
 
@@ -117,8 +110,15 @@ func (s *Server) emptyStored(ctx context.Context, bucketName, key string) (*stor
 	return &stored{etag: obj.ETag, modified: obj.LastModified}, fmt.Errorf("%w: the stored object is empty", format.ErrForeign)
 }
 
+// openHead fetches the block alone: one ranged request tells length, metadata,
+// ETag and time.
 func (s *Server) openHead(ctx context.Context, bucketName, key string) (*stored, error) {
-	return s.openObject(ctx, bucketName, key, backend.GetOptions{}, true)
+	o, err := s.openObject(ctx, bucketName, key, 0)
+	if err == nil {
+		o.close()
+		o.rest = nil
+	}
+	return o, err
 }
 
 // headObject answers from the block alone.
@@ -130,9 +130,47 @@ func (s *Server) headObject(r *request) error {
 	if err != nil {
 		return err
 	}
-	r.describe(o)
-	r.http.Response.Header.SetContentLength(int(o.opener.PlainSize()))
+	part, done, err := r.begin(o)
+	if done || err != nil {
+		return err
+	}
+	r.http.Response.Header.SetContentLength(int(part.n))
 	return nil
+}
+
+// begin answers what stands before the body: a condition that decides, or the
+// headers of the part that is asked for. done: there is nothing more to answer.
+func (r *request) begin(o *stored) (part byteRange, done bool, err error) {
+	h := &r.http.Response.Header
+	size := o.opener.PlainSize()
+	etag := clientETag(o.etag)
+	err = r.readConditions("").check(etag, o.modified)
+	if errors.Is(err, errNotModified) {
+		h.Set("ETag", etag)
+		h.Set("Last-Modified", o.modified.UTC().Format(httpTime))
+		r.http.SetStatusCode(304)
+		return part, true, nil
+	}
+	if err != nil {
+		return part, false, err
+	}
+	part, ranged := byteRange{0, size}, false
+	if r.hasHeader("range") && (!r.hasHeader("if-range") || r.header("If-Range") == etag) {
+		var asked byteRange
+		if asked, ranged, err = parseRange(r.header("Range"), size); err != nil {
+			h.Set("Content-Range", fmt.Sprintf("bytes */%d", size))
+			return part, false, err
+		}
+		if ranged {
+			part = asked
+		}
+	}
+	r.describe(o)
+	if ranged {
+		h.Set("Content-Range", part.contentRange(size))
+		r.http.SetStatusCode(206)
+	}
+	return part, false, nil
 }
 
 // describe writes the headers every read of an object carries.
@@ -140,37 +178,69 @@ func (r *request) describe(o *stored) {
 	h := &r.http.Response.Header
 	meta := o.opener.Meta()
 	writeMeta(h, meta)
-	if c, ok := openChecksum(meta); ok && strings.EqualFold(r.header("x-amz-checksum-mode"), "ENABLED") {
+	if c, ok := openChecksum(meta); ok && !r.hasHeader("range") && strings.EqualFold(r.header("x-amz-checksum-mode"), "ENABLED") {
 		r.showChecksum(c)
 	}
 	h.Set("ETag", clientETag(o.etag))
 	h.Set("Last-Modified", o.modified.UTC().Format(httpTime))
-	h.Set("Accept-Ranges", "none")
+	h.Set("Accept-Ranges", "bytes")
+	for _, k := range kept { // what a signed request wants shown instead
+		if v, ok := r.query.get("response-" + strings.ToLower(k.name)); ok {
+			h.Set(k.name, v)
+		}
+	}
 }
 
-// getObject opens an object for the client: whole before the status line where
-// it fits, batch by batch where it does not.
+// getObject opens an object, or a range of it, for the client: whole before the
+// status line where it fits, batch by batch where it does not.
 func (s *Server) getObject(r *request) error {
 	if err := r.refuseReadHeaders(); err != nil {
 		return err
 	}
-	o, err := s.openObject(r.ctx, r.bucket, r.key, backend.GetOptions{}, false)
+	for range maxRestarts {
+		err := s.getOnce(r)
+		if !errors.Is(err, errChanged) {
+			return err
+		}
+	}
+	return s3err.New(s3err.ServiceUnavailable, "the object keeps changing while it is read; try again")
+}
+
+// errChanged: the object was replaced between the fetch of its block and that of
+// its body.
+var errChanged = errors.New("the object changed while it was read")
+
+// maxRestarts is how often a ranged read begins again because of that.
+const maxRestarts = 3
+
+func (s *Server) getOnce(r *request) error {
+	behind := int64(everything)
+	if r.hasHeader("range") {
+		behind = rangeGuess(r.header("Range"))
+	}
+	o, err := s.openObject(r.ctx, r.bucket, r.key, behind)
 	if err != nil {
 		return err
 	}
+	part, done, err := r.begin(o)
+	if done || err != nil {
+		o.close()
+		return err
+	}
 	body := &plainBody{s: s, o: o, timed: timeOpener(o.opener), ctx: r.ctx}
-	if o.opener.PlainSize() <= wholeGet {
-		err = body.openWhole()
-	} else {
-		err = body.openFront()
+	if err = body.fetch(r, part, behind); err == nil {
+		if body.span.N <= wholeGet {
+			err = body.openWhole()
+		} else {
+			err = body.openFront()
+		}
 	}
 	if err != nil {
 		body.Close()
 		return err
 	}
-	r.describe(o)
-	if n := o.opener.PlainSize(); n > 0 {
-		r.http.Response.SetBodyStream(body, int(n))
+	if part.n > 0 {
+		r.http.Response.SetBodyStream(body, int(part.n))
 	} else {
 		body.Close()
 		r.http.Response.Header.SetContentLength(0)
@@ -178,13 +248,33 @@ func (s *Server) getObject(r *request) error {
 	return nil
 }
 
-// plainBody writes an opened object to the client. fasthttp calls WriteTo once
-// and Close always; both on the connection's goroutine.
+// rangeGuess is how many stored bytes behind the block serve a range that begins
+// in the first segment, in the same request as the block. Other ranges are fetched
+// once the block has told the size.
+func rangeGuess(header string) int64 {
+	asked, ok, err := parseRange(header, format.MaxPlainSize)
+	switch {
+	case err != nil:
+		return 0
+	case !ok:
+		return everything // S3 ignores it
+	case asked.off >= format.SegmentSize:
+		return 0
+	case asked.off+asked.n == format.MaxPlainSize:
+		return everything // no end was named
+	}
+	return ((asked.off+asked.n-1)/format.SegmentSize + 1) * format.Stride
+}
+
+// plainBody writes an opened object, or a range of it, to the client. fasthttp
+// calls WriteTo once and Close always; both on the connection's goroutine.
 type plainBody struct {
 	s     *Server
 	o     *stored
 	timed *timedOpener
 	ctx   context.Context
+	span  format.Span // what is read and what of it is given
+	all   bool        // the span is the object, so its end is checked too
 
 	res   *pipeline.Reservation
 	whole pipeline.Chain  // everything, verified
@@ -197,14 +287,42 @@ type plainBody struct {
 	done    func(error) // tells the outcome once, at Close
 }
 
-// openWhole opens every segment and the end of the object before the first
+// fetch positions o.rest at the first stored byte of the span. behind is what was
+// asked for with the block.
+func (b *plainBody) fetch(r *request, part byteRange, behind int64) error {
+	plain := b.o.opener.PlainSize()
+	var err error
+	if b.span, err = format.Cover(b.o.opener.BlockSize(), plain, part.off, part.n); err != nil {
+		return err
+	}
+	b.all = behind == everything && part.n == plain
+	if b.span.First == 0 && (behind == everything || behind >= b.span.Length) {
+		return nil // it follows the block
+	}
+	b.o.close()
+	want := &backend.Range{First: b.span.Offset, Last: b.span.Offset + b.span.Length - 1}
+	obj, err := b.s.backend.Get(r.ctx, r.bucket, r.key, backend.GetOptions{Range: want, IfMatch: b.o.etag})
+	switch kind := backendKind(err); {
+	case kind == backend.Precondition || kind == backend.NotFound || errors.Is(err, backend.ErrRange):
+		return fmt.Errorf("%w: %w", errChanged, err)
+	case err != nil:
+		return err
+	}
+	b.o.rest = &resuming{ctx: r.ctx, from: b.s.backend, bucket: r.bucket, key: r.key, etag: b.o.etag, body: obj.Body, end: obj.Length, base: want.First}
+	if obj.ETag != b.o.etag || obj.Size != b.o.size {
+		return errChanged
+	}
+	return nil
+}
+
+// openWhole opens every segment, and for a whole object its end, before the first
 // byte is answered.
 func (b *plainBody) openWhole() error {
 	var err error
-	if b.res, err = b.s.engine.Reserve(b.ctx, b.s.engine.Footprint(b.o.opener.PlainSize())); err != nil {
+	if b.res, err = b.s.engine.Reserve(b.ctx, b.s.engine.Footprint(b.span.Skip+b.span.N)); err != nil {
 		return err
 	}
-	err = b.s.engine.Open(b.ctx, b.o.rest, b.o.sealedBody(), 0, b.timed, func(x *pipeline.Batch) error {
+	err = b.s.engine.Open(b.ctx, b.o.rest, b.span.Length, b.span.First, b.timed, func(x *pipeline.Batch) error {
 		b.whole.Append(x)
 		return nil
 	})
@@ -221,9 +339,9 @@ func (b *plainBody) openFront() error {
 	if b.res, err = b.s.engine.Reserve(b.ctx, b.s.engine.Window()); err != nil {
 		return err
 	}
-	b.read = min(frontSegments*format.Stride, b.o.sealedBody())
-	b.next = frontSegments
-	return b.s.engine.Open(b.ctx, b.o.rest, b.read, 0, b.timed, func(x *pipeline.Batch) error {
+	b.read = min(frontSegments*format.Stride, b.span.Length)
+	b.next = b.span.First + frontSegments
+	return b.s.engine.Open(b.ctx, b.o.rest, b.read, b.span.First, b.timed, func(x *pipeline.Batch) error {
 		b.front = x
 		return nil
 	})
@@ -232,8 +350,12 @@ func (b *plainBody) openFront() error {
 // frontSegments is what is opened before the status line of a large object.
 const frontSegments = 1
 
-// checkEnd reads the filler and demands the end of the stored object.
+// checkEnd reads the filler and demands the end of the stored object. For a range
+// there is nothing to check: the size was that of the sealed object.
 func (b *plainBody) checkEnd() error {
+	if !b.all {
+		return nil
+	}
 	fill := make([]byte, format.Filler(b.o.opener.PlainSize())+1)
 	n, err := io.ReadFull(b.o.rest, fill)
 	if n == len(fill) {
@@ -261,7 +383,7 @@ func (b *plainBody) WriteTo(w io.Writer) (int64, error) {
 	}
 	held := b.front
 	b.front = nil
-	b.err = b.s.engine.Open(b.ctx, b.o.rest, b.o.sealedBody()-b.read, b.next, b.timed, func(x *pipeline.Batch) error {
+	b.err = b.s.engine.Open(b.ctx, b.o.rest, b.span.Length-b.read, b.next, b.timed, func(x *pipeline.Batch) error {
 		err := b.writeBatch(w, held)
 		held = x
 		return err
@@ -288,7 +410,15 @@ func (b *plainBody) writeBatch(w io.Writer, x *pipeline.Batch) error {
 	return nil
 }
 
+// write gives what of the opened bytes is asked for.
 func (b *plainBody) write(w io.Writer, p []byte) error {
+	skip := min(b.span.Skip, int64(len(p)))
+	b.span.Skip -= skip
+	p = p[skip:]
+	p = p[:min(int64(len(p)), b.span.N-b.written)]
+	if len(p) == 0 {
+		return nil
+	}
 	n, err := w.Write(p)
 	b.written += int64(n)
 	if err != nil {

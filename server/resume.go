@@ -23,7 +23,8 @@ type resuming struct {
 	bucket, key string
 	etag        string
 	body        io.ReadCloser
-	at, end     int64 // stored bytes given, and those there are
+	base        int64 // of the body in the stored object
+	at, end     int64 // bytes of the body given, and those there are
 	resumes     int
 }
 
@@ -52,7 +53,7 @@ func (r *resuming) resume() bool {
 	}
 	r.resumes++
 	obj, err := r.from.Get(r.ctx, r.bucket, r.key, backend.GetOptions{
-		Range:   &backend.Range{First: r.at, Last: r.end - 1},
+		Range:   &backend.Range{First: r.base + r.at, Last: r.base + r.end - 1},
 		IfMatch: r.etag,
 	})
 	if err != nil {

@@ -50,6 +50,9 @@ type route struct {
 // sdkHint is a parameter newer SDKs add to every call; it carries nothing.
 const sdkHint = "x-id"
 
+// responseNames replace headers of a read's answer.
+var responseNames = []string{"response-content-type", "response-content-language", "response-expires", "response-cache-control", "response-content-disposition", "response-content-encoding"}
+
 // routes is every operation, in the order they are tried.
 var routes = []route{
 	{op: "ListBuckets", method: "GET", level: onService, auth: signed, body: noBody, serve: (*Server).listBuckets},
@@ -58,8 +61,8 @@ var routes = []route{
 		allowed: []string{"prefix", "delimiter", "continuation-token", "start-after", "max-keys", "encoding-type", "fetch-owner"},
 		auth:    signed, body: noBody, serve: (*Server).listObjects},
 	{op: "DeleteObjects", method: "POST", level: onBucket, query: []string{"delete"}, auth: signed, body: smallBody, serve: (*Server).deleteObjects},
-	{op: "HeadObject", method: "HEAD", level: onObject, auth: signed, body: noBody, serve: (*Server).headObject},
-	{op: "GetObject", method: "GET", level: onObject, auth: signed, body: noBody, serve: (*Server).getObject},
+	{op: "HeadObject", method: "HEAD", level: onObject, allowed: responseNames, auth: signed, body: noBody, serve: (*Server).headObject},
+	{op: "GetObject", method: "GET", level: onObject, allowed: responseNames, auth: signed, body: noBody, serve: (*Server).getObject},
 	{op: "CopyObject", method: "PUT", level: onObject, header: "x-amz-copy-source", auth: signed, body: noBody, serve: (*Server).copyObject},
 	{op: "PutObject", method: "PUT", level: onObject, auth: signed, body: objectBody, serve: (*Server).putObject},
 	{op: "DeleteObject", method: "DELETE", level: onObject, auth: signed, body: noBody, serve: (*Server).deleteObject},
