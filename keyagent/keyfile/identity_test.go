@@ -35,6 +35,17 @@ func testIdentity(t testing.TB) *Identity {
 	return id
 }
 
+// fixedIdentity is the same in every process.
+func fixedIdentity(t testing.TB) *Identity {
+	t.Helper()
+	id, err := newIdentity("anna", time.Unix(1, 0), secret(t, 9))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(id.Wipe)
+	return id
+}
+
 func TestIdentityRoundTrip(t *testing.T) {
 	want := testIdentity(t)
 	file, err := SealIdentity(want, passphrase, LowCost())
