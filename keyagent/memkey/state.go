@@ -65,7 +65,7 @@ func checkKeyStates(keys []KeyState, active format.KeyID) error {
 func appendKeyStates(b []byte, keys []KeyState) []byte {
 	b = append(b, byte(len(keys)))
 	for _, k := range keys {
-		b = append(append(append(b, k.ID[:]...), k.KVT[:]...), flag(k.Active))
+		b = append(append(append(b, k.ID[:]...), k.KVT[:]...), bit(k.Active))
 	}
 	return b
 }
@@ -89,7 +89,7 @@ func (c *cursor) takeKeyStates() []KeyState {
 	return keys
 }
 
-func flag(set bool) byte {
+func bit(set bool) byte {
 	if set {
 		return 1
 	}
@@ -110,7 +110,7 @@ func appendState(b []byte, s State) ([]byte, error) {
 	if err := s.check(); err != nil {
 		return nil, fmt.Errorf("cannot tell the state: %w", err)
 	}
-	b = append(b, flag(s.Loaded))
+	b = append(b, bit(s.Loaded))
 	b = binary.BigEndian.AppendUint64(b, s.Generation)
 	b = append(append(b, s.Active[:]...), s.PinsDigest[:]...)
 	return appendKeyStates(b, s.Keys), nil

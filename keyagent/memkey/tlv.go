@@ -72,7 +72,7 @@ func appendPackage(p *Package) ([]byte, error) {
 			clear(b)
 			return nil, fmt.Errorf("cannot send key %s: %w: %w", k.ID, err, ErrPackage)
 		}
-		b = append(append(b, flag(k.Active)), k.Label...)
+		b = append(append(b, bit(k.Active)), k.Label...)
 		if k.Active {
 			active = k.ID
 		}
