@@ -14,7 +14,7 @@ func (v *Vault) Clear(reason string) memkey.Receipt {
 // clear is the one operation that a failing log does not stop.
 func (v *Vault) clear(e audit.Entry) memkey.Receipt {
 	pins := v.ring.clear()
-	v.forget()
+	v.Forget()
 	e.Generation = pins.Generation
 	r := memkey.Receipt{Generation: pins.Generation}
 	seq, head, err := v.config.Audit.Append(e)
@@ -28,11 +28,10 @@ func (v *Vault) clear(e audit.Entry) memkey.Receipt {
 
 // Forget drops what waits for more shares or a second admin: an admin who was taken off the allow-list must not be one
 // of them.
-func (v *Vault) Forget() { v.forget() }
-
-func (v *Vault) forget() {
+func (v *Vault) Forget() {
 	v.waiting.Lock()
 	defer v.waiting.Unlock()
 	v.quorum.clear()
-	v.shares.clear()
+	v.shares.Close()
+	v.shares = newCollector(v.config.Logf)
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/s3-crypt-proxy/s3-crypt-proxy/keyagent"
 	"github.com/s3-crypt-proxy/s3-crypt-proxy/keyagent/audit"
 	"github.com/s3-crypt-proxy/s3-crypt-proxy/keyagent/memkey"
+	"github.com/s3-crypt-proxy/s3-crypt-proxy/keyagent/shares"
 )
 
 // A Log is where decisions are recorded: an *audit.Log.
@@ -64,9 +65,9 @@ type Vault struct {
 	change chan struct{}
 	doubt  error // under change: why no pins can be written any more
 
-	waiting sync.Mutex // guards quorum and shares; held for memory work only
+	waiting sync.Mutex // guards the two below; held for memory work only
 	quorum  quorum
-	shares  *shareBox
+	shares  *shares.Collector
 
 	ring ring
 }
@@ -91,15 +92,19 @@ func Open(config Config) (*Vault, error) {
 		file:   pinsFile{path: config.PinsPath, storage: disk{}},
 		lock:   lock,
 		change: make(chan struct{}, 1),
-		shares: newShareBox(),
+		shares: newCollector(config.Logf),
 		ring:   ring{holder: config.Holder, pins: pins},
 	}, nil
 }
 
-// Close wipes what waits for more shares or a second admin and gives the lock on the pins back. The holder's keys stay:
-// whoever ends the agent wipes them when no client listens any more. No other method may be running or follow.
+// Close wipes the keys and all that waits, and gives the lock on the pins back. Nothing that is still running loads a key
+// after it. It comes when the holder's clients are gone already: for them, keys that are wiped are keys that were cleared.
 func (v *Vault) Close() error {
-	v.forget()
+	v.ring.clear()
+	v.waiting.Lock()
+	defer v.waiting.Unlock()
+	v.quorum.clear()
+	v.shares.Close()
 	return v.lock.Close()
 }
 

@@ -14,7 +14,8 @@ import (
 // key is one setting.
 type key struct {
 	name     string // dotted
-	want     string // what its value may be, for errors
+	about    string // what it is for, for the manual
+	want     string // what its value may be, for errors and the manual
 	list     bool
 	private  bool // its value is in no error
 	defaults []string
@@ -27,27 +28,63 @@ var errUnfit = errors.New("unfit")
 // table is every setting, in the order of the manual.
 func table() []key {
 	return []key{
-		single("server.listen_addr", "127.0.0.1:7070", "host:port", func(s *Settings) *string { return &s.ListenAddr }, address),
-		boolean("server.tls_enabled", "true", func(s *Settings) *bool { return &s.TLS }),
-		single("server.tls_cert", "", "an absolute path, or empty", func(s *Settings) *string { return &s.TLSCert }, optionalPath),
-		single("server.tls_key", "", "an absolute path, or empty", func(s *Settings) *string { return &s.TLSKey }, optionalPath),
-		single("server.unix_socket_path", "/run/memkey/memkey.sock", "an absolute path, or empty for none", func(s *Settings) *string { return &s.Socket }, optionalPath),
-		users("server.unix_socket_uids"),
-		single("identity.file", "", "an absolute path", func(s *Settings) *string { return &s.IdentityFile }, optionalPath),
-		seed("identity.private_key"),
-		span("security.challenge_timeout", "30s", minTimeout, maxTimeout, func(s *Settings) *time.Duration { return &s.ChallengeTimeout }),
-		span("security.max_clock_skew", "120s", time.Second, maxSkew, func(s *Settings) *time.Duration { return &s.MaxClockSkew }),
-		boolean("security.no_clock", "false", func(s *Settings) *bool { return &s.NoClock }),
-		number("security.max_failed_attempts", "5", 1, 1000, func(s *Settings) *int { return &s.MaxFailed }),
-		span("security.lockout_duration", "5m", time.Second, maxLockout, func(s *Settings) *time.Duration { return &s.Lockout }),
-		number("security.enroll_quorum", "1", 1, 2, func(s *Settings) *int { return &s.EnrollQuorum }),
-		single("state_dir", "/var/lib/memkey", "an absolute path", func(s *Settings) *string { return &s.StateDir }, absolutePath),
-		single("admins_file", "", "an absolute path", func(s *Settings) *string { return &s.AdminsFile }, optionalPath),
-		single("pins_file", "", "an absolute path", func(s *Settings) *string { return &s.PinsFile }, optionalPath),
-		single("audit_file", "", "an absolute path", func(s *Settings) *string { return &s.AuditFile }, optionalPath),
-		single("log_level", "info", "debug, info, warn or error", func(s *Settings) *string { return &s.LogLevel }, oneOf("debug", "info", "warn", "error")),
-		single("log_format", "json", "json or console", func(s *Settings) *string { return &s.LogFormat }, oneOf("json", "console")),
+		single("server.listen_addr", "127.0.0.1:7070", "host:port", func(s *Settings) *string { return &s.ListenAddr }, address).says("where administrators connect (TCP)"),
+		boolean("server.tls_enabled", "true", func(s *Settings) *bool { return &s.TLS }).says("TLS 1.3 around the key protocol, which does not rest on it"),
+		single("server.tls_cert", "", "an absolute path, or empty", func(s *Settings) *string { return &s.TLSCert }, optionalPath).says("certificate; empty: made of the identity at every start"),
+		single("server.tls_key", "", "an absolute path, or empty", func(s *Settings) *string { return &s.TLSKey }, optionalPath).says("its private key"),
+		single("server.unix_socket_path", "/run/memkey/memkey.sock", "an absolute path, or empty for none", func(s *Settings) *string { return &s.Socket }, optionalPath).says("where the proxies of this host get the keys"),
+		users("server.unix_socket_uids").says("users (numbers or names) that may; empty: the own user only"),
+		single("identity.file", "", "an absolute path", func(s *Settings) *string { return &s.IdentityFile }, optionalPath).says("the identity's seed; default state_dir/identity"),
+		seed("identity.private_key").says("the seed itself, as the earlier system had it; better not"),
+		span("security.challenge_timeout", "30s", minTimeout, maxTimeout, func(s *Settings) *time.Duration { return &s.ChallengeTimeout }).says("how long an administrator has from challenge to package"),
+		span("security.max_clock_skew", "120s", time.Second, maxSkew, func(s *Settings) *time.Duration { return &s.MaxClockSkew }).says("how far an administrator's clock may be off"),
+		boolean("security.no_clock", "false", func(s *Settings) *bool { return &s.NoClock }).says("do not look at it: for hosts without a clock at boot"),
+		number("security.max_failed_attempts", "5", 1, 1000, func(s *Settings) *int { return &s.MaxFailed }).says("refusals until a source address has to wait"),
+		span("security.lockout_duration", "5m", time.Second, maxLockout, func(s *Settings) *time.Duration { return &s.Lockout }).says("for how long"),
+		number("security.enroll_quorum", "1", 1, 2, func(s *Settings) *int { return &s.EnrollQuorum }).says("administrators that must send the same enrolment"),
+		single("state_dir", "/var/lib/memkey", "an absolute path", func(s *Settings) *string { return &s.StateDir }, absolutePath).says("where identity, pins and audit log are; made if missing"),
+		single("admins_file", "", "an absolute path", func(s *Settings) *string { return &s.AdminsFile }, optionalPath).says("the list of administrators; default memkey.admins beside this file"),
+		single("pins_file", "", "an absolute path", func(s *Settings) *string { return &s.PinsFile }, optionalPath).says("which keys are right; default state_dir/pins"),
+		single("audit_file", "", "an absolute path", func(s *Settings) *string { return &s.AuditFile }, optionalPath).says("the log of decisions; default state_dir/audit.log"),
+		single("log_level", "info", "debug, info, warn or error", func(s *Settings) *string { return &s.LogLevel }, oneOf("debug", "info", "warn", "error")).says("of the log on stderr"),
+		single("log_format", "json", "json or console", func(s *Settings) *string { return &s.LogFormat }, oneOf("json", "console")).says("json: one object a line; console: for people"),
 	}
+}
+
+func (k key) says(about string) key {
+	k.about = about
+	return k
+}
+
+// Manual explains every key, as the comment of a YAML file.
+func Manual() string {
+	var b strings.Builder
+	b.WriteString("memkey.yaml has these keys; all may be left out. Values stand for themselves:\nnothing in them is expanded. Unknown keys are errors.\n")
+	section := ""
+	for _, k := range table() {
+		in, own, nested := strings.Cut(k.name, ".")
+		if !nested {
+			in, own = "", k.name
+		}
+		indent := ""
+		if nested {
+			indent = "  "
+		}
+		if in != section && nested {
+			b.WriteString("\n" + in + ":\n")
+		} else if in != section {
+			b.WriteString("\n")
+		}
+		section = in
+		value := strings.Join(k.defaults, "")
+		if k.list {
+			value = "[]"
+		} else if value == "" {
+			value = `""`
+		}
+		fmt.Fprintf(&b, "%s# %s (%s)\n%s%s: %s\n", indent, k.about, k.want, indent, own, value)
+	}
+	return b.String()
 }
 
 // Keys returns the names of all settings.

@@ -1,0 +1,90 @@
+package vault
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/s3-crypt-proxy/s3-crypt-proxy/keyagent/memkey"
+	"github.com/s3-crypt-proxy/s3-crypt-proxy/keyagent/shares"
+)
+
+// share takes one of k shares. The last one delivers what they hold, under the rules of deliver: shares bring back what
+// is pinned, they enroll nothing.
+func (v *Vault) share(ctx context.Context, r memkey.Request, epoch uint64) (memkey.Receipt, *memkey.Refusal) {
+	pins, _ := v.ring.view()
+	if pins.Empty() {
+		return memkey.Receipt{}, refuse(memkey.StatusPins, "nothing is enrolled yet")
+	}
+	have, need, done, err := v.addShare(r)
+	if err != nil {
+		return memkey.Receipt{}, refuse(memkey.StatusShare, "%v", err)
+	}
+	if done == nil {
+		seq, head, err := v.config.Audit.Append(v.entry(r, nil, fmt.Sprintf("share taken, %d of %d", have, need)))
+		if err != nil {
+			return memkey.Receipt{}, refuse(memkey.StatusFailed, "%v", err)
+		}
+		clear(r.Package.Share)
+		return memkey.Receipt{Generation: pins.Generation, AuditSeq: seq, AuditHead: head}, nil
+	}
+	whole := r
+	whole.Package = packageOf(done)
+	receipt, refusal := v.combined(ctx, whole, epoch)
+	if refusal != nil {
+		done.Wipe()
+		return memkey.Receipt{}, refusal
+	}
+	clear(r.Package.Share)
+	return receipt, nil
+}
+
+// addShare runs outside the lock: verifying a share takes time, and a clear ends the collector under it.
+func (v *Vault) addShare(r memkey.Request) (have, need int, done *shares.Keyring, err error) {
+	v.waiting.Lock()
+	collector := v.shares
+	v.waiting.Unlock()
+	return collector.Add(r.Fingerprint, r.Package.Share, v.config.Now())
+}
+
+// newCollector makes an empty collector that logs the shares that nobody completed.
+func newCollector(logf func(format string, args ...any)) *shares.Collector {
+	c, err := shares.New(shares.Config{Window: confirmTime, Expired: func(e shares.Expiry) {
+		logf("share %d of set %v timed out: too few others came", e.Index, e.Set)
+	}})
+	if err != nil {
+		panic("BUG: " + err.Error())
+	}
+	return c
+}
+
+// combined delivers the keyring of k shares. The keys are the caller's if it is refused.
+func (v *Vault) combined(ctx context.Context, r memkey.Request, epoch uint64) (memkey.Receipt, *memkey.Refusal) {
+	if refusal := checkRing(r.Package.Keys); refusal != nil {
+		return memkey.Receipt{}, refusal
+	}
+	if refusal := v.take(ctx); refusal != nil {
+		return memkey.Receipt{}, refusal
+	}
+	defer v.give()
+	pins, loaded := v.ring.view()
+	next, err := pinsOf(r.Package, pins)
+	if err != nil {
+		return memkey.Receipt{}, refuse(memkey.StatusMalformed, "%v", err)
+	}
+	if _, refusal := decide(pins, next, memkey.OpDeliver); refusal != nil {
+		return memkey.Receipt{}, refusal
+	}
+	return v.load(r, pins, loaded, epoch)
+}
+
+// packageOf gives a combined keyring the form of a delivery; the masters are the same handles.
+func packageOf(k *shares.Keyring) *memkey.Package {
+	p := &memkey.Package{Op: memkey.OpShare, Generation: k.Generation}
+	for _, key := range k.Keys {
+		p.Keys = append(p.Keys, memkey.PackageKey{ID: key.ID, KVT: key.KVT, Master: key.Master, Active: key.Active, Label: key.Label})
+	}
+	for _, pin := range k.Pins {
+		p.Pins = append(p.Pins, memkey.BucketPin{Name: pin.Name, ID: pin.ID})
+	}
+	return p
+}
