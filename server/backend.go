@@ -29,6 +29,8 @@ type listings interface {
 	List(ctx context.Context, bucket string, opt backend.ListOptions) (*backend.Page, error)
 	Buckets(ctx context.Context) ([]backend.Bucket, error)
 	HeadBucket(ctx context.Context, bucket string) error
+	CreateBucket(ctx context.Context, bucket string) error
+	DeleteBucket(ctx context.Context, bucket string) error
 }
 
 type uploads interface {

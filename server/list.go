@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/s3-crypt-proxy/s3-crypt-proxy/format"
 	"github.com/s3-crypt-proxy/s3-crypt-proxy/server/backend"
@@ -13,19 +14,22 @@ import (
 )
 
 // listResult is S3's answer with every element older PBS versions demand.
-// Contents come in one run, then CommonPrefixes.
+// Contents come in one run, then CommonPrefixes. What only one version of the
+// call has is a pointer or left out when empty.
 type listResult struct {
 	XMLName               xml.Name `xml:"http://s3.amazonaws.com/doc/2006-03-01/ ListBucketResult"`
 	Name                  string   `xml:"Name"`
 	Prefix                string   `xml:"Prefix"`
+	Marker                *string  `xml:"Marker"` // V1, also when empty
 	Delimiter             string   `xml:"Delimiter,omitempty"`
 	MaxKeys               int      `xml:"MaxKeys"`
 	EncodingType          string   `xml:"EncodingType,omitempty"`
-	KeyCount              int      `xml:"KeyCount"`
+	KeyCount              *int     `xml:"KeyCount"` // V2
 	IsTruncated           bool     `xml:"IsTruncated"`
-	ContinuationToken     string   `xml:"ContinuationToken,omitempty"`
-	NextContinuationToken string   `xml:"NextContinuationToken,omitempty"`
-	StartAfter            string   `xml:"StartAfter,omitempty"`
+	NextMarker            string   `xml:"NextMarker,omitempty"`            // V1
+	ContinuationToken     string   `xml:"ContinuationToken,omitempty"`     // V2
+	NextContinuationToken string   `xml:"NextContinuationToken,omitempty"` // V2
+	StartAfter            string   `xml:"StartAfter,omitempty"`            // V2
 
 	Contents       []listEntry  `xml:"Contents"`
 	CommonPrefixes []listPrefix `xml:"CommonPrefixes"`
@@ -44,66 +48,132 @@ type listPrefix struct {
 	Prefix string `xml:"Prefix"`
 }
 
-// listObjects answers one page from one backend page: sizes by arithmetic, no
-// request per key, the proxy's own objects left out. A page may come out
-// shorter than asked, even empty; what counts is IsTruncated.
+// listObjects answers one page of ListObjectsV2 from one backend page: sizes by
+// arithmetic, no request per key, the proxy's own objects left out. A page may come
+// out shorter than asked, even empty; what counts is IsTruncated.
 func (s *Server) listObjects(r *request) error {
 	opt, out, err := r.listOptions()
 	if err != nil {
 		return err
 	}
-	_, b, err := s.access(r.ctx, r.bucket)
+	if v, _ := r.query.get("list-type"); v != "2" {
+		return s3err.New(s3err.InvalidArgument, "list-type must be 2")
+	}
+	if v, ok := r.query.get("continuation-token"); ok {
+		token, err := base64.RawURLEncoding.DecodeString(v)
+		if err != nil || len(token) == 0 {
+			return s3err.New(s3err.InvalidArgument, "the continuation token is not one of ours")
+		}
+		opt.ContinuationToken, out.ContinuationToken = string(token), v
+	}
+	opt.StartAfter, _ = r.query.get("start-after")
+	out.StartAfter = opt.StartAfter
+	_, owners := r.query.get("fetch-owner")
+	page, err := s.listPage(r, opt, out, owners)
 	if err != nil {
 		return err
 	}
-	if opt.MaxKeys > 0 {
-		page, err := s.backend.List(r.ctx, r.bucket, opt)
+	if page.Truncated {
+		// Opaque and free of bytes that a query or XML could change.
+		out.NextContinuationToken = base64.RawURLEncoding.EncodeToString([]byte(page.NextToken))
+	}
+	count := len(out.Contents) + len(out.CommonPrefixes)
+	out.KeyCount = &count
+	return r.answerXML(out.encoded())
+}
+
+// listObjectsV1 answers one page of the older call. Its marker is a name, so it
+// becomes the backend's start-after. A page that has only objects of our own is
+// left out: without a name on it, many clients would begin again.
+func (s *Server) listObjectsV1(r *request) error {
+	opt, out, err := r.listOptions()
+	if err != nil {
+		return err
+	}
+	marker, _ := r.query.get("marker")
+	out.Marker = &marker
+	for opt.StartAfter = beyond(marker, opt); ; {
+		page, err := s.listPage(r, opt, out, true)
 		if err != nil {
 			return err
 		}
-		if err := nameable(out, page); err != nil {
-			return err
+		last := page.last()
+		if !page.Truncated {
+			break
 		}
-		_, owners := r.query.get("fetch-owner")
-		s.fillPage(out, page, b, owners)
+		if last == "" {
+			return s3err.New(s3err.ServiceUnavailable, "the backend gave an empty page and says there is more")
+		}
+		if len(out.Contents)+len(out.CommonPrefixes) > 0 {
+			out.NextMarker = last
+			break
+		}
+		opt.StartAfter = beyond(last, opt)
 	}
-	out.KeyCount = len(out.Contents) + len(out.CommonPrefixes)
-	if out.EncodingType != "" {
-		out.encodeKeys()
-	}
-	return r.answerXML(out)
+	return r.answerXML(out.encoded())
 }
 
+// beyond is the start-after that continues behind a marker. A marker that is a
+// common prefix stands for every name below it.
+func beyond(marker string, opt backend.ListOptions) string {
+	rest, ok := strings.CutPrefix(marker, opt.Prefix)
+	if opt.Delimiter != "" && ok && strings.HasSuffix(rest, opt.Delimiter) && strings.Index(rest, opt.Delimiter) == len(rest)-len(opt.Delimiter) {
+		return marker + string(utf8.MaxRune)
+	}
+	return marker
+}
+
+// listPage fetches one page and fills out with what of it is the client's.
+func (s *Server) listPage(r *request, opt backend.ListOptions, out *listResult, owners bool) (listedPage, error) {
+	_, b, err := s.access(r.ctx, r.bucket)
+	if err != nil || opt.MaxKeys == 0 {
+		return listedPage{&backend.Page{}}, err
+	}
+	page, err := s.backend.List(r.ctx, r.bucket, opt)
+	if err != nil {
+		return listedPage{}, err
+	}
+	if err := nameable(out, page); err != nil {
+		return listedPage{}, err
+	}
+	s.fillPage(out, page, b, owners)
+	return listedPage{page}, nil
+}
+
+type listedPage struct{ *backend.Page }
+
+// last is the greatest name of the page, ours included.
+func (p listedPage) last() string {
+	last := ""
+	for _, o := range p.Objects {
+		last = max(last, o.Key)
+	}
+	for _, c := range p.CommonPrefixes {
+		last = max(last, c)
+	}
+	return last
+}
+
+// listOptions reads what both versions of the call have.
 func (r *request) listOptions() (backend.ListOptions, *listResult, error) {
 	opt := backend.ListOptions{MaxKeys: maxListKeys}
 	out := &listResult{Name: r.bucket}
-	if v, _ := r.query.get("list-type"); v != "2" {
-		return opt, nil, s3err.New(s3err.InvalidArgument, "list-type must be 2")
-	}
-	if v, ok := r.query.get("max-keys"); ok {
+	if v, ok := r.query.get("max-keys"); ok && v != "" {
 		n, err := strconv.Atoi(v)
 		if err != nil || n < 0 {
 			return opt, nil, s3err.New(s3err.InvalidArgument, "max-keys is not a number from 0")
 		}
 		opt.MaxKeys = min(n, maxListKeys)
 	}
-	if v, ok := r.query.get("encoding-type"); ok {
+	if v, ok := r.query.get("encoding-type"); ok && v != "" {
 		if v != "url" {
 			return opt, nil, s3err.New(s3err.InvalidArgument, "encoding-type must be url")
 		}
 		out.EncodingType = v
 	}
-	if v, ok := r.query.get("continuation-token"); ok {
-		token, err := base64.RawURLEncoding.DecodeString(v)
-		if err != nil || len(token) == 0 {
-			return opt, nil, s3err.New(s3err.InvalidArgument, "the continuation token is not one of ours")
-		}
-		opt.ContinuationToken, out.ContinuationToken = string(token), v
-	}
 	opt.Prefix, _ = r.query.get("prefix")
 	opt.Delimiter, _ = r.query.get("delimiter")
-	opt.StartAfter, _ = r.query.get("start-after")
-	out.Prefix, out.Delimiter, out.StartAfter, out.MaxKeys = opt.Prefix, opt.Delimiter, opt.StartAfter, opt.MaxKeys
+	out.Prefix, out.Delimiter, out.MaxKeys = opt.Prefix, opt.Delimiter, opt.MaxKeys
 	return opt, out, nil
 }
 
@@ -111,10 +181,6 @@ func (r *request) listOptions() (backend.ListOptions, *listResult, error) {
 // refused by the backend client already: a listing that lies is no listing.
 func (s *Server) fillPage(out *listResult, page *backend.Page, b *bucket, owners bool) {
 	out.IsTruncated = page.Truncated
-	if page.Truncated {
-		// Opaque and free of bytes that a query or XML could change.
-		out.NextContinuationToken = base64.RawURLEncoding.EncodeToString([]byte(page.NextToken))
-	}
 	for _, o := range page.Objects {
 		if strings.HasPrefix(o.Key, format.ReservedPrefix) {
 			continue
@@ -164,14 +230,21 @@ func nameable(out *listResult, page *backend.Page) error {
 	return nil
 }
 
-// encodeKeys percent-encodes what encoding-type=url covers.
-func (l *listResult) encodeKeys() {
+// encoded percent-encodes what encoding-type=url covers, if it was asked for.
+func (l *listResult) encoded() *listResult {
+	if l.EncodingType == "" {
+		return l
+	}
 	enc := func(s string) string { return strings.ReplaceAll(url.QueryEscape(s), "%2F", "/") }
-	l.Prefix, l.Delimiter, l.StartAfter = enc(l.Prefix), enc(l.Delimiter), enc(l.StartAfter)
+	l.Prefix, l.Delimiter, l.StartAfter, l.NextMarker = enc(l.Prefix), enc(l.Delimiter), enc(l.StartAfter), enc(l.NextMarker)
+	if l.Marker != nil {
+		*l.Marker = enc(*l.Marker)
+	}
 	for i := range l.Contents {
 		l.Contents[i].Key = enc(l.Contents[i].Key)
 	}
 	for i := range l.CommonPrefixes {
 		l.CommonPrefixes[i].Prefix = enc(l.CommonPrefixes[i].Prefix)
 	}
+	return l
 }

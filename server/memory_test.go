@@ -6,6 +6,8 @@ import (
 	"crypto/md5"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"sort"
 	"strings"
 	"sync"
@@ -169,18 +171,30 @@ func (m *memory) List(_ context.Context, bucket string, opt backend.ListOptions)
 	if err != nil {
 		return nil, err
 	}
-	var keys []string
+	// Names and common prefixes in one order, as S3 pages them.
+	names, group := map[string]bool{}, map[string]bool{}
 	for k := range b {
-		if strings.HasPrefix(k, opt.Prefix) && k > opt.ContinuationToken && k > opt.StartAfter {
-			keys = append(keys, k)
+		if !strings.HasPrefix(k, opt.Prefix) || k <= opt.StartAfter {
+			continue
+		}
+		if at := strings.Index(k[len(opt.Prefix):], opt.Delimiter); opt.Delimiter != "" && at >= 0 {
+			k = k[:len(opt.Prefix)+at+len(opt.Delimiter)]
+			group[k] = true
+		}
+		if k > opt.ContinuationToken {
+			names[k] = true
 		}
 	}
-	sort.Strings(keys)
 	page := &backend.Page{}
-	for _, k := range keys {
-		if len(page.Objects) == opt.MaxKeys {
-			page.Truncated, page.NextToken = true, page.Objects[len(page.Objects)-1].Key
+	for n, k := range slices.Sorted(maps.Keys(names)) {
+		if n == opt.MaxKeys {
+			page.Truncated = true
 			break
+		}
+		page.NextToken = k
+		if group[k] {
+			page.CommonPrefixes = append(page.CommonPrefixes, k)
+			continue
 		}
 		page.Objects = append(page.Objects, backend.Entry{Key: k, Size: int64(len(b[k].data)), ETag: b[k].etag, LastModified: b[k].time})
 	}
@@ -206,6 +220,31 @@ func (m *memory) HeadBucket(_ context.Context, bucket string) error {
 	defer m.mu.Unlock()
 	_, err := m.enter("HeadBucket", bucket, "")
 	return err
+}
+
+func (m *memory) CreateBucket(_ context.Context, bucket string) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.buckets[bucket] != nil {
+		return &backend.Error{Kind: backend.Busy, Op: "CreateBucket", Status: 409, Code: "BucketAlreadyOwnedByYou"}
+	}
+	m.calls = append(m.calls, "CreateBucket "+bucket+"/")
+	m.buckets[bucket] = map[string]*blob{}
+	return nil
+}
+
+func (m *memory) DeleteBucket(_ context.Context, bucket string) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	b, err := m.enter("DeleteBucket", bucket, "")
+	switch {
+	case err != nil:
+		return err
+	case len(b) > 0:
+		return &backend.Error{Kind: backend.Busy, Op: "DeleteBucket", Status: 409, Code: "BucketNotEmpty"}
+	}
+	delete(m.buckets, bucket)
+	return nil
 }
 
 func (m *memory) CreateUpload(_ context.Context, bucket, key string) (string, error) {

@@ -111,8 +111,8 @@ func (s *Server) admitBody(r *request, v sigv4.Verified) error {
 		if v.Payload.Mode == sigv4.Exact && v.Payload.SHA256 != emptySHA256 {
 			return s3err.New(s3err.XAmzContentSHA256Mismatch, "the signed SHA-256 is not that of an empty body")
 		}
-	case smallBody:
-		if r.body.length == 0 {
+	case smallBody, optionalBody:
+		if r.body.length == 0 && r.route.body == smallBody {
 			return s3err.New(s3err.MalformedXML, "the body is empty")
 		}
 		if r.body.length > maxDeleteBody {

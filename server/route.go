@@ -19,9 +19,10 @@ const (
 type bodyKind uint8
 
 const (
-	noBody     bodyKind = iota + 1 // must be empty
-	smallBody                      // a document, read whole within maxDeleteBody
-	objectBody                     // the object: streamed, length declared
+	noBody       bodyKind = iota + 1 // must be empty
+	smallBody                        // a document, read whole within maxDeleteBody
+	optionalBody                     // the same, or nothing
+	objectBody                       // the object: streamed, length declared
 )
 
 // authRule says what a caller must have proved. There is one rule today; an
@@ -60,6 +61,12 @@ var routes = []route{
 	{op: "ListObjectsV2", method: "GET", level: onBucket, query: []string{"list-type"},
 		allowed: []string{"prefix", "delimiter", "continuation-token", "start-after", "max-keys", "encoding-type", "fetch-owner"},
 		auth:    signed, body: noBody, serve: (*Server).listObjects},
+	{op: "GetBucketLocation", method: "GET", level: onBucket, query: []string{"location"}, auth: signed, body: noBody, serve: (*Server).bucketLocation},
+	{op: "ListObjects", method: "GET", level: onBucket,
+		allowed: []string{"prefix", "delimiter", "marker", "max-keys", "encoding-type"},
+		auth:    signed, body: noBody, serve: (*Server).listObjectsV1},
+	{op: "CreateBucket", method: "PUT", level: onBucket, auth: signed, body: optionalBody, serve: (*Server).createBucket},
+	{op: "DeleteBucket", method: "DELETE", level: onBucket, auth: signed, body: noBody, serve: (*Server).deleteBucket},
 	{op: "DeleteObjects", method: "POST", level: onBucket, query: []string{"delete"}, auth: signed, body: smallBody, serve: (*Server).deleteObjects},
 	{op: "HeadObject", method: "HEAD", level: onObject, allowed: responseNames, auth: signed, body: noBody, serve: (*Server).headObject},
 	{op: "GetObject", method: "GET", level: onObject, allowed: responseNames, auth: signed, body: noBody, serve: (*Server).getObject},
@@ -94,7 +101,7 @@ func match(method string, t target, hasHeader func(string) bool) (*route, error)
 		// its bucket: it must fail loudly.
 		return nil, s3err.New(s3err.NoSuchBucket, "no bucket in the path: use path-style addressing")
 	}
-	hint := hintFor(method, at, t.query)
+	hint := hintFor(at)
 	if len(t.query) > 0 {
 		return nil, s3err.New(s3err.NotImplemented, "the operation %s with %s is not implemented%s", method, names(t.query), hint)
 	}
@@ -104,32 +111,14 @@ func match(method string, t target, hasHeader func(string) bool) (*route, error)
 	return nil, s3err.New(s3err.NotImplemented, "the operation is not implemented%s", hint)
 }
 
-// listV1 are the parameters of ListObjects, the older listing.
-var listV1 = []string{"prefix", "delimiter", "marker", "max-keys", "encoding-type", sdkHint}
-
 // hintFor says what a client probably got wrong, where its refusal can be told
 // from one of an operation we lack. A virtual-hosted-style request has its bucket
 // in the Host header, where we do not look: its path is one level short.
-func hintFor(method string, at level, q query) string {
-	switch {
-	case at == onService:
+func hintFor(at level) string {
+	if at == onService {
 		return "; no bucket in the path: use path-style addressing"
-	case at == onBucket && method == "GET" && onlyOf(q, listV1):
-		return "; use ?list-type=2 to list, and path-style addressing if this is a key and not a bucket"
-	case at == onBucket && len(q) == 0 && (method == "PUT" || method == "DELETE"):
-		return "; buckets are made and removed at the backend; if this is a key and not a bucket, use path-style addressing"
 	}
 	return ""
-}
-
-// onlyOf says whether a query has no parameters but those of a list.
-func onlyOf(q query, list []string) bool {
-	for _, p := range q {
-		if !contains(list, p.name) {
-			return false
-		}
-	}
-	return true
 }
 
 func (r *route) accepts(q query) bool {

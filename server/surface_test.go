@@ -37,7 +37,7 @@ func TestRouteTableIsComplete(t *testing.T) {
 
 // subresources is every query name that means another operation in S3.
 var subresources = strings.Fields(`accelerate acl analytics attributes cors delete encryption intelligent-tiering inventory legal-hold lifecycle
-	location logging metrics notification object-lock ownershipControls partNumber policy policyStatus publicAccessBlock replication
+	logging metrics notification object-lock ownershipControls partNumber policy policyStatus publicAccessBlock replication
 	requestPayment restore retention select tagging torrent uploadId uploads versionId versioning versions website x-unknown`)
 
 func TestRefusedRequestsNeverReachTheBackend(t *testing.T) {

@@ -6,6 +6,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 )
 
 // Bucket is one bucket of the store. Created is zero if the store gave no date.
@@ -57,6 +58,37 @@ func (c *Client) HeadBucket(ctx context.Context, bucket string) error {
 	call := &call{op: op, answer: answerHead, bucket: true, status: [2]int{200}}
 	return c.do(ctx, call, func(ctx context.Context, at *attempt) error {
 		_, err := c.s3.HeadBucket(ctx, &s3.HeadBucketInput{Bucket: &bucket})
+		return err
+	})
+}
+
+// CreateBucket makes a bucket in the store's region. Where the store refuses because of its name, the error's Code says
+// BucketAlreadyExists or BucketAlreadyOwnedByYou.
+func (c *Client) CreateBucket(ctx context.Context, bucket string) error {
+	const op = "CreateBucket"
+	if err := checkBucket(bucket); err != nil {
+		return invalid(op, err)
+	}
+	in := &s3.CreateBucketInput{Bucket: &bucket}
+	if c.config.Region != "us-east-1" { // which has no name in this document
+		in.CreateBucketConfiguration = &types.CreateBucketConfiguration{LocationConstraint: types.BucketLocationConstraint(c.config.Region)}
+	}
+	call := &call{op: op, answer: answerEmpty, status: [2]int{200}}
+	return c.do(ctx, call, func(ctx context.Context, at *attempt) error {
+		_, err := c.s3.CreateBucket(ctx, in)
+		return err
+	})
+}
+
+// DeleteBucket removes an empty bucket. One that is not empty is an error whose Code is BucketNotEmpty.
+func (c *Client) DeleteBucket(ctx context.Context, bucket string) error {
+	const op = "DeleteBucket"
+	if err := checkBucket(bucket); err != nil {
+		return invalid(op, err)
+	}
+	call := &call{op: op, answer: answerEmpty, bucket: true, status: [2]int{204, 200}}
+	return c.do(ctx, call, func(ctx context.Context, at *attempt) error {
+		_, err := c.s3.DeleteBucket(ctx, &s3.DeleteBucketInput{Bucket: &bucket})
 		return err
 	})
 }
