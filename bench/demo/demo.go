@@ -312,7 +312,7 @@ func (s *show) tamper(ctx context.Context) error {
 // compare does the same straight to the backend, and shows both.
 func (s *show) compare(ctx context.Context) error {
 	if s.archive.size < enoughToCompare {
-		s.line("")
+		fmt.Fprintln(s.w)
 		s.line("%s", s.paint(dim, "no throughput: "+bytesText(s.archive.size)+" is too little to measure; a tree of "+bytesText(enoughToCompare)+" and more shows it"))
 		return nil
 	}
