@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/netip"
 	"sync"
+	"time"
 
 	"github.com/s3-crypt-proxy/s3-crypt-proxy/format"
 )
@@ -20,6 +21,7 @@ type Agent struct {
 	throttle *throttle
 	gate     *eventGate
 	sessions *sessions
+	readTime time.Duration // for the body of a request
 
 	mu           sync.Mutex
 	fingerprints map[[ed25519.PublicKeySize]byte]Fingerprint // of listed admins, computed once
@@ -34,7 +36,7 @@ func NewAgent(c AgentConfig) (*Agent, error) {
 	return &Agent{
 		cfg: c, public: public, self: ServerFingerprint(public),
 		throttle: newThrottle(&c), gate: &eventGate{now: c.Now, tokens: preAuthBurst, at: c.Now()},
-		sessions: newSessions(), fingerprints: make(map[[ed25519.PublicKeySize]byte]Fingerprint),
+		sessions: newSessions(), readTime: readTime, fingerprints: make(map[[ed25519.PublicKeySize]byte]Fingerprint),
 	}, nil
 }
 

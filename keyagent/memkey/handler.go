@@ -45,7 +45,7 @@ func (a *Agent) Handler(ready func() bool) http.Handler {
 		w.Header().Set("Cache-Control", "no-store")
 		w.Header().Set("X-Content-Type-Options", "nosniff")
 		// A recorder in a test has no deadline; a server without one would be the caller's choice.
-		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(readTime))
+		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(a.readTime))
 		r.Body = http.MaxBytesReader(w, r.Body, MaxBody)
 		mux.ServeHTTP(w, r)
 	})

@@ -14,20 +14,28 @@ type Signer interface {
 	Sign(message []byte) ([]byte, error)
 }
 
-type keySigner struct{ key ed25519.PrivateKey }
+// keySigner keeps the key where no reflecting printer gets, also not one that finds the signer in another type's field.
+type keySigner struct {
+	public ed25519.PublicKey
+	sign   func(message []byte) []byte
+}
 
-// NewSigner returns the identity with the given 32-byte seed, which it copies. It prints as its fingerprints never as
-// its key.
+// NewSigner returns the identity with the given 32-byte seed, which it copies. It never prints its
+// key.
 func NewSigner(seed []byte) (Signer, error) {
 	if len(seed) != ed25519.SeedSize {
 		return nil, fmt.Errorf("cannot make an identity: the seed has %d bytes, want %d", len(seed), ed25519.SeedSize)
 	}
-	return &keySigner{key: ed25519.NewKeyFromSeed(seed)}, nil
+	key := ed25519.NewKeyFromSeed(seed)
+	return &keySigner{
+		public: key.Public().(ed25519.PublicKey),
+		sign:   func(message []byte) []byte { return ed25519.Sign(key, message) },
+	}, nil
 }
 
-func (s *keySigner) Public() ed25519.PublicKey { return s.key.Public().(ed25519.PublicKey) }
+func (s *keySigner) Public() ed25519.PublicKey { return s.public }
 
-func (s *keySigner) Sign(message []byte) ([]byte, error) { return ed25519.Sign(s.key, message), nil }
+func (s *keySigner) Sign(message []byte) ([]byte, error) { return s.sign(message), nil }
 
 // Format prints no key, whatever the verb.
 func (s *keySigner) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "identity(redacted)") }
