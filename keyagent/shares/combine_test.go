@@ -317,3 +317,31 @@ func TestDrawScalarIsTheWholeRange(t *testing.T) {
 		}
 	}
 }
+
+// TestNamesThatLieAreRefused: a set made by somebody who seals other masters than the shares name.
+func TestNamesThatLieAreRefused(t *testing.T) {
+	for name, lie := range map[string]func(*PublicKey){
+		"id":  func(k *PublicKey) { k.ID[0] ^= 1 },
+		"kvt": func(k *PublicKey) { k.KVT[31] ^= 1 },
+	} {
+		ring := testRing(t)
+		all := testSplit(t, ring, 2, 2)
+		public := all[0].Public()
+		lie(&public.Keys[1])
+		scalar, err := recoverScalar(all)
+		if err != nil {
+			t.Fatal(err)
+		}
+		head := appendHead(nil, all[0].set, 2, 2, public)
+		sealed, err := seal(scalar, all[0].set, head, all[0].commitments, ring)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, s := range all {
+			s.head, s.public, s.sealed = head, public, sealed
+		}
+		if got, err := Combine(all); !errors.Is(err, ErrSet) || got != nil {
+			t.Errorf("%s: %v, %v; want ErrSet", name, got, err)
+		}
+	}
+}

@@ -6,7 +6,7 @@
 //
 // The masters are sealed (XChaCha20-Poly1305) under a key made of a random scalar; the scalar is shared over Ristretto255
 // (Shamir), with public commitments to the polynomial (Feldman). Everything but the masters and each share's own secret
-// is public and authenticated: generation, key ids, labels and bucket pins can be read from one share.
+// is public and authenticated: generation, key ids, verification tags, labels and bucket pins can be read from one share.
 //
 // # API
 //
@@ -55,7 +55,7 @@
 //     TestEveryTruncationAndExtensionIsRefused; and a change by somebody who corrects the check:
 //     TestForgedSharesAreRefusedByNameOrApart. What is read is written again to the byte: FuzzParse.
 //   - A bad share is refused alone, by index and administrator, and blocks nobody: TestBadShareIsRefusedAlone,
-//     TestForeignSetsBlockNobody, TestAForgerWhoIsFirstBlocksNobody, TestEveryAdminHasAPlace.
+//     TestForeignSetsBlockNobody, TestAForgerWhoIsFirstBlocksNobody, TestAStandInBlocksNobody, TestEveryAdminHasAPlace.
 //   - k distinct administrators: TestOnePersonIsNotTwo, TestReplayCountsOnce.
 //   - Time-out, success, replacement and Close wipe: TestTimeOutWipes, TestSuccessWipes, TestReplacedShareIsWiped,
 //     TestCloseWipesEverythingAndStopsTheTimers, TestTheWindowIsPerShare; all at once under load: TestCollectorStorm.

@@ -100,6 +100,7 @@ func names(master *keyagent.Secret) (id format.KeyID, kvt [32]byte, err error) {
 // A PublicKey is what a share tells about a key in clear.
 type PublicKey struct {
 	ID     format.KeyID
+	KVT    [32]byte
 	Active bool
 	Label  string
 }
@@ -115,7 +116,7 @@ type Public struct {
 func (k *Keyring) public() Public {
 	p := Public{Generation: k.Generation, Pins: slices.Clone(k.Pins)}
 	for _, key := range k.Keys {
-		p.Keys = append(p.Keys, PublicKey{ID: key.ID, Active: key.Active, Label: key.Label})
+		p.Keys = append(p.Keys, PublicKey{ID: key.ID, KVT: key.KVT, Active: key.Active, Label: key.Label})
 	}
 	slices.SortFunc(p.Pins, func(a, b Pin) int { return strings.Compare(a.Name, b.Name) })
 	return p

@@ -44,5 +44,5 @@ const (
 	nonceSize   = 24
 
 	headFixed = len(magic) + 1 + setIDSize + 8 + 1 + 1 + 1
-	minSize   = headFixed + 8 + 1 + 1 + 2 + MinK*elementSize + masterSize + tagSize + 1 + scalarSize + checkSize
+	minSize   = headFixed + 8 + 32 + 1 + 1 + 2 + MinK*elementSize + masterSize + tagSize + 1 + scalarSize + checkSize
 )

@@ -80,17 +80,16 @@ func open(scalar group.Scalar, s *Share) (*Keyring, error) {
 			ring.Wipe()
 			return nil, fmt.Errorf("%w: key %d: %w", ErrSet, i+1, err)
 		}
-		key := Key{ID: name.ID, Master: master, Active: name.Active, Label: name.Label}
+		key := Key{ID: name.ID, KVT: name.KVT, Master: master, Active: name.Active, Label: name.Label}
 		ring.Keys = append(ring.Keys, key)
 		id, kvt, err := names(master)
-		if err == nil && id != name.ID {
+		if err == nil && (id != name.ID || kvt != name.KVT) {
 			err = fmt.Errorf("%w: key %d is not the one that the shares name", ErrSet, i+1)
 		}
 		if err != nil {
 			ring.Wipe()
 			return nil, err
 		}
-		ring.Keys[i].KVT = kvt
 	}
 	return ring, nil
 }

@@ -27,7 +27,7 @@ func appendHead(b []byte, set SetID, n, k int, p Public) []byte {
 		if key.Active {
 			active = 1
 		}
-		b = append(append(b, key.ID[:]...), active, byte(len(key.Label)))
+		b = append(append(append(b, key.ID[:]...), key.KVT[:]...), active, byte(len(key.Label)))
 		b = append(b, key.Label...)
 	}
 	b = binary.BigEndian.AppendUint16(b, uint16(len(p.Pins)))
@@ -148,6 +148,7 @@ func (p *Public) take(c *cursor) error {
 	for range keys {
 		var key PublicKey
 		copy(key.ID[:], c.take(len(key.ID)))
+		copy(key.KVT[:], c.take(len(key.KVT)))
 		active := c.u8()
 		if active > 1 {
 			return errors.New("a flag is neither 0 nor 1")

@@ -158,7 +158,7 @@ func TestParseTakesOneEncodingOnly(t *testing.T) {
 	}
 	nOff := len(magic) + 1 + setIDSize
 	keys := nOff + 2 + 8
-	active := keys + 1 + 8
+	active := keys + 1 + 8 + 32
 	unsorted := all[0].Public()
 	slices.Reverse(unsorted.Pins)
 	body := good[len(all[0].head):]
@@ -210,7 +210,7 @@ func TestPublicIsWhatWasSplitAndACopy(t *testing.T) {
 	ring := testRing(t)
 	s := mustParse(t, wire(t, testSplit(t, ring, 2, 2)[1]))
 	p := s.Public()
-	if p.Generation != 7 || len(p.Keys) != 2 || p.Keys[1] != (PublicKey{ring.Keys[1].ID, true, ring.Keys[1].Label}) {
+	if p.Generation != 7 || len(p.Keys) != 2 || p.Keys[1] != (PublicKey{ring.Keys[1].ID, ring.Keys[1].KVT, true, ring.Keys[1].Label}) {
 		t.Errorf("keys %+v", p)
 	}
 	if want := []Pin{{"pbs-bern", format.BucketID{4, 5, 6}}, {"pbs-zurich", format.BucketID{1, 2, 3}}}; !slices.Equal(p.Pins, want) {
