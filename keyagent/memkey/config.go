@@ -63,25 +63,25 @@ type AgentConfig struct {
 func (c *AgentConfig) check() error {
 	switch {
 	case c.Identity == nil || len(c.Identity.Public()) != ed25519.PublicKeySize:
-		return errors.New("Identity is not an Ed25519 identity")
+		return errors.New("field Identity is not an Ed25519 identity")
 	case c.BootID == [16]byte{}:
-		return errors.New("BootID is zero")
+		return errors.New("field BootID is zero")
 	case c.Admins == nil:
-		return errors.New("Admins is nil")
+		return errors.New("field Admins is nil")
 	case c.State == nil:
-		return errors.New("State is nil")
+		return errors.New("field State is nil")
 	case c.Apply == nil:
-		return errors.New("Apply is nil")
+		return errors.New("field Apply is nil")
 	case c.Audit == nil:
-		return errors.New("Audit is nil")
+		return errors.New("field Audit is nil")
 	case c.SessionLife < 0 || c.SessionLife > maxSessionLife:
-		return fmt.Errorf("SessionLife is %s, want up to %s", c.SessionLife, maxSessionLife)
+		return fmt.Errorf("field SessionLife is %s, want up to %s", c.SessionLife, maxSessionLife)
 	case c.MaxClockSkew < 0:
-		return fmt.Errorf("MaxClockSkew is %s, want zero or more", c.MaxClockSkew)
+		return fmt.Errorf("field MaxClockSkew is %s, want zero or more", c.MaxClockSkew)
 	case c.MaxFailed < 0:
-		return fmt.Errorf("MaxFailed is %d, want zero or more", c.MaxFailed)
+		return fmt.Errorf("field MaxFailed is %d, want zero or more", c.MaxFailed)
 	case c.Lockout < 0:
-		return fmt.Errorf("Lockout is %s, want zero or more", c.Lockout)
+		return fmt.Errorf("field Lockout is %s, want zero or more", c.Lockout)
 	}
 	if c.SessionLife == 0 {
 		c.SessionLife = DefaultSessionLife

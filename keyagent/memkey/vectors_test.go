@@ -3,6 +3,10 @@ package memkey
 import (
 	"bytes"
 	"context"
+	"crypto/ed25519"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/binary"
 	"encoding/hex"
 	"encoding/json"
 	"flag"
@@ -276,4 +280,93 @@ func TestSizesInTheText(t *testing.T) {
 			t.Errorf("PROTOCOL.md has no row %q", row)
 		}
 	}
+}
+
+// TestVectorFieldByField reads the messages of the vector by the offsets of PROTOCOL.md, without the package's parsers.
+func TestVectorFieldByField(t *testing.T) {
+	v := readVector(t)
+	at := func(name string, message []byte, from int, want []byte) int {
+		t.Helper()
+		if got := message[from : from+len(want)]; !bytes.Equal(got, want) {
+			t.Errorf("%s has %x at %d, want %x", name, got, from, want)
+		}
+		return from + len(want)
+	}
+	unhex := func(s string) []byte {
+		b, err := hex.DecodeString(strings.ReplaceAll(s, " ", ""))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return b
+	}
+	u64 := func(n int64) []byte { return binary.BigEndian.AppendUint64(nil, uint64(n)) }
+	sha := func(parts ...[]byte) []byte { h := sha256.Sum256(bytes.Join(parts, nil)); return h[:] }
+	signed := func(name string, key, message []byte, label string, before ...[]byte) {
+		t.Helper()
+		body := append([]byte(label+"\x00"), bytes.Join(before, nil)...)
+		if !ed25519.Verify(key, body, message[len(message)-64:]) {
+			t.Errorf("%s is not signed as the text says", name)
+		}
+	}
+	cut := func(b []byte, n int) []byte { return b[:len(b)-n] }
+
+	at("fp_server", v.ServerFP, 0, sha([]byte("memkey/2 identity\x00S"), v.ServerPublic))
+	at("fp_admin", v.AdminFP, 0, sha([]byte("memkey/2 identity\x00A"), v.AdminPublic))
+
+	n := at("M1", v.M1, 0, unhex("4d454d4b45593200 01 01 0001"))
+	n = at("M1", v.M1, n, v.NonceA)
+	n = at("M1", v.M1, n, v.AdminFP)
+	n = at("M1", v.M1, n, v.ServerFP)
+	n = at("M1", v.M1, n, append(u64(v.Unix), 1))
+	if n+64 != len(v.M1) {
+		t.Errorf("M1 has %d bytes", len(v.M1))
+	}
+	signed("M1", v.AdminPublic, v.M1, "memkey/2 M1", cut(v.M1, 64))
+
+	n = at("M2", v.M2, 0, unhex("4d454d4b45593200 02 0001"))
+	for _, field := range [][]byte{v.ServerPublic, v.Session, v.NonceS, v.BootID, u64(v.Unix + v.Life), unhex("04c0")} {
+		n = at("M2", v.M2, n, field)
+	}
+	n = at("M2", v.M2, n+1216, unhex("005b"))
+	n = at("M2", v.M2, n, v.State)
+	if n+64 != len(v.M2) {
+		t.Errorf("M2 has %d bytes", len(v.M2))
+	}
+	signed("M2", v.ServerPublic, v.M2, "memkey/2 M2", sha(v.M1), cut(v.M2, 64))
+	at("th2", v.TH2, 0, sha([]byte("memkey/2 th2\x00"), sha(v.M1), sha(v.M2)))
+
+	n = at("M3", v.M3, 0, unhex("4d454d4b45593200 03"))
+	n = at("M3", v.M3, n, v.Session)
+	n = at("M3", v.M3, n, unhex("0460"))
+	n = at("M3", v.M3, n, v.Enc)
+	n = at("M3", v.M3, n, unhex("00000410"))
+	if n+1040+64 != len(v.M3) {
+		t.Errorf("M3 has %d bytes", len(v.M3))
+	}
+	signed("M3", v.AdminPublic, v.M3, "memkey/2 M3", v.TH2, sha(cut(v.M3, 64)))
+	at("th3", v.TH3, 0, sha([]byte("memkey/2 th3\x00"), v.TH2, sha(v.M3)))
+
+	keys := v.Package[15:] // behind op and generation, which have 4 and 11 bytes
+	at("package", v.Package, 0, unhex("01 0001 01 02 0008 0000000000000008 03 004d"))
+	kid, kvt := keys[3:11], keys[11:43]
+	at("package", keys, 43, append(counting(0, 32), append([]byte{1}, "2026"...)...))
+
+	n = at("M4", v.M4, 0, unhex("4d454d4b45593200 04"))
+	n = at("M4", v.M4, n, v.Session)
+	n = at("M4", v.M4, n, unhex("0000 0000000000000008"))
+	n = at("M4", v.M4, n, kid)
+	n = at("M4", v.M4, n, []byte{2})
+	n = at("M4", v.M4, n, bytes.Join([][]byte{kid, kvt, {1}}, nil))
+	n = at("M4", v.M4, n+41, unhex("0000000000000001 aa"))
+	if n+31+32 != len(v.M4) {
+		t.Errorf("M4 has %d bytes", len(v.M4))
+	}
+	mac := hmac.New(sha256.New, v.Confirm)
+	mac.Write(bytes.Join([][]byte{[]byte("memkey/2 M4\x00"), v.TH3, cut(v.M4, 32)}, nil))
+	at("M4", v.M4, len(v.M4)-32, mac.Sum(nil))
+
+	n = at("M4e", v.M4e, 0, unhex("4d454d4b45593200 05"))
+	n = at("M4e", v.M4e, n, v.Session)
+	at("M4e", v.M4e, n, unhex("0002 0000"))
+	signed("M4e", v.ServerPublic, v.M4e, "memkey/2 M4e", sha(v.M3), cut(v.M4e, 64))
 }
