@@ -339,3 +339,44 @@ func TestClientConfigNamesTheBadField(t *testing.T) {
 		}
 	}
 }
+
+// TestPackageForAnotherOpIsRefused: a role for one op opens no session for another.
+func TestPackageForAnotherOpIsRefused(t *testing.T) {
+	r := newRig(t)
+	r.setAdmins(Admin{Public: r.admin.Public(), Roles: Roles(RoleShare), Name: "holder"})
+	x, _, m2 := r.begin(OpShare)
+	if _, err := x.Challenge(m2); err != nil {
+		t.Fatal(err)
+	}
+	x.op = OpDeliver // an admin's tool that plays false
+	m3, err := x.Seal(testPackage(t, 1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := r.agent.Key(context.Background(), home, m3); statusOf(t, err) != StatusMalformed || r.appliedCount() != 0 {
+		t.Errorf("a delivery in a session for a share: %v", err)
+	}
+	x, _, m2 = r.begin(OpShare)
+	if _, err := x.Challenge(m2); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := x.Seal(testPackage(t, 1)); !errors.Is(err, ErrPackage) {
+		t.Errorf("the client itself: %v", err)
+	}
+}
+
+// TestReplayedM1CostsNoSignatureCheck: who has recorded an M1 cannot use up the checks of its admin with it.
+func TestReplayedM1CostsNoSignatureCheck(t *testing.T) {
+	r := newRig(t, patient)
+	_, m1, _ := r.begin(OpDeliver)
+	for range 2 * checksPerSecond {
+		if _, err := r.agent.Challenge(context.Background(), home, m1); statusOf(t, err) != StatusDenied {
+			t.Fatal(err)
+		}
+	}
+	r.mustDeliver(home)
+	key := throttleKey{source: sourcePrefix(home), admin: AdminFingerprint(r.admin.Public())}
+	if left := r.agent.throttle.records[key].Value.(*throttleRecord).checks; left < checksPerSecond-1 {
+		t.Errorf("%f checks left", left)
+	}
+}
