@@ -41,7 +41,7 @@ func (r *request) answerXML(doc any) error {
 // writeError writes an error document; a HEAD gets the status alone.
 func writeError(ctx *fasthttp.RequestCtx, e *s3err.Error, resource, id string) {
 	ctx.Response.Header.Set("x-amz-request-id", id)
-	ctx.SetStatusCode(e.Code.Status())
+	ctx.SetStatusCode(e.Status())
 	ctx.SetContentType("application/xml")
 	if !ctx.IsHead() {
 		ctx.Response.SetBodyRaw(s3err.AppendXML(nil, e, resource, id))

@@ -13,6 +13,8 @@ type Backend interface {
 	objects
 	listings
 	uploads
+	// Relay passes on a question that carries none of an object's bytes.
+	Relay(ctx context.Context, q backend.Question) (*backend.Reply, error)
 	// Connections is the number of open connections to the store, for a gauge.
 	Connections() int64
 }
@@ -29,7 +31,7 @@ type listings interface {
 	List(ctx context.Context, bucket string, opt backend.ListOptions) (*backend.Page, error)
 	Buckets(ctx context.Context) ([]backend.Bucket, error)
 	HeadBucket(ctx context.Context, bucket string) error
-	CreateBucket(ctx context.Context, bucket string) error
+	CreateBucket(ctx context.Context, bucket string, opt backend.BucketOptions) error
 	DeleteBucket(ctx context.Context, bucket string) error
 }
 

@@ -5,6 +5,7 @@ import (
 	"encoding/xml"
 	"errors"
 	"io"
+	"strings"
 
 	"github.com/s3-crypt-proxy/s3-crypt-proxy/format"
 	"github.com/s3-crypt-proxy/s3-crypt-proxy/server/backend"
@@ -84,9 +85,10 @@ func (s *Server) bucketLocation(r *request) error {
 // createBucket makes a bucket at the backend, in the backend's region. Its first
 // object initialises it for sealing.
 func (s *Server) createBucket(r *request) error {
-	if err := r.refuseHeaders("x-amz-acl", "x-amz-grant-*", "x-amz-bucket-object-lock-enabled", "x-amz-object-ownership"); err != nil {
+	if err := r.refuseHeaders("x-amz-grant-*"); err != nil {
 		return err
 	}
+	opt := backend.BucketOptions{ACL: r.header("x-amz-acl"), Ownership: r.header("x-amz-object-ownership"), ObjectLock: strings.EqualFold(r.header("x-amz-bucket-object-lock-enabled"), "true")}
 	doc, err := io.ReadAll(&r.body)
 	if err != nil {
 		return err
@@ -103,7 +105,7 @@ func (s *Server) createBucket(r *request) error {
 	if _, err := s.keys.Ring(); err != nil {
 		return err // nobody could use it
 	}
-	if err := s.backend.CreateBucket(r.ctx, r.bucket); err != nil && !ownWork(err, s3err.BucketAlreadyOwnedByYou) {
+	if err := s.backend.CreateBucket(r.ctx, r.bucket, opt); err != nil && !ownWork(err, s3err.BucketAlreadyOwnedByYou) {
 		return bucketFault(err)
 	}
 	s.gate.forget(r.bucket)

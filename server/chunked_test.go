@@ -257,7 +257,7 @@ func TestPresignedRequests(t *testing.T) {
 		t.Errorf("LIST: %d %s", a.status, a.body)
 	}
 	g.want(ask("PUT", "/bkt/k", data, sigv4.Header{Name: "x-amz-copy-source", Value: "/bkt/a"}), 403, "AccessDenied")
-	g.want(ask("GET", "/bkt/k?tagging", nil), 501, "NotImplemented")
+	g.want(ask("GET", "/bkt/k?restore", nil), 501, "NotImplemented")
 	g.want(ask("GET", "/secret/k", nil), 404, "NoSuchBucket")
 	old, err := signer.Presign("GET", g.addr, "/bkt/a%20b%2Bc", nil, time.Now().Add(-2*time.Minute), time.Minute)
 	if err != nil {

@@ -158,7 +158,11 @@ func (s *Server) fail(r *request, err error) {
 	h := &r.http.Response.Header
 	keepOpen := !r.http.Response.ConnectionClose()
 	r.http.Response.ResetBody()
-	writeError(r.http, s3err.Wrap(f.code, err, f.text), r.resource(), r.id)
+	answer := s3err.Wrap(f.code, err, f.text)
+	if own := (*s3err.Error)(nil); errors.As(err, &own) && own.IsRelayed() {
+		answer = own
+	}
+	writeError(r.http, answer, r.resource(), r.id)
 	if f.class == overload {
 		h.Set("Retry-After", strconv.Itoa(retryAfterSeconds))
 	}

@@ -26,6 +26,9 @@ type memory struct {
 	calls   []string // "Op bucket/key"
 	ids     int
 
+	asked []backend.Question // by Relay
+	reply *backend.Reply     // of Relay, nil = a small document
+
 	// before, if set, may fail a call instead of running it.
 	before func(op, bucket, key string) error
 	// body, if set, replaces the reader of a Get's body.
@@ -222,7 +225,7 @@ func (m *memory) HeadBucket(_ context.Context, bucket string) error {
 	return err
 }
 
-func (m *memory) CreateBucket(_ context.Context, bucket string) error {
+func (m *memory) CreateBucket(_ context.Context, bucket string, _ backend.BucketOptions) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.buckets[bucket] != nil {
@@ -315,6 +318,20 @@ func (m *memory) AbortUpload(_ context.Context, bucket, key, id string) error {
 	_, err := m.enter("AbortUpload", bucket, key)
 	delete(m.uploads, id)
 	return err
+}
+
+// Relay repeats what it was asked: what real stores answer is tested against one.
+func (m *memory) Relay(_ context.Context, q backend.Question) (*backend.Reply, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if _, err := m.enter("Relay", q.Bucket, q.Key); err != nil {
+		return nil, err
+	}
+	m.asked = append(m.asked, q)
+	if m.reply != nil {
+		return m.reply, nil
+	}
+	return &backend.Reply{Status: 200, Body: []byte("<Asked/>")}, nil
 }
 
 func (m *memory) Connections() int64 { return 1 }

@@ -43,6 +43,7 @@ type route struct {
 	// a store that ignores `?tagging` would overwrite the object with it.
 	query   []string
 	allowed []string
+	headers []string // of a relayed operation: what is passed on
 	auth    authRule
 	body    bodyKind
 	serve   func(*Server, *request) error
@@ -55,7 +56,7 @@ const sdkHint = "x-id"
 var responseNames = []string{"response-content-type", "response-content-language", "response-expires", "response-cache-control", "response-content-disposition", "response-content-encoding"}
 
 // routes is every operation, in the order they are tried.
-var routes = []route{
+var routes = append(relayRoutes, []route{
 	{op: "ListBuckets", method: "GET", level: onService, auth: signed, body: noBody, serve: (*Server).listBuckets},
 	{op: "HeadBucket", method: "HEAD", level: onBucket, auth: signed, body: noBody, serve: (*Server).headBucket},
 	{op: "ListObjectsV2", method: "GET", level: onBucket, query: []string{"list-type"},
@@ -73,7 +74,7 @@ var routes = []route{
 	{op: "CopyObject", method: "PUT", level: onObject, header: "x-amz-copy-source", auth: signed, body: noBody, serve: (*Server).copyObject},
 	{op: "PutObject", method: "PUT", level: onObject, auth: signed, body: objectBody, serve: (*Server).putObject},
 	{op: "DeleteObject", method: "DELETE", level: onObject, auth: signed, body: noBody, serve: (*Server).deleteObject},
-}
+}...)
 
 // match finds the operation of a request. The query must hold exactly what a
 // row names: nothing is ever ignored.

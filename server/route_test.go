@@ -18,12 +18,12 @@ func TestRefusalsHint(t *testing.T) {
 	}{
 		{"GET", "/bkt?versions&prefix=a", s3err.NotImplemented, "with ?versions&prefix", style},
 		{"GET", "/bkt?list-type=2&acl", s3err.NotImplemented, "with ?list-type&acl", style},
-		{"PUT", "/bkt?policy", s3err.NotImplemented, "with ?policy", style},
+		{"PUT", "/bkt?lifecycle", s3err.NotImplemented, "with ?lifecycle", style},
 		{"POST", "/bkt", s3err.NotImplemented, "not implemented", style},
 		{"GET", "/?list-type=2", s3err.NotImplemented, style, "not allowed"},
 		{"HEAD", "/", s3err.NoSuchBucket, style, "not allowed"},
 		{"PUT", "/", s3err.NotImplemented, style, "not allowed"},
-		{"PUT", "/bkt/k?tagging", s3err.NotImplemented, "with ?tagging", style},
+		{"PUT", "/bkt/k?restore", s3err.NotImplemented, "with ?restore", style},
 		{"PATCH", "/bkt/k", s3err.MethodNotAllowed, "not allowed", style},
 	} {
 		target, err := parseTarget(f.target)

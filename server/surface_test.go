@@ -36,9 +36,9 @@ func TestRouteTableIsComplete(t *testing.T) {
 }
 
 // subresources is every query name that means another operation in S3.
-var subresources = strings.Fields(`accelerate acl analytics attributes cors delete encryption intelligent-tiering inventory legal-hold lifecycle
-	logging metrics notification object-lock ownershipControls partNumber policy policyStatus publicAccessBlock replication
-	requestPayment restore retention select tagging torrent uploadId uploads versionId versioning versions website x-unknown`)
+var subresources = strings.Fields(`accelerate analytics attributes cors delete encryption intelligent-tiering inventory lifecycle
+	logging metrics notification partNumber publicAccessBlock replication
+	requestPayment restore select torrent uploadId uploads versionId versions website x-unknown`)
 
 func TestRefusedRequestsNeverReachTheBackend(t *testing.T) {
 	g := newRig(t, func(c *Config) { c.AllowedBuckets = []string{"bkt"} })

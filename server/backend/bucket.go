@@ -62,14 +62,23 @@ func (c *Client) HeadBucket(ctx context.Context, bucket string) error {
 	})
 }
 
+// BucketOptions of a new bucket, each as its header has it; "" is left out.
+type BucketOptions struct {
+	ACL, Ownership string
+	ObjectLock     bool
+}
+
 // CreateBucket makes a bucket in the store's region. Where the store refuses because of its name, the error's Code says
 // BucketAlreadyExists or BucketAlreadyOwnedByYou.
-func (c *Client) CreateBucket(ctx context.Context, bucket string) error {
+func (c *Client) CreateBucket(ctx context.Context, bucket string, opt BucketOptions) error {
 	const op = "CreateBucket"
 	if err := checkBucket(bucket); err != nil {
 		return invalid(op, err)
 	}
-	in := &s3.CreateBucketInput{Bucket: &bucket}
+	in := &s3.CreateBucketInput{Bucket: &bucket, ACL: types.BucketCannedACL(opt.ACL), ObjectOwnership: types.ObjectOwnership(opt.Ownership)}
+	if opt.ObjectLock {
+		in.ObjectLockEnabledForBucket = &opt.ObjectLock
+	}
 	if c.config.Region != "us-east-1" { // which has no name in this document
 		in.CreateBucketConfiguration = &types.CreateBucketConfiguration{LocationConstraint: types.BucketLocationConstraint(c.config.Region)}
 	}

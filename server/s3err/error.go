@@ -10,7 +10,26 @@ type Error struct {
 	Code    Code
 	Message string // shown to clients: no cause, no secret
 	Cause   error  // may be nil
+
+	status int // of a relayed answer; 0 = the code's
 }
+
+// Relayed is a store's own refusal (4xx), shown to the client as it came: its code
+// need not be one of ours.
+func Relayed(status int, code, message string) *Error {
+	return &Error{Code: Code(code), Message: message, status: status}
+}
+
+// Status is the HTTP status of the answer.
+func (e *Error) Status() int {
+	if e.status != 0 {
+		return e.status
+	}
+	return e.Code.Status()
+}
+
+// IsRelayed says whether the answer is the store's own.
+func (e *Error) IsRelayed() bool { return e.status != 0 }
 
 // New makes an answer with a message of its own, formatted as by fmt.Sprintf;
 // an empty format takes the code's message.

@@ -1,0 +1,161 @@
+package backend
+
+import (
+	"bytes"
+	"context"
+	"crypto/md5"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
+)
+
+// Question is a request about a bucket or an object that carries none of an object's bytes: tags, locks, policies. It is
+// passed on as it is, under the proxy's own credentials.
+type Question struct {
+	Op          string // S3 operation, for errors and metrics
+	Method      string
+	Bucket, Key string // Key "" = about the bucket
+	Query       url.Values
+	Header      http.Header // what is to be passed on
+	Body        []byte
+}
+
+// Reply is the store's answer: a success, or a refusal (4xx) with its S3 code, which is then the client's to read.
+type Reply struct {
+	Status        int
+	Header        http.Header
+	Body          []byte // at most maxDocument bytes; nil for a refusal
+	Code, Message string // of a refusal
+}
+
+// Relay sends a question. Throttling, 5xx and transport errors are *Error as everywhere; a GET or HEAD is sent again, any
+// other method once.
+func (c *Client) Relay(ctx context.Context, q Question) (*Reply, error) {
+	if err := checkBucket(q.Bucket); err != nil {
+		return nil, invalid(q.Op, err)
+	}
+	if q.Key != "" {
+		if err := checkKey(q.Key); err != nil {
+			return nil, invalid(q.Op, err)
+		}
+	}
+	target, err := c.target(q)
+	if err != nil {
+		return nil, invalid(q.Op, err)
+	}
+	read := q.Method == http.MethodGet || q.Method == http.MethodHead
+	call := &call{op: q.Op, once: !read}
+	var reply *Reply
+	err = c.do(ctx, call, func(ctx context.Context, at *attempt) error {
+		req, err := c.question(ctx, q, target)
+		if err != nil {
+			return err
+		}
+		resp, err := sender{c.transports[0]}.Do(req)
+		if err != nil {
+			return &smithyhttp.RequestSendError{Err: err}
+		}
+		defer resp.Body.Close()
+		reply, err = at.reply(resp, q.Method)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return reply, nil
+}
+
+// target is the URL of a question.
+func (c *Client) target(q Question) (*url.URL, error) {
+	base, err := url.Parse(c.config.Endpoint)
+	if err != nil {
+		return nil, err
+	}
+	u := &url.URL{Scheme: base.Scheme, Host: base.Host, RawQuery: strings.ReplaceAll(q.Query.Encode(), "+", "%20")}
+	path := strings.TrimSuffix(base.Path, "/")
+	if c.config.PathStyle {
+		path += "/" + q.Bucket
+	} else {
+		u.Host = q.Bucket + "." + base.Host
+	}
+	if q.Key != "" || path == "" {
+		path += "/" + q.Key
+	}
+	u.Path, u.RawPath = path, escapePath(path)
+	return u, nil
+}
+
+// escapePath is AWS's UriEncode of every byte but the slash.
+func escapePath(path string) string {
+	var b strings.Builder
+	for i := range len(path) {
+		switch c := path[i]; {
+		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', strings.IndexByte("-._~/", c) >= 0:
+			b.WriteByte(c)
+		default:
+			fmt.Fprintf(&b, "%%%02X", c)
+		}
+	}
+	return b.String()
+}
+
+// question makes the signed request of one attempt.
+func (c *Client) question(ctx context.Context, q Question, target *url.URL) (*http.Request, error) {
+	req, err := http.NewRequestWithContext(ctx, q.Method, target.String(), bytes.NewReader(q.Body))
+	if err != nil {
+		return nil, err
+	}
+	req.URL = target
+	for name, values := range q.Header {
+		req.Header[name] = values
+	}
+	sum := sha256.Sum256(q.Body)
+	payload := hex.EncodeToString(sum[:])
+	req.Header.Set("X-Amz-Content-Sha256", payload)
+	if len(q.Body) > 0 {
+		sum := md5.Sum(q.Body) // some of these calls demand it
+		req.Header.Set("Content-Md5", base64.StdEncoding.EncodeToString(sum[:]))
+	}
+	who := aws.Credentials{AccessKeyID: c.config.AccessKey, SecretAccessKey: c.config.SecretKey}
+	err = v4.NewSigner().SignHTTP(ctx, who, req, payload, "s3", c.config.Region, time.Now(), func(o *v4.SignerOptions) { o.DisableURIPathEscaping = true })
+	return req, err
+}
+
+// reply reads an answer. What is not the caller's fault becomes an error for the retry loop.
+func (at *attempt) reply(resp *http.Response, method string) (*Reply, error) {
+	r := &Reply{Status: resp.StatusCode, Header: resp.Header}
+	if resp.StatusCode >= 300 {
+		fault := at.fault(resp)
+		answer, ok := fault.(*replyError)
+		if !ok {
+			return nil, fault
+		}
+		refusal := resp.StatusCode >= 400 && resp.StatusCode < 500 && !throttles(answer) && (answer.code != "" || method == http.MethodHead)
+		if !refusal {
+			return nil, answer
+		}
+		r.Code, r.Message = answer.code, printable(strings.ReplaceAll(answer.message, at.client.config.AccessKey, "[access key]"))
+		return r, nil
+	}
+	doc, err := at.read(resp, maxDocument)
+	if err != nil {
+		return nil, err
+	}
+	if code, message := parseFault(doc); code != "" {
+		return nil, &replyError{status: resp.StatusCode, code: code, message: message, problem: "error in an answer of success"}
+	}
+	if method == http.MethodHead {
+		doc = nil
+	}
+	r.Body = doc
+	return r, nil
+}
