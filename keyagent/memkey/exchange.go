@@ -81,18 +81,17 @@ func (x *Exchange) Seal(p *Package) (m3 []byte, err error) {
 	if p.Op != x.op {
 		return nil, fmt.Errorf("cannot send a package for %s in an exchange for %s: %w", p.Op, x.op, ErrPackage)
 	}
-	plain, err := appendPackage(p)
-	if err != nil {
-		return nil, err
-	}
-	defer clear(plain)
 	enc, sender, err := hpke.NewSender(x.kem, hpke.HKDFSHA256(), hpke.ChaCha20Poly1305(), labelled(labelHPKE, x.th2[:]))
 	if err != nil {
 		return nil, fmt.Errorf("cannot seal the package: %w", err)
 	}
-	ct, err := sender.Seal(appendM3Head(make([]byte, 0, m3Head), x.id), plain)
+	plain, err := appendPackage(p)
 	if err != nil {
-		return nil, fmt.Errorf("cannot seal the package: %w", err)
+		return nil, err
+	}
+	ct, err := sealAndClear(sender, appendM3Head(make([]byte, 0, m3Head), x.id), plain)
+	if err != nil {
+		return nil, err
 	}
 	m3 = message3{session: x.id, enc: enc, ct: ct}.append(make([]byte, 0, m3Fixed+len(ct)))
 	hash := hashOf(m3)
@@ -106,6 +105,16 @@ func (x *Exchange) Seal(p *Package) (m3 []byte, err error) {
 	m3 = append(m3, sig...)
 	x.h3 = hashOf(m3)
 	return m3, nil
+}
+
+// sealAndClear seals plain and clears it in every case.
+func sealAndClear(sender *hpke.Sender, aad, plain []byte) ([]byte, error) {
+	defer clear(plain)
+	ct, err := sender.Seal(aad, plain)
+	if err != nil {
+		return nil, fmt.Errorf("cannot seal the package: %w", err)
+	}
+	return ct, nil
 }
 
 // Finish verifies an M4 or M4e: a receipt that only who opened the package can have made, or the *Refusal that the

@@ -144,7 +144,6 @@ func (s *session) unseal(m message3, aad []byte) (*Package, []byte, *Refusal) {
 		return nil, nil, refuse(StatusDecrypt, "cannot decapsulate: %v", err)
 	}
 	plain, err := r.Open(aad, m.ct)
-	defer clear(plain)
 	if err != nil {
 		return nil, nil, refuse(StatusDecrypt, "cannot open the package: %v", err)
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/ed25519"
+	"crypto/hpke"
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
@@ -133,26 +134,42 @@ func (w *memoryWriter) Header() http.Header         { return w.header }
 func (w *memoryWriter) WriteHeader(code int)        { w.code = code }
 func (w *memoryWriter) Write(b []byte) (int, error) { return w.body.Write(b) }
 
-// TestBuffersWithMastersAreCleared: what appendPackage gave is cleared by Seal; what the AEAD gave, by unseal.
+// TestBuffersWithMastersAreCleared: what appendPackage gave, by who seals it; what the AEAD gave, by who reads it.
 func TestBuffersWithMastersAreCleared(t *testing.T) {
-	p := testPackage(t, 2)
-	b, err := appendPackage(p)
+	zero := func(b []byte) bool { return len(b) != 0 && bytes.Count(b, []byte{0}) == len(b) }
+	key, err := hpke.MLKEM768X25519().GenerateKey()
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !bytes.Contains(b, testMaster(0)) || !bytes.Contains(b, testMaster(1)) {
-		t.Fatal("the test looks at the wrong bytes")
+	_, sender, err := hpke.NewSender(key.PublicKey(), hpke.HKDFSHA256(), hpke.ChaCha20Poly1305(), nil)
+	if err != nil {
+		t.Fatal(err)
 	}
-	got, refusal := parsePackage(b)
-	if refusal != nil {
-		t.Fatal(refusal)
-	}
-	defer got.Wipe()
-	for n := range 2 {
-		if bytes.Contains(b, testMaster(n)[:8]) {
-			t.Errorf("master %d is still in the opened buffer", n)
+	for _, p := range []*Package{testPackage(t, 2), {Op: OpShare, Share: counting(1, 99)}} {
+		b, err := appendPackage(p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if zero(b) {
+			t.Fatal("the test looks at the wrong bytes")
+		}
+		sent := bytes.Clone(b)
+		if _, err := sealAndClear(sender, nil, sent); err != nil || !zero(sent) {
+			t.Errorf("%s: the sealed buffer is not cleared, %v", p.Op, err)
+		}
+		broken := bytes.Clone(b)
+		broken[len(broken)-1] = 1
+		for name, b := range map[string][]byte{"read": b, "refused": broken} {
+			got, refusal := parsePackage(b)
+			if !zero(b) || (refusal != nil) != (name == "refused") {
+				t.Errorf("%s: the buffer that is %s is not cleared", p.Op, name)
+			}
+			if got != nil {
+				got.Wipe()
+			}
 		}
 	}
+	p := testPackage(t, 2)
 	p.Keys[1].KVT[0]++
 	if b, err := appendPackage(p); err == nil || b != nil {
 		t.Errorf("a package that fails halfway is returned: %v", err)

@@ -183,9 +183,10 @@ func validPinName(s string) bool {
 	return s != "" && len(s) <= MaxPinName && !strings.ContainsFunc(s, func(r rune) bool { return r < 0x21 || r > 0x7e })
 }
 
-// parsePackage reads an opened package, all of b. The masters go to secrets and are cleared in b on the way; what is
-// left of b is the caller's to clear. The package is the caller's; on a refusal nothing of it is left.
+// parsePackage reads an opened package, all of b, and clears b. The package is the caller's; on a refusal nothing of it
+// is left.
 func parsePackage(b []byte) (*Package, *Refusal) {
+	defer clear(b)
 	p := new(Package)
 	if r := p.parse(b); r != nil {
 		p.Wipe()
