@@ -12,24 +12,19 @@ import (
 )
 
 // relayTo makes a client of a store that answers with serve.
-func relayTo(t *testing.T, pathStyle bool, serve http.HandlerFunc) *Client {
+func relayTo(t *testing.T, serve http.HandlerFunc) *Client {
 	t.Helper()
 	srv := httptest.NewServer(serve)
 	t.Cleanup(srv.Close)
-	c, err := New(Config{Endpoint: srv.URL, Region: "eu-central-1", AccessKey: "AK", SecretKey: "SK", PathStyle: pathStyle})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(c.Close)
-	return c
+	return newTestClient(t, srv.URL)
 }
 
 // TestRelayIsSignedAsSent: whatever is in key and query, the store sees it as it
 // was meant, under a signature that an independent verifier accepts.
 func TestRelayIsSignedAsSent(t *testing.T) {
-	verifier := sigv4.New(sigv4.Config{Lookup: func(string) (string, bool) { return "SK", true }})
+	verifier := sigv4.New(sigv4.Config{Lookup: func(string) (string, bool) { return testSecret, true }})
 	var got *http.Request
-	c := relayTo(t, true, func(w http.ResponseWriter, r *http.Request) {
+	c := relayTo(t, func(w http.ResponseWriter, r *http.Request) {
 		got = r
 		headers := []sigv4.Header{{Name: "host", Value: r.Host}}
 		for n, vs := range r.Header {
@@ -57,7 +52,7 @@ func TestRelayIsSignedAsSent(t *testing.T) {
 
 func TestRelayGivesRefusalsAndFailsOnTheRest(t *testing.T) {
 	status, doc, calls := 0, "", 0
-	c := relayTo(t, true, func(w http.ResponseWriter, r *http.Request) {
+	c := relayTo(t, func(w http.ResponseWriter, r *http.Request) {
 		calls++
 		w.WriteHeader(status)
 		io.WriteString(w, doc)
@@ -66,12 +61,12 @@ func TestRelayGivesRefusalsAndFailsOnTheRest(t *testing.T) {
 		calls = 0
 		return c.Relay(t.Context(), Question{Op: "X", Method: method, Bucket: "bkt", Query: url.Values{"acl": {""}}})
 	}
-	status, doc = 404, "<Error><Code>NoSuchTagSet</Code><Message>none for AK\x00here</Message></Error>"
+	status, doc = 404, "<Error><Code>NoSuchTagSet</Code><Message>none\x00here</Message></Error>"
 	if r, err := ask("GET"); err == nil { // a control byte: not XML, so no proof of anything
 		t.Errorf("%+v", r)
 	}
-	doc = "<Error><Code>NoSuchTagSet</Code><Message>none for AK</Message></Error>"
-	if r, err := ask("GET"); err != nil || r.Code != "NoSuchTagSet" || r.Status != 404 || strings.Contains(r.Message, "AK") {
+	doc = "<Error><Code>NoSuchTagSet</Code><Message>none for "+testAccess+"</Message></Error>"
+	if r, err := ask("GET"); err != nil || r.Code != "NoSuchTagSet" || r.Status != 404 || strings.Contains(r.Message, testAccess) {
 		t.Errorf("%+v, %v", r, err)
 	}
 	status, doc = 200, "<Error><Code>InternalError</Code></Error>"
