@@ -140,14 +140,14 @@ func (k *Keyring) check() error {
 	active := 0
 	for i, key := range k.Keys {
 		if err := checkKey(key); err != nil {
-			return fail("key %d: %v", i, err)
+			return fail("key %d: %v", i+1, err)
 		}
 		if key.Active {
 			active++
 		}
 		for j := range i {
 			if k.Keys[j].ID == key.ID {
-				return fail("keys %d and %d have the id %v", j, i, key.ID)
+				return fail("keys %d and %d have the id %v", j+1, i+1, key.ID)
 			}
 		}
 	}
@@ -159,7 +159,7 @@ func (k *Keyring) check() error {
 	}
 	for i, pin := range k.Pins {
 		if !validPin(pin.Name) {
-			return fail("bucket pin %d has the name %q", i, pin.Name)
+			return fail("bucket pin %d has the name %q", i+1, pin.Name)
 		}
 		for _, other := range k.Pins[:i] {
 			if other.Name == pin.Name {
