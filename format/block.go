@@ -23,9 +23,10 @@ func freshEntropy() (e entropy) {
 	return e
 }
 
-// sealBlock makes the object block for header h (its KeyID is set here, to the ring's active key) around oek and meta.
-func sealBlock(ring Ring, where Context, h Header, oek *[32]byte, meta *Meta) ([]byte, error) {
-	entries, err := meta.encode()
+// sealBlock makes the object block for header h (its KeyID is set here, to the ring's active key) around oek and meta; table is the zero value
+// but in a tail.
+func sealBlock(ring Ring, where Context, h Header, oek *[32]byte, meta *Meta, table tablePlace) ([]byte, error) {
+	entries, err := meta.encodeWith(table)
 	if err != nil {
 		return nil, err
 	}
@@ -67,10 +68,10 @@ type openedBlock struct {
 	header Header
 	oek    [32]byte
 	meta   Meta
+	table  tablePlace // of a tail
 }
 
-// openBlock authenticates block, which it does not change, and checks that an object of sealedSize bytes is what the block describes. The
-// commitment is compared before any AEAD runs, so a block is only ever tried under the one set of keys it was made with.
+// openBlock opens the block of a stream.
 func openBlock(ring Ring, where Context, block []byte, sealedSize int64) (*openedBlock, error) {
 	h, err := ParseHeader(block)
 	if err != nil {
@@ -81,7 +82,14 @@ func openBlock(ring Ring, where Context, block []byte, sealedSize int64) (*opene
 		return nil, fmt.Errorf("%w: multipart part", ErrUnsupported)
 	case h.Class == ClassTail:
 		return nil, fmt.Errorf("%w: multipart tail", ErrUnsupported)
-	case len(block) != h.BlockSize:
+	}
+	return authenticate(ring, where, h, block, sealedSize)
+}
+
+// authenticate opens block, which begins with h and which it does not change, and checks that an object of sealedSize bytes is what the block
+// describes. The commitment is compared before any AEAD runs, so a block is only ever tried under the one set of keys it was made with.
+func authenticate(ring Ring, where Context, h Header, block []byte, sealedSize int64) (*openedBlock, error) {
+	if len(block) != h.BlockSize {
 		return nil, fmt.Errorf("%w: block of %d bytes, its header says %d", ErrForeign, len(block), h.BlockSize)
 	}
 	plain, ok := PlainSize(h.BlockSize, sealedSize)
@@ -116,14 +124,14 @@ func openBlock(ring Ring, where Context, block []byte, sealedSize int64) (*opene
 		return nil, fmt.Errorf("%w: metadata", ErrIntegrity)
 	}
 	defer clear(entries)
-	meta, err := decodeMeta(entries)
+	meta, table, err := decodeMetaOf(h.Class, entries)
 	if err != nil {
 		return nil, err
 	}
 	if meta.PlainSize != plain {
 		return nil, fmt.Errorf("%w: object of %d stored bytes, sealed with %d", ErrIntegrity, sealedSize, SealedSize(h.BlockSize, meta.PlainSize))
 	}
-	return &openedBlock{header: h, oek: [32]byte(oek), meta: meta}, nil
+	return &openedBlock{header: h, oek: [32]byte(oek), meta: meta, table: table}, nil
 }
 
 func (k *BlockKeys) wipe() { *k = BlockKeys{} }

@@ -19,12 +19,17 @@ type body struct {
 
 // newBody derives the keys of SPEC.md section 8.
 func newBody(suite Suite, oek *[32]byte, oid [16]byte, plain int64) (body, error) {
+	prk := extract(oid[:], oek[:])
+	defer clear(prk[:])
+	return newSegments(suite, &prk, append([]byte(labelBody), byte(suite), segmentLog2), plain)
+}
+
+// newSegments derives the keys of one run of segments, plain bytes long, from the PRK of the object's OEK and OID.
+func newSegments(suite Suite, prk *[32]byte, info []byte, plain int64) (body, error) {
 	b := body{size: suite.nonceSize(), plain: plain, last: segments(plain) - 1}
 	var okm [32 + chacha20poly1305.NonceSizeX]byte
 	defer clear(okm[:])
-	prk := extract(oid[:], oek[:])
-	defer clear(prk[:])
-	expand(okm[:32+b.size], &prk, append([]byte(labelBody), byte(suite), segmentLog2))
+	expand(okm[:32+b.size], prk, info)
 	copy(b.base[:], okm[32:32+b.size])
 	aead, err := suite.newAEAD(okm[:32])
 	if err != nil {
@@ -69,6 +74,50 @@ func (b *body) open(sealed []byte, first int64) error {
 		b.nonce(nonce, i)
 		if _, err := b.aead.Open(sealed[at:at:end], nonce, sealed[at:end], nil); err != nil {
 			return fmt.Errorf("cannot open segment %d: %w", i, ErrIntegrity)
+		}
+	}
+	return nil
+}
+
+// sealInPlace is SealInPlace of Sealer and PartSealer.
+func (b *body) sealInPlace(slots []byte, plain int, first int64) int {
+	if first < 0 || first > b.last || plain < 0 || plain == 0 && b.plain != 0 {
+		panic(fmt.Sprintf("BUG: format: sealing %d bytes as segment %d of %d", plain, first, b.last+1))
+	}
+	rest := b.plain - first*SegmentSize
+	if int64(plain) > rest || int64(plain) < rest && plain%SegmentSize != 0 {
+		panic(fmt.Sprintf("BUG: format: sealing %d bytes at segment %d, which has %d after it", plain, first, rest))
+	}
+	if need := bodySize(int64(plain)); int64(len(slots)) < need {
+		panic(fmt.Sprintf("BUG: format: sealing %d bytes in slots of %d, want %d", plain, len(slots), need))
+	}
+	return b.seal(slots, plain, first)
+}
+
+// openInPlace is OpenInPlace of Opener and PartOpener.
+func (b *body) openInPlace(sealed []byte, first int64) error {
+	if first < 0 || first > b.last || len(sealed) == 0 { // first is a peer's: keep it out of the product below
+		return fmt.Errorf("cannot open %d bytes at segment %d of %d: %w", len(sealed), first, b.last+1, ErrIntegrity)
+	}
+	rest := bodySize(b.plain) - first*Stride
+	if int64(len(sealed)) > rest || int64(len(sealed)) < rest && len(sealed)%Stride != 0 {
+		return fmt.Errorf("cannot open %d bytes at segment %d, which has %d after it: %w", len(sealed), first, rest, ErrIntegrity)
+	}
+	if err := b.open(sealed, first); err != nil {
+		clear(sealed)
+		return err
+	}
+	return nil
+}
+
+// checkFiller accepts b if it is zero and lies off bytes into a filler of filler bytes.
+func checkFiller(b []byte, off, filler int64) error {
+	if off < 0 || off > filler || int64(len(b)) > filler-off {
+		return fmt.Errorf("cannot accept %d bytes at %d of a filler of %d: %w", len(b), off, filler, ErrIntegrity)
+	}
+	for _, c := range b {
+		if c != 0 {
+			return fmt.Errorf("cannot accept filler: %w: nonzero byte", ErrIntegrity)
 		}
 	}
 	return nil

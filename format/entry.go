@@ -17,8 +17,7 @@ func (e entry) append(b []byte) []byte {
 	return append(b, e.value...)
 }
 
-// unknown reports a critical entry that this implementation does not know. The reserved multipart entry is one of them: it has no meaning in
-// a stream object.
+// unknown reports a critical entry that this implementation does not know in a stream object. The multipart entry is one of them.
 func (e entry) unknown() bool {
 	return e.typ > typeWriter && e.typ < typeExtension
 }
@@ -41,6 +40,8 @@ func (e entry) check() error {
 			return fmt.Errorf("entry 10 is not an MD5 digest: it has %d bytes", len(e.value))
 		}
 		return nil
+	case e.typ == typeMultipart:
+		return checkTablePlace(e.value)
 	case e.typ >= typeExtension:
 		return nil
 	}

@@ -5,11 +5,11 @@ import (
 	"fmt"
 )
 
-// The classes of SPEC.md section 4. Only streams are sealed and opened here.
+// The classes of SPEC.md section 4.
 const (
 	ClassStream uint8 = 0 // an object that begins with its block
-	ClassPart   uint8 = 1 // first part of a multipart object (reserved)
-	ClassTail   uint8 = 2 // block at the end of a multipart object (reserved)
+	ClassPart   uint8 = 1 // header of a part; an object that begins with one is a multipart object
+	ClassTail   uint8 = 2 // block at the end of a multipart object
 )
 
 const (

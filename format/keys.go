@@ -15,10 +15,14 @@ const (
 	labelMeta   = labelPrefix + "metadata-encryption"
 	labelVerify = labelPrefix + "key-verification"
 	labelKeyID  = labelPrefix + "key-id"
+	labelToken  = labelPrefix + "upload-token"
+	labelETag   = labelPrefix + "part-etag"
 
 	labelBlock = labelPrefix + "meta-block" + "\x00"
 	labelWrap  = labelPrefix + "oek-wrap" + "\x00"
 	labelBody  = labelPrefix + "body" + "\x00"
+	labelPart  = labelPrefix + "part" + "\x00"
+	labelTable = labelPrefix + "part-table" + "\x00"
 )
 
 // KeyID is the public name of a master key: 8 bytes derived from it. It picks exactly one key of a ring; there is no trial decryption.
@@ -34,6 +38,8 @@ type Keys struct {
 	kvt    [32]byte
 	object [32]byte // K_obj: PRF key, wraps object keys
 	meta   [32]byte // K_meta: PRF key, metadata and commitment
+	token  [32]byte // K_tok: PRF key, upload tokens
+	etag   [32]byte // K_etag: PRF key, ETags of parts
 	wiped  bool
 }
 
@@ -54,6 +60,8 @@ func DeriveKeys(master []byte) (*Keys, error) {
 	k := new(Keys)
 	expand(k.object[:], &prk, []byte(labelObject))
 	expand(k.meta[:], &prk, []byte(labelMeta))
+	expand(k.token[:], &prk, []byte(labelToken))
+	expand(k.etag[:], &prk, []byte(labelETag))
 	expand(k.kvt[:], &prk, []byte(labelVerify))
 	expand(k.id[:], &prk, []byte(labelKeyID))
 	return k, nil
@@ -69,6 +77,8 @@ func (k *Keys) KVT() [32]byte { return k.kvt }
 func (k *Keys) Wipe() {
 	clear(k.object[:])
 	clear(k.meta[:])
+	clear(k.token[:])
+	clear(k.etag[:])
 	k.wiped = true
 }
 

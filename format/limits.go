@@ -19,6 +19,18 @@ const (
 
 	// MaxPlainSize is S3's classic object limit, 5 TiB. It also keeps GCM far from its bounds (SPEC.md section 14).
 	MaxPlainSize = 5 << 40
+	// MinPartSize is S3's minimum for every part of an upload but the last. It is what pays for the parts' own bytes in the size law.
+	MinPartSize = fillerUnit
+	// MaxPartSize leaves room below S3's 5 GiB for a part's tags and, where part 10,000 shares the final backend part with the end of the
+	// object, for table, filler and tail: at most 6.5 MB (TestFinalPartFitsTheBackend).
+	MaxPartSize = 5<<30 - 8<<20
+	// MaxParts is S3's limit, of parts and of part numbers.
+	MaxParts = 10000
+	// MaxBackendID bounds the backend's upload id: AWS has 128 bytes, MinIO about as many.
+	MaxBackendID = 1024
+	// MaxBackendETag bounds the backend's ETag of a part: 32 digits in practice, a strong hash in a long encoding at most.
+	MaxBackendETag = 128
+
 	// MaxKeySize is S3's limit for an object key in bytes of UTF-8.
 	MaxKeySize = 1024
 	// MaxStateSize bounds the JSON of a bucket state: room for about ten thousand key rotations.
@@ -26,6 +38,8 @@ const (
 
 	// StateKey is the object name of the bucket state.
 	StateKey = "_objcryptproxy___.json"
+	// UploadPrefix begins the names of what an unfinished upload stages.
+	UploadPrefix = ReservedPrefix + "/mpu/"
 	// ReservedPrefix begins every object name that belongs to the proxy; no client may name such an object.
 	ReservedPrefix = "_objcryptproxy___"
 )
@@ -42,6 +56,10 @@ const (
 	fillerUnit  = 5 << 20
 	fillerBytes = 512
 	maxFillers  = 9999
+
+	maxBackendPart = 5 << 30 // S3's largest part; what the final backend part must stay below
+	// maxTableOffset is above all that a legal object can have; it keeps sums of it inside int64.
+	maxTableOffset = MaxPlainSize * 2
 
 	maxStateNames  = 64        // logical names of one bucket: renames and adoptions, not a directory
 	maxHeaderValue = 4096      // longest header value worth looking at: the largest block

@@ -45,7 +45,7 @@ const (
 	typeMD5         = 10
 	typeChecksum    = 11
 	typeWriter      = 12
-	typeMultipart   = 20 // reserved
+	typeMultipart   = 20 // in tails only
 	typeExtension   = 128
 )
 
@@ -55,7 +55,10 @@ func (m *Meta) headers() [6]*string {
 }
 
 // encode returns the entries of m without the zero rest. Errors: ErrMetadataInvalid, ErrMetadataTooLarge.
-func (m *Meta) encode() ([]byte, error) {
+func (m *Meta) encode() ([]byte, error) { return m.encodeWith(tablePlace{}) }
+
+// encodeWith is encode with the entry that makes a tail's metadata of it, unless table is the zero value.
+func (m *Meta) encodeWith(table tablePlace) ([]byte, error) {
 	if m.PlainSize < 0 || m.PlainSize > MaxPlainSize {
 		return nil, fmt.Errorf("cannot encode metadata: %w: plain size %d is not within 0…%d", ErrMetadataInvalid, m.PlainSize, int64(MaxPlainSize))
 	}
@@ -91,6 +94,9 @@ func (m *Meta) encode() ([]byte, error) {
 	if m.Writer != "" {
 		add(typeWriter, []byte(m.Writer))
 	}
+	if table.parts != 0 {
+		add(typeMultipart, table.encode())
+	}
 	entries = append(entries, m.extensions...)
 
 	out := make([]byte, 0, 256) // holds what real clients send
@@ -109,20 +115,27 @@ func (m *Meta) encode() ([]byte, error) {
 // decodeMeta reads the padded metadata of a block. It accepts exactly the canonical encoding: what it returns encodes to the same bytes
 // (FuzzMeta). The result shares no memory with b. Errors: ErrUnsupported for a critical entry it does not know, else ErrIntegrity.
 func decodeMeta(b []byte) (Meta, error) {
+	m, _, err := decodeMetaOf(ClassStream, b)
+	return m, err
+}
+
+// decodeMetaOf is decodeMeta for a block of the given class: a tail must say where its table is, a stream must not.
+func decodeMetaOf(class uint8, b []byte) (Meta, tablePlace, error) {
+	var table tablePlace
 	entries, err := splitEntries(b)
 	if err != nil {
-		return Meta{}, fmt.Errorf("cannot decode metadata: %w: %w", ErrIntegrity, err)
+		return Meta{}, table, fmt.Errorf("cannot decode metadata: %w: %w", ErrIntegrity, err)
 	}
 	if len(entries) == 0 || entries[0].typ != typePlainSize {
-		return Meta{}, fmt.Errorf("cannot decode metadata: %w: the plain size is missing", ErrIntegrity)
+		return Meta{}, table, fmt.Errorf("cannot decode metadata: %w: the plain size is missing", ErrIntegrity)
 	}
 	var m Meta
 	for _, e := range entries {
-		if e.unknown() {
-			return Meta{}, fmt.Errorf("cannot decode metadata: %w: entry of type %d", ErrUnsupported, e.typ)
+		if e.unknown() && !(e.typ == typeMultipart && class == ClassTail) {
+			return Meta{}, table, fmt.Errorf("cannot decode metadata: %w: entry of type %d", ErrUnsupported, e.typ)
 		}
 		if err := e.check(); err != nil {
-			return Meta{}, fmt.Errorf("cannot decode metadata: %w: %w", ErrIntegrity, err)
+			return Meta{}, table, fmt.Errorf("cannot decode metadata: %w: %w", ErrIntegrity, err)
 		}
 		switch {
 		case e.typ == typePlainSize:
@@ -134,7 +147,7 @@ func decodeMeta(b []byte) (Meta, error) {
 		case e.typ == typeUser:
 			m.User, err = decodePairs(e.value)
 			if err != nil {
-				return Meta{}, fmt.Errorf("cannot decode metadata: %w: %w", ErrIntegrity, err)
+				return Meta{}, table, fmt.Errorf("cannot decode metadata: %w: %w", ErrIntegrity, err)
 			}
 		case e.typ == typeMD5:
 			m.MD5 = append([]byte(nil), e.value...)
@@ -142,11 +155,16 @@ func decodeMeta(b []byte) (Meta, error) {
 			m.Checksum = append([]byte(nil), e.value...)
 		case e.typ == typeWriter:
 			m.Writer = string(e.value)
+		case e.typ == typeMultipart:
+			table = decodeTablePlace(e.value)
 		default:
 			m.extensions = append(m.extensions, entry{e.typ, append([]byte(nil), e.value...)})
 		}
 	}
-	return m, nil
+	if class == ClassTail && table.parts == 0 {
+		return Meta{}, table, fmt.Errorf("cannot decode metadata: %w: the place of the part table is missing", ErrIntegrity)
+	}
+	return m, table, nil
 }
 
 // encodePairs encodes user metadata, lower-cased and sorted, each pair as u16 length, name, u16 length, value.

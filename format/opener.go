@@ -46,33 +46,13 @@ func (o *Opener) Suite() Suite { return o.header.Suite }
 // segment first+i are at sealed[i*Stride:][:SegmentSize], or as many as the last segment has. An error is always ErrIntegrity; then nothing of
 // sealed may be used (after a failed segment it is zeroed).
 func (o *Opener) OpenInPlace(sealed []byte, first int64) error {
-	if first < 0 || first > o.body.last || len(sealed) == 0 { // first is a peer's: keep it out of the product below
-		return fmt.Errorf("cannot open %d bytes at segment %d of %d: %w", len(sealed), first, o.body.last+1, ErrIntegrity)
-	}
-	rest := bodySize(o.body.plain) - first*Stride
-	if int64(len(sealed)) > rest || int64(len(sealed)) < rest && len(sealed)%Stride != 0 {
-		return fmt.Errorf("cannot open %d bytes at segment %d, which has %d after it: %w", len(sealed), first, rest, ErrIntegrity)
-	}
-	if err := o.body.open(sealed, first); err != nil {
-		clear(sealed)
-		return err
-	}
-	return nil
+	return o.body.openInPlace(sealed, first)
 }
 
 // CheckFiller checks stored bytes that follow the last segment: b begins off bytes into the filler. They must be zero and lie within the
 // filler, else ErrIntegrity.
 func (o *Opener) CheckFiller(b []byte, off int64) error {
-	filler := Filler(o.body.plain)
-	if off < 0 || off > filler || int64(len(b)) > filler-off {
-		return fmt.Errorf("cannot accept %d bytes at %d of a filler of %d: %w", len(b), off, filler, ErrIntegrity)
-	}
-	for _, c := range b {
-		if c != 0 {
-			return fmt.Errorf("cannot accept filler: %w: nonzero byte", ErrIntegrity)
-		}
-	}
-	return nil
+	return checkFiller(b, off, Filler(o.body.plain))
 }
 
 // Format prints public facts only, whatever the verb.

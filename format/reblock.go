@@ -23,24 +23,29 @@ func reblock(ring Ring, from, to Context, block []byte, sealedSize int64, change
 		return nil, fmt.Errorf("cannot open block to copy: %w", err)
 	}
 	defer clear(opened.oek[:])
+	out, err := sealAgain(ring, to, opened, change, blockSize, salt)
+	if err != nil {
+		return nil, fmt.Errorf("cannot copy block: %w", err)
+	}
+	return out, nil
+}
+
+// sealAgain seals an opened block or tail for another place.
+func sealAgain(ring Ring, to Context, opened *openedBlock, change func(*Meta), blockSize int, salt [16]byte) ([]byte, error) {
 	h := opened.header
 	h.Salt = salt
 	if blockSize != 0 {
 		h.BlockSize = blockSize
 	}
 	if !ValidBlockSize(h.BlockSize) {
-		return nil, fmt.Errorf("cannot copy block: %w: block size %d", ErrUnsupported, h.BlockSize)
+		return nil, fmt.Errorf("%w: block size %d", ErrUnsupported, h.BlockSize)
 	}
 	if change != nil {
 		plain := opened.meta.PlainSize
 		change(&opened.meta)
 		if opened.meta.PlainSize != plain {
-			return nil, fmt.Errorf("cannot copy block: %w: the plain size was changed", ErrMetadataInvalid)
+			return nil, fmt.Errorf("%w: the plain size was changed", ErrMetadataInvalid)
 		}
 	}
-	out, err := sealBlock(ring, to, h, &opened.oek, &opened.meta)
-	if err != nil {
-		return nil, fmt.Errorf("cannot copy block: %w", err)
-	}
-	return out, nil
+	return sealBlock(ring, to, h, &opened.oek, &opened.meta, opened.table)
 }

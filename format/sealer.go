@@ -38,7 +38,7 @@ func newSealer(ring Ring, where Context, meta Meta, opt SealOptions, e *entropy)
 		return nil, fmt.Errorf("cannot seal: SealOptions.BlockSize: %w: %d", ErrUnsupported, opt.BlockSize)
 	}
 	h := Header{Version: formatVersion, Class: ClassStream, Suite: opt.Suite, OID: e.oid, Salt: e.salt, BlockSize: opt.BlockSize}
-	block, err := sealBlock(ring, where, h, &e.oek, &meta)
+	block, err := sealBlock(ring, where, h, &e.oek, &meta, tablePlace{})
 	if err != nil {
 		return nil, fmt.Errorf("cannot seal: %w", err)
 	}
@@ -66,17 +66,7 @@ func (s *Sealer) SealedSize() int64 { return s.sealedSize }
 // Every segment must be sealed once: sealing other bytes as the same segment of the same Sealer would repeat a nonce and reveal both. To write
 // an object again with other content, make another Sealer.
 func (s *Sealer) SealInPlace(slots []byte, plain int, first int64) int {
-	if first < 0 || first > s.body.last || plain < 0 || plain == 0 && s.body.plain != 0 {
-		panic(fmt.Sprintf("BUG: format: sealing %d bytes as segment %d of %d", plain, first, s.body.last+1))
-	}
-	rest := s.body.plain - first*SegmentSize
-	if int64(plain) > rest || int64(plain) < rest && plain%SegmentSize != 0 {
-		panic(fmt.Sprintf("BUG: format: sealing %d bytes at segment %d, which has %d after it", plain, first, rest))
-	}
-	if need := bodySize(int64(plain)); int64(len(slots)) < need {
-		panic(fmt.Sprintf("BUG: format: sealing %d bytes in slots of %d, want %d", plain, len(slots), need))
-	}
-	return s.body.seal(slots, plain, first)
+	return s.body.sealInPlace(slots, plain, first)
 }
 
 // Format prints sizes only, whatever the verb.
