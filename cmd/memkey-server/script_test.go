@@ -44,6 +44,7 @@ func TestScripts(t *testing.T) {
 		RequireExplicitExec: true,
 		Setup: func(env *testscript.Env) error {
 			p := new(*process)
+			env.Vars = append(env.Vars, quickRaceExit)
 			env.Values[key{}] = p
 			env.Defer(func() {
 				if *p != nil {

@@ -38,13 +38,13 @@ type Config struct {
 func (c *Config) check() error {
 	switch {
 	case c.Holder == nil:
-		return errors.New("Holder is nil")
+		return errors.New("the field Holder is nil")
 	case !filepath.IsAbs(c.PinsPath):
 		return fmt.Errorf("PinsPath %q is not absolute", c.PinsPath)
 	case c.EnrollQuorum < 0 || c.EnrollQuorum > 2:
 		return fmt.Errorf("EnrollQuorum is %d, want 1 or 2", c.EnrollQuorum)
 	case c.Audit == nil:
-		return errors.New("Audit is nil")
+		return errors.New("the field Audit is nil")
 	}
 	if c.Logf == nil {
 		c.Logf = func(string, ...any) {}

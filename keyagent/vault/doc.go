@@ -51,7 +51,7 @@
 //
 // # Promises and the tests that hold them
 //
-//   - Every rule of pins and generations: TestDecide, TestDeliver, TestEnroll, TestRingRules.
+//   - Every rule of pins and generations: TestDeliver, TestEnroll, TestFirstEnrolment, TestRingRules.
 //   - A master that does not fit its names is refused: TestNamesAreDerivedAgain.
 //   - Two admins for one enrolment, both within 10 minutes: TestEnrollQuorum.
 //   - A failed log line or pin write, at every step, changes nothing: TestFailedLogRefuses, TestFailedPinWriteChangesNothing,
