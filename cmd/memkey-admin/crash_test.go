@@ -76,6 +76,7 @@ func (d *desk) command(args ...string) *exec.Cmd {
 	}
 	cmd := exec.Command(self, append([]string{"--passphrase-file", d.pass, "--config", filepath.Join(d.home, "c.json")}, args...)...)
 	cmd.Args[0] = "memkey-admin"
+	cmd.Env = append(os.Environ(), "GORACE="+noExitSleep)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	return cmd
 }

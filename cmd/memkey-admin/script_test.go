@@ -47,6 +47,7 @@ func TestScripts(t *testing.T) {
 			home := filepath.Join(env.WorkDir, "home")
 			env.Setenv("HOME", home)
 			env.Setenv("USER", "anna")
+			env.Setenv("GORACE", noExitSleep)
 			return os.MkdirAll(home, 0o700)
 		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
@@ -62,6 +63,9 @@ func TestScripts(t *testing.T) {
 		},
 	})
 }
+
+// noExitSleep keeps children that are built with -race from sleeping for a second before they end.
+const noExitSleep = "atexit_sleep_ms=0"
 
 type outputKey struct{}
 
@@ -90,7 +94,7 @@ func command(ts *testscript.TestScript, args []string) *exec.Cmd {
 	cmd := exec.Command(self, args...)
 	cmd.Args[0] = "memkey-admin" // by which testscript.Main knows what to be
 	cmd.Dir = ts.Getenv("WORK")
-	for _, name := range []string{"HOME", "PATH", "USER", "TMPDIR", "SSH_AUTH_SOCK"} {
+	for _, name := range []string{"HOME", "PATH", "USER", "TMPDIR", "SSH_AUTH_SOCK", "GORACE"} {
 		if v := ts.Getenv(name); v != "" {
 			cmd.Env = append(cmd.Env, name+"="+v)
 		}

@@ -48,13 +48,19 @@ func newKeyServer(dir string) (*keyServer, error) {
 
 // start runs it with a clock that is off, and sessions that live so long.
 func (s *keyServer) start(off, sessions time.Duration) error {
-	var err error
-	if s.log, err = audit.Open(filepath.Join(s.dir, "audit")); err != nil {
+	err := unlocked(func() (err error) {
+		s.log, err = audit.Open(filepath.Join(s.dir, "audit"))
+		return err
+	})
+	if err != nil {
 		return err
 	}
 	s.holder = keyagent.NewHolder()
 	boot := [16]byte{1}
-	s.vault, err = vault.Open(vault.Config{Holder: s.holder, PinsPath: filepath.Join(s.dir, "pins"), Audit: s.log, BootID: boot})
+	err = unlocked(func() (err error) {
+		s.vault, err = vault.Open(vault.Config{Holder: s.holder, PinsPath: filepath.Join(s.dir, "pins"), Audit: s.log, BootID: boot})
+		return err
+	})
 	if err != nil {
 		return err
 	}
@@ -90,6 +96,18 @@ func (s *keyServer) start(off, sessions time.Duration) error {
 	})
 	go func() { _ = s.server.ServeTLS(l, "", "") }() // ends with stop
 	return nil
+}
+
+// unlocked tries until a lock of the last start is free: a child that another script is just starting holds it as well,
+// between its fork and its exec.
+func unlocked(open func() error) (err error) {
+	for range 400 {
+		if err = open(); err == nil {
+			return nil
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+	return err
 }
 
 func (s *keyServer) loses() bool {

@@ -64,7 +64,7 @@ func versions() (a, b []byte) {
 func startChild(t *testing.T, role, path string) *exec.Cmd {
 	t.Helper()
 	cmd := exec.Command(os.Args[0], path)
-	cmd.Env = append(os.Environ(), childEnv+"="+role)
+	cmd.Env = append(os.Environ(), childEnv+"="+role, "GORACE=atexit_sleep_ms=0")
 	return cmd
 }
 
