@@ -89,8 +89,8 @@ func (f *fake) Put(ctx context.Context, bucket, key string, body io.Reader, size
 	if _, ok := body.(io.Seeker); !ok {
 		return "", fault(backend.Source) // could not be sent again
 	}
-	data, err := io.ReadAll(body)
-	if err != nil || int64(len(data)) != size {
+	data := make([]byte, size)
+	if _, err := io.ReadFull(body, data); err != nil {
 		return "", fault(backend.Source)
 	}
 	err = f.call(ctx, "Put", func() (err error) { etag, err = f.set(bucket+"/"+key, data, cond); return err })
@@ -108,8 +108,8 @@ func (f *fake) CreateUpload(ctx context.Context, _, _ string) (id string, err er
 }
 
 func (f *fake) UploadPart(ctx context.Context, _, _, id string, n int, body io.ReadSeeker, size int64) (string, error) {
-	data, err := io.ReadAll(body)
-	if err != nil || int64(len(data)) != size {
+	data := make([]byte, size)
+	if _, err := io.ReadFull(body, data); err != nil {
 		return "", fault(backend.Source)
 	}
 	return fmt.Sprintf(`"p%d"`, n), f.call(ctx, "UploadPart", func() error { f.uploads[id][n] = data; return nil })

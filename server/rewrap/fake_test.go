@@ -101,8 +101,8 @@ func (f *fake) set(key string, data []byte, cond backend.Conditions) (string, er
 }
 
 func (f *fake) Put(ctx context.Context, _, key string, body io.Reader, size int64, cond backend.Conditions) (etag string, err error) {
-	data, rerr := io.ReadAll(body)
-	if rerr != nil || int64(len(data)) != size {
+	data := make([]byte, size)
+	if _, rerr := io.ReadFull(body, data); rerr != nil {
 		return "", kind(backend.Source)
 	}
 	if f.noPut {
@@ -170,8 +170,8 @@ func (f *fake) part(ctx context.Context, op, key, id string, n int, data func() 
 }
 
 func (f *fake) UploadPart(ctx context.Context, _, key, id string, n int, body io.ReadSeeker, size int64) (string, error) {
-	data, err := io.ReadAll(body)
-	if err != nil || int64(len(data)) != size {
+	data := make([]byte, size)
+	if _, err := io.ReadFull(body, data); err != nil {
 		return "", kind(backend.Source)
 	}
 	return f.part(ctx, "UploadPart", key, id, n, func() ([]byte, error) { return data, nil })
