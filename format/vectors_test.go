@@ -219,6 +219,7 @@ func vectorFiles() map[string]any {
 	files := map[string]any{
 		"keys.json": keyVectors(), "sizes.json": sizeVectors(), "metadata.json": metadataVectors(),
 		"negative.json": negativeVectors(), "state.json": stateVectors(), "state-negative.json": stateNegatives(), "copy.json": copyVectors(),
+		"multipart.json": multipartVectors(), "multipart-negative.json": multipartNegatives(), "upload.json": uploadVectors(),
 	}
 	for _, suite := range []Suite{XChaCha20Poly1305, AES256GCM} {
 		for _, L := range []int{512, 1024, 4096} {
@@ -373,6 +374,13 @@ func TestExportVectors(t *testing.T) {
 	}
 	for _, v := range stateVectors() {
 		write(v.Name, v.stored)
+	}
+	for _, v := range multipartVectors() {
+		if v.StoredSHA256 != "" {
+			u := testUpload(t, testRing(t, unhex(v.Master)), testContext(t, BucketID(unhex(v.BucketID)), v.Key), Suite(v.in.suite))
+			u.oid, u.oek = [16]byte(v.in.oid), [32]byte(v.in.oek)
+			write(v.Name, exportMultipart(t, testRing(t, unhex(v.Master)), u, v.in))
+		}
 	}
 	for _, v := range append(negativeVectors(), stateNegatives()...) {
 		write(v.Name, v.stored)
