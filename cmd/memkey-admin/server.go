@@ -46,7 +46,7 @@ func serverFailure(doing, server string, err error) *failure {
 	case errors.Is(err, memkey.ErrUnconfirmed):
 		return fail(exitUnreachable, "memkey-admin status, then the same command again: it cannot do harm", text)
 	case errors.Is(err, memkey.ErrUnreachable):
-		return fail(exitUnreachable, "curl -k "+strings.TrimSuffix(server, "/")+"/health, and systemctl status memkey on the server", text)
+		return fail(exitUnreachable, "curl -k "+strings.TrimSuffix(server, "/")+"/health, and systemctl status memkey-server on the server", text)
 	case errors.Is(err, memkey.ErrPackage):
 		return fail(exitFile, "memkey-admin key show", text)
 	}
