@@ -312,6 +312,24 @@ func TestAttack300MiBBody(t *testing.T) {
 	r.mustDeliver(other)
 }
 
+// TestAnnouncedLengthIsNotBelieved: not even in a live session a length that no M3 has takes memory, or the session.
+func TestAnnouncedLengthIsNotBelieved(t *testing.T) {
+	r := newRig(t, patient)
+	x, m3 := r.seal()
+	for _, n := range []int64{-1, 0, m3Fixed, int64(len(m3)) - 1, int64(len(m3)) + 1, MaxBody, 300 << 20, 1 << 62} {
+		if _, err := r.agent.receive(context.Background(), home, n, bytes.NewReader(m3)); statusOf(t, err) != StatusDenied {
+			t.Errorf("%d bytes: %v", n, err)
+		}
+	}
+	m4, err := r.agent.Key(context.Background(), home, m3)
+	if err != nil {
+		t.Fatalf("the session is gone: %v", err)
+	}
+	if _, err := x.Finish(m4); err != nil {
+		t.Error(err)
+	}
+}
+
 type countingZeros struct{ n *atomic.Int64 }
 
 func (z countingZeros) Read(b []byte) (int, error) {
@@ -448,6 +466,11 @@ func TestAttackDowngrade(t *testing.T) {
 		if conn, err := tls.Dial("tcp", address, c); err == nil {
 			conn.Close()
 			t.Errorf("%s is accepted", name)
+		}
+	}
+	for name, c := range map[string]*tls.Config{"server": ServerTLS(tls.Certificate{}), "client": clientTLS()} {
+		if c.MinVersion != tls.VersionTLS13 { // the key exchange alone would do; one bound does not lean on the other
+			t.Errorf("the %s takes version %x", name, c.MinVersion)
 		}
 	}
 	conn, err := tls.Dial("tcp", address, clientTLS())

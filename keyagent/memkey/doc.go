@@ -49,7 +49,7 @@
 //     TestChecksInTheNameOfAnAdmin, TestLockoutIsPerSourceAndEnds, TestListenerEndsTheOldestOfTheGreediest.
 //   - Strangers learn nothing from refusals: TestRefusalsBeforeTheAdminIsKnownReadAlike,
 //     TestLockedOutSourceLearnsNothing. They cannot fill memory or the audit log: TestAttackChallengeFlood,
-//     TestStrangersDoNotFillTheAuditLog, TestSlowBodyIsCut.
+//     TestAnnouncedLengthIsNotBelieved, TestStrangersDoNotFillTheAuditLog, TestSlowBodyIsCut.
 //   - An ephemeral key serves once and goes in time: TestExpiredSession, TestOwnOldestSessionGoesFirst. A role counts when
 //     the package arrives: TestAdminRemovedMidway.
 //   - There is one encoding of a package, and a key under a wrong name is never applied:

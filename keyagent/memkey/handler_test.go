@@ -45,7 +45,7 @@ func TestRefusalsBeforeTheAdminIsKnownReadAlike(t *testing.T) {
 		t.Fatal(err)
 	}
 	bodies := map[string][]byte{
-		"empty": nil, "short": good[:100], "long": append(bytes.Clone(good), 0), "zeros": make([]byte, m1Size), "replayed": good,
+		"empty": nil, "short": good[:100], "long": append(m1(func(*message1) {}, r.admin), 0), "zeros": make([]byte, m1Size), "replayed": good,
 		"another server":  m1(func(m *message1) { m.server[0]++ }, r.admin),
 		"unlisted":        m1(func(m *message1) { m.admin[0]++ }, r.admin),
 		"an unknown op":   m1(func(m *message1) { m.op = 9 }, r.admin),
