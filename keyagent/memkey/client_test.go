@@ -382,3 +382,20 @@ func TestReplayedM1EndsNoLockout(t *testing.T) {
 	}
 	r.mustDeliver(other)
 }
+
+// TestServerGoneBeforeM3IsUnreachable: where no connection came about, nothing was sent, and the client says so.
+func TestServerGoneBeforeM3IsUnreachable(t *testing.T) {
+	r := newRig(t)
+	h := r.agent.Handler(func() bool { return true })
+	var s *httptest.Server
+	s = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
+		w.Header().Set("Connection", "close")
+		s.Listener.Close()
+		h.ServeHTTP(w, q)
+	}))
+	defer s.Close()
+	_, err := r.dial(s.URL).Send(context.Background(), testPackage(t, 1))
+	if !errors.Is(err, ErrUnreachable) || errors.Is(err, ErrUnconfirmed) {
+		t.Errorf("got %v", err)
+	}
+}
