@@ -1,5 +1,5 @@
 // Package format is SCPX v2, the sealed form of an S3 object: bytes in, bytes out. SPEC.md beside this file is the normative text; this package
-// implements its stream objects (class 0) and the bucket state.
+// implements its stream objects (class 0), its multipart objects (classes 1 and 2) and the bucket state.
 //
 //	stored object  = block ‖ segment 0 … segment n−1 ‖ filler
 //	block          = "SCPX" version class suite 16 flags KID OID ‖ salt ‖ MetaLen ‖ commitment ‖ wrapped OEK ‖ sealed metadata
@@ -10,6 +10,10 @@
 //
 //	master ─HKDF─► K_meta, K_obj ─HKDF(first 54 bytes, bucket id, object key)─► keys of the block ─► random OEK ─HKDF(OID)─► body key, base nonce
 //	segment nonce  = base nonce XOR (last flag ‖ segment number)
+//
+//	multipart      = part … part ‖ table ‖ filler ‖ tail, of exactly SealedSize(P) bytes as well
+//	part           = header (class 1, 54 bytes) ‖ segments, under HKDF(OEK, OID, number, salt of the attempt)
+//	table          = number, size, salt of each part, sealed under HKDF(OEK, OID, count, salt);  tail = a block of class 2
 //
 // # Threats
 //
@@ -26,21 +30,40 @@
 //
 // # Use
 //
-// Derive Keys from a master, put them in a Keyring, name the object's place with NewContext. Writing: NewSealer, then SealInPlace over all
+// Streams: derive Keys from a master, put them in a Keyring, name the object's place with NewContext. Writing: NewSealer, then SealInPlace over all
 // segments, then Filler zero bytes. Reading: OpenBlock on the first bytes and the stored size, then OpenInPlace on the segments that Cover names,
 // then CheckFiller. Copying, renaming, rotating: Reblock.
+//
+// Uploads: NewUpload gives the token for the client, OpenUpload takes it back in any process, NewPart seals one attempt of a part, its ETag goes to
+// the client, PlanComplete takes the client's list, SealEnd gives the object's last bytes. Reading: ParseHeader says ClassPart, OpenTail on the
+// last bytes (EndSpan), OpenTable, then Cover and OpenPart. Copying: ReblockTail.
 //
 // # Promises, each with its test
 //
 //   - Only SealInPlace and OpenInPlace write to a caller's slice (TestInputNotChanged). Returned slices are the caller's own, except Block and
 //     the slices in Meta, which are shared and read-only.
+//
 //   - Nothing is kept of a caller's slice, ring or master (TestNothingKept).
+//
 //   - Sealer and Opener are safe for concurrent use on disjoint ranges (TestConcurrentDisjointRanges), Keyring for any use but Wipe.
+//
 //   - Sealing and opening allocate once per call, not per segment (TestAllocationsPerBatch).
+//
 //   - No key and nonce are used for two messages (TestNonceLedger).
+//
 //   - Stored bytes never panic anything (fuzz_test.go), and no edit of them opens (TestEveryBit, TestRandomEdits).
+//
 //   - No value here prints a secret (TestSecretsDoNotPrint).
+//
 //   - A failed OpenInPlace leaves zeroes (TestFailedOpenLeavesZeroes).
+//
+//   - An upload lives in its token and ETags alone; parts are sealed in any order by any process (TestUploadInAnyOrder), and an attempt never repeats
+//     a nonce of another (TestUploadNonces, TestPlanStream).
+//
+//   - A multipart object of any legal parts has exactly SealedSize bytes (TestLawHasRoom), its ranges are contiguous but for the parts' headers
+//     (TestMultipartRanges), and no edit of it opens (TestMultipartNegatives, TestEndEveryBit).
+//
+//   - Upload, Tail and Multipart are immutable and safe for concurrent use (TestConcurrentParts).
 //
 // What is not promised: that Go's memory forgets a key. Wipe overwrites what this package holds; expanded AES keys and copies that the runtime
 // made stay until they are reused.

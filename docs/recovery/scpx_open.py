@@ -43,6 +43,8 @@ BLOCKS = (512, 1024, 2048, 4096)
 MAX_PLAIN = 5 << 40
 UNIT = 5 << 20
 MAX_FILLERS = 9999
+MAX_PARTS = 10000               # section 12
+MAX_PART = (5 << 30) - (8 << 20)
 STATE_KEY = "_objcryptproxy___.json"
 LABEL = b"s3-crypt-proxy/v2/"
 
@@ -165,6 +167,8 @@ class Master:
         prk = hkdf_extract(b"s3-crypt-proxy/v2", master)
         self.object = hkdf_expand(prk, LABEL + b"object-encryption", 32)
         self.meta = hkdf_expand(prk, LABEL + b"metadata-encryption", 32)
+        self.token = hkdf_expand(prk, LABEL + b"upload-token", 32)
+        self.etag = hkdf_expand(prk, LABEL + b"part-etag", 32)
         self.kvt = hkdf_expand(prk, LABEL + b"key-verification", 32)
         self.kid = hkdf_expand(prk, LABEL + b"key-id", 8)
 
@@ -275,11 +279,20 @@ def parse_pairs(b):
     return pairs
 
 
-def parse_metadata(b):
+def parse_metadata(b, tail=False):
+    """With tail, b is that of class 2: entry 20 is mandatory, and becomes meta["table"]."""
     meta = {}
     for index, (kind, value) in enumerate(parse_entries(b)):
         if (index == 0) != (kind == 1):
             raise ErrIntegrity("the plain size is missing")
+        if kind == 20 and tail:
+            if len(value) != 26:
+                raise ErrIntegrity("the place of the part table breaks its rule")
+            count, offset = struct.unpack(">HQ", value[:10])
+            if not 1 <= count <= MAX_PARTS or offset > 2 * MAX_PLAIN:
+                raise ErrIntegrity("the place of the part table breaks its rule")
+            meta["table"] = count, offset, value[10:]
+            continue
         if 12 < kind < 128:
             raise ErrUnsupported("metadata entry of type %d" % kind)
         if kind >= 128:
@@ -302,6 +315,8 @@ def parse_metadata(b):
             meta[NAMES[kind]] = value.decode("utf-8", "surrogateescape")
     if not meta:
         raise ErrIntegrity("the plain size is missing")
+    if tail and "table" not in meta:
+        raise ErrIntegrity("the place of the part table is missing")
     return meta
 
 
@@ -314,9 +329,11 @@ def block_keys(master, head, ctx):
 
 
 class Body:
-    def __init__(self, suite, oek, oid, plain):
+    """A run of segments: a stream's, a part's, or the part table's."""
+
+    def __init__(self, suite, oek, oid, plain, label=b"body", info=b""):
         n = SUITES[suite].nonce_size
-        okm = hkdf_expand(hkdf_extract(oid, oek), LABEL + b"body\0" + bytes([suite, 16]), 32 + n)
+        okm = hkdf_expand(hkdf_extract(oid, oek), LABEL + label + b"\0" + bytes([suite, 16]) + info, 32 + n)
         self.cipher, self.base, self.plain, self.last = SUITES[suite](okm[:32]), okm[32:], plain, segments(plain) - 1
 
     def nonce(self, i):
@@ -334,7 +351,7 @@ class Body:
 
 
 def parse_header(b):
-    """Checks 1 to 7 of section 4 that need the header alone; returns (suite, kid, oid, block length)."""
+    """Checks 1 to 5 of section 4; returns (class, suite, kid, oid, block length)."""
     if b[:4] != b"SCPX":
         raise ErrNotSealed("the object does not begin with SCPX")
     if len(b) < 54:
@@ -345,18 +362,25 @@ def parse_header(b):
         raise ErrVersion("version %d" % version)
     if kind > 2 or suite not in SUITES or log2 != 16 or flags != 0:
         raise ErrUnsupported("class %d, suite %d, segments of 2^%d, flags %#x" % (kind, suite, log2, flags))
-    if kind == 1:
-        raise ErrUnsupported("multipart part")
-    if meta_len + 54 not in BLOCKS:
+    if kind == 1 and (kid != bytes(8) or meta_len != 0):
+        raise ErrUnsupported("multipart part with a key id or a block")
+    if kind != 1 and meta_len + 54 not in BLOCKS:
         raise ErrForeign("%d bytes of metadata" % meta_len)
-    if kind == 2:
-        raise ErrUnsupported("multipart tail")
-    return suite, kid, b[18:34], meta_len + 54
+    return kind, suite, kid, b[18:34], meta_len + 54
 
 
 def open_block(ring, ctx, block, stored_size):
     """Returns (metadata, body, kid) of an authenticated block; section 4 and 6 give the order of the checks."""
-    suite, kid, oid, length = parse_header(block)
+    kind = parse_header(block)[0]
+    if kind != 0:
+        raise ErrUnsupported("multipart " + ("part", "tail")[kind - 1])
+    meta, suite, oid, oek, kid = authenticate(ring, ctx, block, stored_size)
+    return meta, Body(suite, oek, oid, meta["plain_size"]), kid
+
+
+def authenticate(ring, ctx, block, stored_size):
+    """Returns (metadata, suite, oid, oek, kid) of a block or tail."""
+    kind, suite, kid, oid, length = parse_header(block)
     if len(block) != length:
         raise ErrForeign("block of %d bytes, its header says %d" % (len(block), length))
     plain = plain_size(length, stored_size)
@@ -368,23 +392,169 @@ def open_block(ring, ctx, block, stored_size):
     if not hmac.compare_digest(commit, block[54:86]):
         raise ErrCommit("wrong bucket, wrong key name, wrong master key, or an edited block")
     oek = unseal(XChaCha20Poly1305(wk), wn, block[86:134], commit, "the wrapped object key")
-    meta = parse_metadata(unseal(XChaCha20Poly1305(mk), mn, block[134:], block[54:134], "the metadata"))
+    meta = parse_metadata(unseal(XChaCha20Poly1305(mk), mn, block[134:], block[54:134], "the metadata"), kind == 2)
     if meta["plain_size"] != plain:
         raise ErrIntegrity("%d stored bytes, sealed with %d" % (stored_size, sealed_size(length, meta["plain_size"])))
-    return meta, Body(suite, oek, oid, plain), kid
+    return meta, suite, oid, oek, kid
 
 
 def open_object(ring, ctx, source, stored_size, block_len, sink):
     """Opens a whole object from the binary file source; calls sink(bytes) with each verified segment. Returns (metadata, kid).
 
     Nothing given to sink may be used before this returns."""
-    meta, body, kid = open_block(ring, ctx, source.read(block_len), stored_size)
+    block = source.read(block_len)
+    if parse_header(block)[0] == 1:
+        return open_multipart(ring, ctx, source, stored_size, block_len, sink)
+    meta, body, kid = open_block(ring, ctx, block, stored_size)
     for i in range(body.last + 1):
         sink(body.open(i, source.read(body.size(i))))
     rest = source.read(filler(body.plain) + 1)
     if len(rest) != filler(body.plain) or any(rest):
         raise ErrIntegrity("the filler is not what was written")
     return meta, kid
+
+
+# ---- multipart (section 12) ------------------------------------------------
+
+def part_size(plain):
+    return 54 + body_size(plain)
+
+
+def table_keys(suite, oek, oid, count, salt):
+    return Body(suite, oek, oid, 32 * count, b"part-table", struct.pack(">I", count) + salt)
+
+
+def part_keys(suite, oek, oid, number, salt, plain):
+    return Body(suite, oek, oid, plain, b"part", struct.pack(">I", number) + salt)
+
+
+def part_head(suite, oid, salt):
+    return b"SCPX\0\2\1" + bytes([suite, 16, 0]) + bytes(8) + oid + salt + bytes(4)
+
+
+def parse_table(rows):
+    parts, last = [], 0
+    for at in range(0, len(rows), 32):
+        number, reserved, plain, flags, salt = struct.unpack(">HHQI16s", rows[at:at + 32])
+        if flags:
+            raise ErrUnsupported("flags in the part table")
+        if (reserved or not last < number <= MAX_PARTS or plain > MAX_PART
+                or plain < UNIT and at + 32 < len(rows)):
+            raise ErrIntegrity("the part table breaks its rules")
+        parts.append((number, plain, salt))
+        last = number
+    return parts
+
+
+def open_tail(ring, ctx, head, tail, stored_size):
+    """Returns (metadata, suite, oid, oek, kid) of a multipart object that begins with head and ends with tail."""
+    kind, suite, _, oid, _ = parse_header(head)
+    if kind != 1:
+        raise ErrUnsupported("the object has no tail")
+    plain = plain_size(len(tail), stored_size) if len(tail) in BLOCKS else None
+    if plain is None:
+        raise ErrForeign("no object has %d bytes" % stored_size)
+    if plain < UNIT:
+        raise ErrUnsupported("multipart object of %d bytes" % plain)
+    if tail[:4] != b"SCPX" or parse_header(tail)[0] != 2:
+        raise ErrIntegrity("the object does not end with a tail")
+    opened = authenticate(ring, ctx, tail, stored_size)
+    if (oid, suite) != (opened[2], opened[1]):
+        raise ErrIntegrity("the first part is another upload's")
+    count, offset, _ = opened[0]["table"]
+    if offset < part_size(plain) or offset + body_size(32 * count) > stored_size - len(tail):
+        raise ErrIntegrity("the part table lies outside its place")
+    return opened
+
+
+def open_table(opened, head, sealed):
+    """Returns [(number, plain size, salt)]; sealed are the stored bytes of the table."""
+    meta, suite, oid, oek, _ = opened
+    count, offset, salt = meta["table"]
+    keys = table_keys(suite, oek, oid, count, salt)
+    parts = parse_table(b"".join(keys.open(i, sealed[i * STRIDE:(i + 1) * STRIDE]) for i in range(keys.last + 1)))
+    if sum(p[1] for p in parts) != meta["plain_size"] or sum(part_size(p[1]) for p in parts) != offset or head[34:50] != parts[0][2]:
+        raise ErrIntegrity("the parts are not the object's")
+    return parts
+
+
+def open_multipart(ring, ctx, source, stored_size, block_len, sink):
+    """open_object for class 1; source must be able to seek."""
+    def read(at, n):
+        source.seek(at)
+        return source.read(n)
+
+    head = read(0, 54)
+    opened = open_tail(ring, ctx, head, read(max(0, stored_size - block_len), block_len), stored_size)
+    meta, suite, oid, oek, kid = opened
+    count, offset, _ = meta["table"]
+    length = body_size(32 * count)
+    parts = open_table(opened, head, read(offset, length))
+    rest = read(offset + length, stored_size - block_len - offset - length)
+    if any(rest):
+        raise ErrIntegrity("the filler is not zero")
+    source.seek(0)
+    for number, plain, salt in parts:
+        if source.read(54) != part_head(suite, oid, salt):
+            raise ErrIntegrity("the header of part %d is not what was written" % number)
+        body = part_keys(suite, oek, oid, number, salt, plain)
+        for i in range(body.last + 1):
+            sink(body.open(i, source.read(body.size(i))))
+    del meta["table"]
+    return dict(meta, parts=len(parts)), kid
+
+
+def find_block_len(source, stored_size):
+    """The block length of an object, from its first header or from its tail's. Both are authenticated later."""
+    kind, _, _, _, length = parse_header(source.read(54))
+    if kind != 1:
+        return length
+    for length in BLOCKS:
+        source.seek(max(0, stored_size - length))
+        tail = source.read(54)
+        if tail[:4] == b"SCPX" and tail[6:7] == b"\2" and tail[50:] == struct.pack(">I", length - 54):
+            return length
+    raise ErrIntegrity("the object does not end with a tail")
+
+
+def upload_keys(master, salt, ctx):
+    """TK, TN, EK of section 12.2."""
+    okm = hkdf_expand(master.token, LABEL + b"upload-token\0" + salt + ctx, 56)
+    return okm[:32], okm[32:], hkdf_expand(master.etag, LABEL + b"part-etag\0" + salt + ctx, 32)
+
+
+def open_token(ring, ctx, token):
+    """Returns (suite, oek, oid, created, backend id, EK), or None for a token that is not one of this place."""
+    try:
+        raw = base64.b64decode(token + "=" * (-len(token) % 4), b"-_", validate=True)
+    except ValueError:
+        return None
+    if base64.urlsafe_b64encode(raw).rstrip(b"=").decode() != token or not 107 <= len(raw) <= 1130 or raw[0] != 2 or raw[1:9] not in ring:
+        return None
+    tk, tn, ek = upload_keys(ring[raw[1:9]], raw[9:33], ctx)
+    try:
+        secret = unseal(XChaCha20Poly1305(tk), tn, raw[33:], raw[:33], "the token")
+    except ErrIntegrity:
+        return None
+    suite, created, backend = secret[48], int.from_bytes(secret[49:57], "big"), secret[57:]
+    if suite not in SUITES or created >= 1 << 47 or not 1 <= len(backend) <= 1024 or CONTROL.search(backend):
+        return None
+    return suite, secret[:32], secret[32:48], created, backend, ek
+
+
+def make_etag(ek, oid, number, salt, plain, flags, backend):
+    fixed = salt + struct.pack(">QB", plain, flags)
+    mac = hmac.new(ek, oid + struct.pack(">I", number) + fixed + backend.encode("latin-1"), hashlib.sha256).digest()[:16]
+    return (fixed + mac).hex() + "." + backend
+
+
+def accept_etag(ek, oid, number, etag):
+    """The plain size of the part, or None for an ETag that is not one of this number of this upload."""
+    if not re.fullmatch(r"[0-9a-f]{82}\.[!#-~]{1,128}", etag) or not 1 <= number <= MAX_PARTS:
+        return None
+    salt, plain, flags = bytes.fromhex(etag[:32]), int(etag[32:48], 16), int(etag[48:50], 16)
+    good = hmac.compare_digest(make_etag(ek, oid, number, salt, plain, flags, etag[83:]).encode(), etag.encode())
+    return plain if good and plain <= MAX_PART and flags == (plain < UNIT or number == MAX_PARTS) else None
 
 
 # ---- bucket state (section 11) ---------------------------------------------
@@ -503,9 +673,9 @@ def run(argv):
     if os.path.exists(args.output):
         raise ValueError("%s exists" % args.output)
     with open(args.object, "rb") as f:
-        _, _, _, block_len = parse_header(f.read(54))
-        f.seek(0)
         size = os.path.getsize(args.object)
+        block_len = find_block_len(f, size)
+        f.seek(0)
         meta, kid = write_verified(args.output, lambda write: open_object(ring, object_context(bucket_id, args.key), f, size, block_len, write))
     print(json.dumps(dict(meta, master=kid.hex()), indent=1))
     return 0

@@ -39,10 +39,10 @@ def plain_bytes(n):
     return (period * (n // 256 + 1))[:n]
 
 
-def seal_block(v, ctx):
+def seal_block(v, ctx, kind=0):
     """The block of vector v, from its inputs alone (SPEC.md sections 4 and 6)."""
     master, suite, block_len = scpx.Master(bytes.fromhex(v["master"])), SUITES[v["suite"]], v["block_len"]
-    head = (b"SCPX\0\2\0" + bytes([suite, 16, 0]) + master.kid + bytes.fromhex(v["oid"]) + bytes.fromhex(v["salt"])
+    head = (b"SCPX\0\2" + bytes([kind, suite, 16, 0]) + master.kid + bytes.fromhex(v["oid"]) + bytes.fromhex(v["salt"])
             + (block_len - 54).to_bytes(4, "big"))
     mk, mn, commit, wk, wn = scpx.block_keys(master, head, ctx)
     wrapped = scpx.XChaCha20Poly1305(wk).encrypt(wn, bytes.fromhex(v["oek"]), commit)
@@ -159,6 +159,91 @@ def copies(directory, kept):
             check(v["name"], False, "%s: %s" % (type(e).__name__, e))
 
 
+def parts_of(v):
+    for run in v["parts"]:
+        salt = bytes.fromhex(run["salt"])
+        for i in range(run["count"]):
+            yield run["number"] + i, run["plain_len"], salt[:12] + (int.from_bytes(salt[12:], "big") + i).to_bytes(4, "big")
+
+
+def seal_run(body, plain):
+    return b"".join(body.cipher.encrypt(body.nonce(i), plain[i * scpx.S:(i + 1) * scpx.S], None) for i in range(body.last + 1))
+
+
+def seal_end(v, ctx):
+    """Table, filler and tail of a multipart vector, and the stored size of its parts."""
+    suite, oek, oid, salt = SUITES[v["suite"]], bytes.fromhex(v["oek"]), bytes.fromhex(v["oid"]), bytes.fromhex(v["table_salt"])
+    parts = list(parts_of(v))
+    rows = b"".join(n.to_bytes(2, "big") + bytes(2) + p.to_bytes(8, "big") + bytes(4) + s for n, p, s in parts)
+    table = seal_run(scpx.table_keys(suite, oek, oid, len(parts), salt), rows)
+    stored = sum(scpx.part_size(p) for _, p, _ in parts)
+    filler = scpx.sealed_size(v["block_len"], sum(p for _, p, _ in parts)) - v["block_len"] - stored - len(table)
+    entry = b"\x14\0\x1a" + len(parts).to_bytes(2, "big") + stored.to_bytes(8, "big") + salt
+    return table + bytes(filler) + seal_block(dict(v, metadata=v["metadata"] + entry.hex()), ctx, 2), stored
+
+
+def multiparts(directory, objects):
+    """Returns name → stored bytes of the multipart vectors that are small enough."""
+    kept = {}
+    for v in load(directory, "multipart.json"):
+        ctx, ring = scpx.object_context(bytes.fromhex(v["bucket_id"]), v["key"]), scpx.keyring([bytes.fromhex(v["master"])])
+        suite, oek, oid = SUITES[v["suite"]], bytes.fromhex(v["oek"]), bytes.fromhex(v["oid"])
+        end, before = seal_end(v, ctx)
+        check(v["name"], hashlib.sha256(end).hexdigest() == v["end_sha256"] and before + len(end) == v["stored_len"], "the end differs")
+        parts = list(parts_of(v))
+        if "stored_sha256" not in v:
+            head = scpx.part_head(suite, oid, parts[0][2])
+            try:
+                opened = scpx.open_tail(ring, ctx, head, end[-v["block_len"]:], v["stored_len"])
+                got = scpx.open_table(opened, head, end[:scpx.body_size(32 * len(parts))])
+                check(v["name"], got == parts and opened[0]["plain_size"] == v["plain_len"], "another table")
+            except scpx.Refused as e:
+                check(v["name"], False, "%s: %s" % (type(e).__name__, e))
+            continue
+        # "two-again" is the only one whose first part has other content: the sequence from its 100th byte
+        at, plain, out = 0, [], []
+        for number, size, salt in parts:
+            begin = 100 if v["name"] == "multipart/two-again" and number == 1 else at
+            plain.append(plain_bytes(begin + size)[begin:])
+            out.append(scpx.part_head(suite, oid, salt) + seal_run(scpx.part_keys(suite, oek, oid, number, salt, size), plain[-1]))
+            at += size
+        stored = b"".join(out) + end
+        check(v["name"], hashlib.sha256(stored).hexdigest() == v["stored_sha256"], "sealed bytes differ")
+        if objects:
+            check(v["name"], from_objects(objects, v["name"]) == stored, "the exported object differs")
+        try:
+            meta, got = open_whole(ring, ctx, stored, v["block_len"])
+            check(v["name"], got == b"".join(plain) and meta["parts"] == len(parts), "opened to other bytes")
+        except scpx.Refused as e:
+            check(v["name"], False, "%s: %s" % (type(e).__name__, e))
+        kept[v["name"]] = stored
+    for v in load(directory, "multipart-negative.json"):
+        stored = stored_of(v, kept, None)
+        ctx, ring = scpx.object_context(bytes.fromhex(v["bucket_id"]), v["key"]), scpx.keyring(map(bytes.fromhex, v["masters"]))
+        got = refusal(lambda: open_whole(ring, ctx, stored, v["block_len"]))
+        check(v["name"], got == v["error"], "refused with %s, want %s" % (got, v["error"]))
+    return kept
+
+
+def uploads(directory):
+    for v in load(directory, "upload.json"):
+        master, ctx = bytes.fromhex(v["master"]), scpx.object_context(bytes.fromhex(v["bucket_id"]), v["key"])
+        ring, oid, oek = scpx.keyring([master]), bytes.fromhex(v["oid"]), bytes.fromhex(v["oek"])
+        tk, tn, ek = scpx.upload_keys(scpx.Master(master), bytes.fromhex(v["token_salt"]), ctx)
+        check(v["name"], (tk.hex(), tn.hex(), ek.hex()) == (v["tk"], v["tn"], v["ek"]), "other keys")
+        want = SUITES[v["suite"]], oek, oid, v["created_ms"], v["backend_id"].encode(), ek
+        check(v["name"], scpx.open_token(ring, ctx, v["token"]) == want, "another token")
+        for i, token in enumerate(v["refused_tokens"]):
+            check(v["name"], scpx.open_token(ring, ctx, token) is None, "refused token %d opens" % i)
+        for e in v["etags"]:
+            size = e.get("plain_len", 0)
+            flags = int(size < scpx.UNIT or e["number"] == scpx.MAX_PARTS)
+            check(v["name"], scpx.make_etag(ek, oid, e["number"], bytes.fromhex(e["salt"]), size, flags, e["backend_etag"]) == e["etag"], "another ETag")
+            check(v["name"], scpx.accept_etag(ek, oid, e["number"], e["etag"]) == size, "an ETag is refused")
+        for i, e in enumerate(v["refused_etags"]):
+            check(v["name"], scpx.accept_etag(ek, oid, e["number"], e["etag"]) is None, "refused ETag %d is accepted" % i)
+
+
 def keys_and_sizes(directory, kept):
     want = {v["name"]: bytes.fromhex(v["value"]) for v in load(directory, "keys.json")}
     v, stored = kept["inputs"]["xchacha20-poly1305/512/1"]
@@ -179,7 +264,7 @@ def keys_and_sizes(directory, kept):
             check("sizes.json", scpx.sealed_size(row["block_len"], plain) == row["stored"], repr(row))
 
 
-def command(directory, kept):
+def command(directory, kept, parts):
     """The command line as a person uses it, master on standard input, key never an argument."""
     tool = os.path.join(os.path.dirname(os.path.abspath(__file__)), "scpx_open.py")
     v, stored = kept["inputs"]["xchacha20-poly1305/512/65537"]
@@ -206,6 +291,11 @@ def command(directory, kept):
         raw, out2 = path("master", bytes.fromhex(v["master"])), path("out2")
         code, _, err = run(b"", "--master-file", raw, "--bucket-id", v["bucket_id"], "--key", v["key"], obj, "-o", out2)
         check("command/raw-master", code == 0 and open(out2, "rb").read() == plain_bytes(65537), err)
+        big, out3 = path("big", parts["multipart/three"]), path("out3")
+        code, text, err = run(master, "--master-file", "-", "--bucket-id", v["bucket_id"], "--key", v["key"], big, "-o", out3)
+        check("command/multipart", code == 0 and json.loads(text)["parts"] == 3 and open(out3, "rb").read() == plain_bytes(2 * scpx.UNIT + 100), err)
+        os.unlink(big)
+        os.unlink(out3)
         for name, content, key, want in (
                 ("flipped", stored[:-1] + bytes([stored[-1] ^ 1]), v["key"], "ErrIntegrity"), ("truncated", stored[:-1], v["key"], "ErrForeign"),
                 ("wrong key", stored, "other", "ErrCommit"), ("not sealed", b"hello", v["key"], "ErrNotSealed")):
@@ -231,8 +321,10 @@ def main():
     negatives(args.vectors, kept, args.objects)
     states(args.vectors, args.objects)
     copies(args.vectors, kept)
+    parts = multiparts(args.vectors, args.objects)
+    uploads(args.vectors)
     keys_and_sizes(args.vectors, kept)
-    command(args.vectors, kept)
+    command(args.vectors, kept, parts)
     for f in failures:
         print("FAIL", f)
     print("%d passed, %d failed" % (passed, len(failures)))
