@@ -41,6 +41,22 @@
 //	pdf.go page.go qr.go         the page
 //	limits.go errors.go
 //
+// # Promises and the tests that hold them
+//
+//   - Words and texts give back what they were made of: TestWordsRoundTrip, TestTextRoundTrip, FuzzParseWords,
+//     FuzzParseText; as other programs do: TestWordsAreBIP39, TestTextFormIsTheDocumentedOne.
+//   - People type as they like: TestParseWordsIsTolerant, TestParseTextIsTolerant, TestFourLettersAreEnough.
+//   - One wrong word is caught, but for 1 in 256 · 2048 = 524,288; 3 of 2,047,000 substitutions in 40 keys passed:
+//     TestEverySubstitutionOfOneWordIsCaught. Its position is named: TestWrongWordIsNamedWithTheNearest,
+//     TestCheckErrorNamesThePosition, TestWrongCountsAndNumbersAreRefused.
+//   - A wrong line is caught and named: TestAWrongCharacterNamesItsLine, TestWrongLinesAreNamed. Other texts are
+//     refused: TestOtherTextsAreRefused, TestOneTextPerSecret.
+//   - The code on the page is read again: TestCodeOnThePageIsReadAgain, TestCodesOfEveryLengthAreRead,
+//     TestCodeSurvivesDamage. The page says what it has to: TestPageOfAMasterSaysEverything,
+//     TestPageOfAShareSaysEverything; all of it on the page: TestNothingLeavesThePageOrOverlaps.
+//   - The same sheet is the same bytes, without metadata: TestSameSheetSameBytes, TestNoMetadataAndNoFontFiles. Nothing is
+//     written of a bad one: TestBadSheetsAreRefused.
+//
 // # Ownership and secrets
 //
 // Secrets and shares that are passed in stay the caller's; what the parsers return is the caller's to wipe. Text that is

@@ -50,12 +50,15 @@ func encode(indexes *[wordCount]int, master []byte) {
 	defer clear(bits[:])
 	copy(bits[:], master)
 	bits[32] = checksum(master)
+	acc, have, at := 0, 0, 0
 	for i := range keyWords {
-		v := 0
-		for j := i * wordBits; j < (i+1)*wordBits; j++ {
-			v = v<<1 | int(bits[j/8]>>(7-j%8)&1)
+		for ; have < wordBits; have += 8 {
+			acc = acc<<8 | int(bits[at])
+			at++
 		}
-		indexes[i] = v
+		have -= wordBits
+		indexes[i] = acc >> have
+		acc &= 1<<have - 1
 	}
 }
 
@@ -63,10 +66,13 @@ func encode(indexes *[wordCount]int, master []byte) {
 func decode(master *[32]byte, indexes *[wordCount]int) bool {
 	var bits [33]byte
 	defer clear(bits[:])
-	for i := range keyWords {
-		for j := range wordBits {
-			at := i*wordBits + j
-			bits[at/8] |= byte(indexes[i]>>(wordBits-1-j)&1) << (7 - at%8)
+	acc, have, at := 0, 0, 0
+	for _, index := range indexes[:keyWords] {
+		acc = acc<<wordBits | index
+		for have += wordBits; have >= 8; at++ {
+			have -= 8
+			bits[at] = byte(acc >> have)
+			acc &= 1<<have - 1
 		}
 	}
 	copy(master[:], bits[:32])

@@ -254,7 +254,7 @@ func TestWrongCountsAndNumbersAreRefused(t *testing.T) {
 func TestEverySubstitutionOfOneWordIsCaught(t *testing.T) {
 	masters := 40
 	if testing.Short() {
-		masters = 8
+		masters = 3
 	}
 	tried, checksums, passed := 0, 0, 0
 	for n := range masters {
@@ -306,7 +306,10 @@ func TestEverySubstitutionOfOneWordIsCaught(t *testing.T) {
 
 func TestCheckErrorNamesThePosition(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
-	alone, n := 0, 60
+	alone, n := 0, 30
+	if testing.Short() {
+		n = 10
+	}
 	for range n {
 		words := testWords(t, r.IntN(50))
 		i := r.IntN(wordCount)
