@@ -399,3 +399,22 @@ func TestServerGoneBeforeM3IsUnreachable(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+// TestAllowListIsBounded: what strangers can make the agent search has an end.
+func TestAllowListIsBounded(t *testing.T) {
+	r := newRig(t, patient)
+	var list []Admin
+	for i := range MaxAdmins {
+		list = append(list, Admin{Public: testSigner(t, byte(100+i)).Public(), Roles: Roles(RoleDeliver)})
+	}
+	r.setAdmins(append(list[:MaxAdmins-1:MaxAdmins-1], r.list()...)...)
+	r.mustDeliver(home) // the last one
+	r.setAdmins(append(list, Admin{Public: r.admin.Public(), Roles: Roles(RoleDeliver)})...)
+	_, m1, err := r.client(r.admin).Begin(OpDeliver)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := r.agent.Challenge(context.Background(), home, m1); statusOf(t, err) != StatusDenied {
+		t.Errorf("one too many: %v", err)
+	}
+}
