@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"path/filepath"
 
 	"github.com/spf13/cobra"
@@ -162,7 +163,7 @@ Exit status: 0 done, 2 usage, 3 files, 4 passphrase.`,
 	}
 	c.Flags().IntVarP(&n, "shares", "n", 0, "how many shares, `N`")
 	c.Flags().IntVarP(&k, "threshold", "k", 0, "how many of them are enough, `K`")
-	c.Flags().StringVar(&dir, "out", ".", "the `DIR` for the files")
+	c.Flags().StringVar(&dir, "out", ".", "the `DIR` for the files, made if it is not there")
 	c.Flags().BoolVar(&print, "paper", false, "also write a PDF sheet for each")
 	c.Flags().StringVar(&size, "size", "a4", "paper `SIZE`, a4 or letter")
 	for _, required := range []string{"shares", "threshold"} {
@@ -192,6 +193,9 @@ func (a *app) writeShare(s *shares.Share, dir string, print bool, size paper.Siz
 		return nil, fail(exitInternal, "", err)
 	}
 	defer clear(wire)
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, fail(exitFile, "", fmt.Errorf("cannot make the directory for the shares: %w", err))
+	}
 	base := filepath.Join(dir, fmt.Sprintf("share-%s-%d-of-%d", s.Set().String()[:8], s.Index(), s.N()))
 	if err := createFile(base+".mks", wire); err != nil {
 		return nil, err
