@@ -83,6 +83,7 @@ fuzz: ## every fuzz target for FUZZTIME (20s)
 .PHONY: bench
 bench: rig passthrough ## all benchmarks; rewrites the tables in BENCHMARKS.md
 	$(BIN)/micro -write BENCHMARKS.md
+	$(BIN)/micro -keys -count 5 -write BENCHMARKS.md
 	$(BIN)/e2e -write BENCHMARKS.md
 	$(BIN)/acceptance -write BENCHMARKS.md
 

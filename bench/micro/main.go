@@ -19,18 +19,26 @@ func main() {
 	count := flag.Int("count", 7, "runs of each benchmark")
 	benchtime := flag.String("benchtime", "300ms", "aimed `length` of a run")
 	write := flag.String("write", "", "replace the section in this `file` instead of printing it")
+	keys := flag.Bool("keys", false, "the key agent's benchmarks instead of the sealing's")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	if err := run(ctx, *count, *benchtime, *write); err != nil {
+	if err := run(ctx, *keys, *count, *benchtime, *write); err != nil {
 		fmt.Fprintf(os.Stderr, "micro: %v\n", err)
 		os.Exit(1)
 	}
 }
 
-func run(ctx context.Context, count int, benchtime, write string) error {
+func run(ctx context.Context, keys bool, count int, benchtime, write string) error {
 	if count < 1 {
 		return fmt.Errorf("-count is %d", count)
+	}
+	if keys {
+		section, err := keySection(ctx, count, benchtime)
+		if err != nil {
+			return err
+		}
+		return put(write, "keys", section)
 	}
 	results := series{}
 	for i := range count {
@@ -49,11 +57,16 @@ func run(ctx context.Context, count int, benchtime, write string) error {
 	if err != nil {
 		return err
 	}
-	if write == "" {
+	return put(write, "micro", section)
+}
+
+// put prints a section, or replaces it in a file.
+func put(file, name, section string) error {
+	if file == "" {
 		fmt.Print(section)
 		return nil
 	}
-	return report.Replace(write, "micro", section)
+	return report.Replace(file, name, section)
 }
 
 // packages are those whose benchmarks the table shows.

@@ -57,3 +57,17 @@ func TestBaselines(t *testing.T) {
 		}
 	}
 }
+
+func TestKeyRuns(t *testing.T) {
+	runs := map[string][]float64{}
+	text := "goos: linux\nBenchmarkPush  \t 6030\t 200000 ns/op\nBenchmarkHandOver/keys=1 \t 4442\t 100000 ns/op\t 3334 handovers/s\t 117 allocs/op\nPASS\n"
+	if err := addKeyRuns(runs, []byte(text)); err != nil {
+		t.Fatal(err)
+	}
+	if len(runs) != 2 || runs["Push"][0] != 5000 || runs["HandOver/keys=1"][0] != 10000 {
+		t.Errorf("%v", runs)
+	}
+	if err := addKeyRuns(runs, []byte("BenchmarkPush 1 x ns/op\n")); err == nil {
+		t.Error("a line without a number was taken")
+	}
+}
