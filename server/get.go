@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/s3-crypt-proxy/s3-crypt-proxy/format"
-	"github.com/s3-crypt-proxy/s3-crypt-proxy/pipeline"
 	"github.com/s3-crypt-proxy/s3-crypt-proxy/server/backend"
 	"github.com/s3-crypt-proxy/s3-crypt-proxy/server/s3err"
 )
@@ -20,9 +19,12 @@ var errFiller = fmt.Errorf("%w: the object's end is not what its size says", for
 // stored is an object whose block was opened: its length and metadata are
 // authentic, its body is not yet read.
 type stored struct {
-	opener   *format.Opener
-	block    []byte // as stored
-	etag     string // the backend's
+	bucket, key string
+
+	opener   *format.Opener // nil for a multipart object
+	multi    *multi         // nil for a stream object
+	block    []byte         // the first bytes, as stored
+	etag     string         // the backend's
 	modified time.Time
 	size     int64         // stored bytes of the whole object
 	rest     io.ReadCloser // what follows the block; nil after a HEAD
@@ -30,9 +32,31 @@ type stored struct {
 
 // close ends the backend's answer; a nil stored is fine.
 func (o *stored) close() {
-	if o != nil && o.rest != nil {
+	if o == nil {
+		return
+	}
+	if o.rest != nil {
 		o.rest.Close()
 	}
+	if o.multi != nil {
+		o.multi.release()
+	}
+}
+
+// meta is the object's metadata.
+func (o *stored) meta() format.Meta {
+	if o.multi != nil {
+		return o.multi.tail.Meta()
+	}
+	return o.opener.Meta()
+}
+
+// plainSize is the object's size as the client sees it.
+func (o *stored) plainSize() int64 {
+	if o.multi != nil {
+		return o.multi.tail.PlainSize()
+	}
+	return o.opener.PlainSize()
 }
 
 // refuseReadHeaders: what is asked for with these cannot be given.
@@ -80,7 +104,7 @@ func (s *Server) openObject(ctx context.Context, bucketName, key string, behind 
 	if err != nil {
 		return nil, err
 	}
-	o := &stored{etag: obj.ETag, modified: obj.LastModified, size: obj.Size}
+	o := &stored{bucket: bucketName, key: key, etag: obj.ETag, modified: obj.LastModified, size: obj.Size}
 	o.rest = &resuming{ctx: ctx, from: s.backend, bucket: bucketName, key: key, etag: obj.ETag, body: obj.Body, end: obj.Length}
 	if _, ok := format.PlainSize(b.blockSize, obj.Size); !ok {
 		o.close()
@@ -91,7 +115,12 @@ func (s *Server) openObject(ctx context.Context, bucketName, key string, behind 
 		o.close()
 		return nil, err
 	}
-	if o.opener, err = format.OpenBlock(ring, at, o.block, obj.Size); err != nil {
+	if isMultipart(o.block) {
+		o.multi, err = s.openMulti(ctx, ring, at, o)
+	} else {
+		o.opener, err = format.OpenBlock(ring, at, o.block, obj.Size)
+	}
+	if err != nil {
 		o.close()
 		return o, err
 	}
@@ -110,10 +139,14 @@ func (s *Server) emptyStored(ctx context.Context, bucketName, key string) (*stor
 	return &stored{etag: obj.ETag, modified: obj.LastModified}, fmt.Errorf("%w: the stored object is empty", format.ErrForeign)
 }
 
-// openHead fetches the block alone: one ranged request tells length, metadata,
-// ETag and time.
-func (s *Server) openHead(ctx context.Context, bucketName, key string) (*stored, error) {
-	o, err := s.openObject(ctx, bucketName, key, 0)
+// openHead fetches the block alone: one ranged request, and one more for the tail
+// of a multipart object, tells length, metadata, ETag and time.
+func (s *Server) openHead(ctx context.Context, bucketName, key string) (o *stored, err error) {
+	for range maxRestarts {
+		if o, err = s.openObject(ctx, bucketName, key, 0); !errors.Is(err, errChanged) {
+			break
+		}
+	}
 	if err == nil {
 		o.close()
 		o.rest = nil
@@ -130,7 +163,8 @@ func (s *Server) headObject(r *request) error {
 	if err != nil {
 		return err
 	}
-	part, done, err := r.begin(o)
+	defer o.close()
+	part, done, err := s.begin(r, o)
 	if done || err != nil {
 		return err
 	}
@@ -140,9 +174,9 @@ func (s *Server) headObject(r *request) error {
 
 // begin answers what stands before the body: a condition that decides, or the
 // headers of the part that is asked for. done: there is nothing more to answer.
-func (r *request) begin(o *stored) (part byteRange, done bool, err error) {
+func (s *Server) begin(r *request, o *stored) (part byteRange, done bool, err error) {
 	h := &r.http.Response.Header
-	size := o.opener.PlainSize()
+	size := o.plainSize()
 	etag := clientETag(o.etag)
 	err = r.readConditions("").check(etag, o.modified)
 	if errors.Is(err, errNotModified) {
@@ -155,7 +189,12 @@ func (r *request) begin(o *stored) (part byteRange, done bool, err error) {
 		return part, false, err
 	}
 	part, ranged := byteRange{0, size}, false
-	if r.hasHeader("range") && (!r.hasHeader("if-range") || r.header("If-Range") == etag) {
+	if _, ok := r.query.get("partNumber"); ok {
+		if part, err = s.numberedPart(r, o); err != nil {
+			return part, false, err
+		}
+		ranged = part.n > 0 // no Content-Range can say "nothing"
+	} else if r.hasHeader("range") && (!r.hasHeader("if-range") || r.header("If-Range") == etag) {
 		var asked byteRange
 		if asked, ranged, err = parseRange(r.header("Range"), size); err != nil {
 			h.Set("Content-Range", fmt.Sprintf("bytes */%d", size))
@@ -176,9 +215,10 @@ func (r *request) begin(o *stored) (part byteRange, done bool, err error) {
 // describe writes the headers every read of an object carries.
 func (r *request) describe(o *stored) {
 	h := &r.http.Response.Header
-	meta := o.opener.Meta()
+	meta := o.meta()
+	_, numbered := r.query.get("partNumber")
 	writeMeta(h, meta)
-	if c, ok := openChecksum(meta); ok && !r.hasHeader("range") && strings.EqualFold(r.header("x-amz-checksum-mode"), "ENABLED") {
+	if c, ok := openChecksum(meta); ok && !numbered && !r.hasHeader("range") && strings.EqualFold(r.header("x-amz-checksum-mode"), "ENABLED") {
 		r.showChecksum(c)
 	}
 	h.Set("ETag", clientETag(o.etag))
@@ -218,25 +258,20 @@ func (s *Server) getOnce(r *request) error {
 	if r.hasHeader("range") {
 		behind = rangeGuess(r.header("Range"))
 	}
+	if _, ok := r.query.get("partNumber"); ok {
+		behind = 0
+	}
 	o, err := s.openObject(r.ctx, r.bucket, r.key, behind)
 	if err != nil {
 		return err
 	}
-	part, done, err := r.begin(o)
+	part, done, err := s.begin(r, o)
 	if done || err != nil {
 		o.close()
 		return err
 	}
-	body := &plainBody{s: s, o: o, timed: timeOpener(o.opener), ctx: r.ctx}
-	if err = body.fetch(r, part, behind); err == nil {
-		if body.span.N <= wholeGet {
-			err = body.openWhole()
-		} else {
-			err = body.openFront()
-		}
-	}
+	body, err := s.openPlain(r.ctx, o, part, behind)
 	if err != nil {
-		body.Close()
 		return err
 	}
 	if part.n > 0 {
@@ -265,196 +300,3 @@ func rangeGuess(header string) int64 {
 	}
 	return ((asked.off+asked.n-1)/format.SegmentSize + 1) * format.Stride
 }
-
-// plainBody writes an opened object, or a range of it, to the client. fasthttp
-// calls WriteTo once and Close always; both on the connection's goroutine.
-type plainBody struct {
-	s     *Server
-	o     *stored
-	timed *timedOpener
-	ctx   context.Context
-	span  format.Span // what is read and what of it is given
-	all   bool        // the span is the object, so its end is checked too
-
-	res   *pipeline.Reservation
-	whole pipeline.Chain  // everything, verified
-	front *pipeline.Batch // streaming: the first batch, verified
-	next  int64           // streaming: the segment after front
-	read  int64           // streaming: sealed bytes consumed
-
-	written int64
-	err     error
-	done    func(error) // tells the outcome once, at Close
-}
-
-// fetch positions o.rest at the first stored byte of the span. behind is what was
-// asked for with the block.
-func (b *plainBody) fetch(r *request, part byteRange, behind int64) error {
-	plain := b.o.opener.PlainSize()
-	var err error
-	if b.span, err = format.Cover(b.o.opener.BlockSize(), plain, part.off, part.n); err != nil {
-		return err
-	}
-	b.all = behind == everything && part.n == plain
-	if b.span.First == 0 && (behind == everything || behind >= b.span.Length) {
-		return nil // it follows the block
-	}
-	b.o.close()
-	want := &backend.Range{First: b.span.Offset, Last: b.span.Offset + b.span.Length - 1}
-	obj, err := b.s.backend.Get(r.ctx, r.bucket, r.key, backend.GetOptions{Range: want, IfMatch: b.o.etag})
-	switch kind := backendKind(err); {
-	case kind == backend.Precondition || kind == backend.NotFound || errors.Is(err, backend.ErrRange):
-		return fmt.Errorf("%w: %w", errChanged, err)
-	case err != nil:
-		return err
-	}
-	b.o.rest = &resuming{ctx: r.ctx, from: b.s.backend, bucket: r.bucket, key: r.key, etag: b.o.etag, body: obj.Body, end: obj.Length, base: want.First}
-	if obj.ETag != b.o.etag || obj.Size != b.o.size {
-		return errChanged
-	}
-	return nil
-}
-
-// openWhole opens every segment, and for a whole object its end, before the first
-// byte is answered.
-func (b *plainBody) openWhole() error {
-	var err error
-	if b.res, err = b.s.engine.Reserve(b.ctx, b.s.engine.Footprint(b.span.Skip+b.span.N)); err != nil {
-		return err
-	}
-	err = b.s.engine.Open(b.ctx, b.o.rest, b.span.Length, b.span.First, b.timed, func(x *pipeline.Batch) error {
-		b.whole.Append(x)
-		return nil
-	})
-	if err != nil {
-		return err
-	}
-	return b.checkEnd()
-}
-
-// openFront opens the first batch, so that a wrong object is refused with a
-// status and not in the middle of its body.
-func (b *plainBody) openFront() error {
-	var err error
-	if b.res, err = b.s.engine.Reserve(b.ctx, b.s.engine.Window()); err != nil {
-		return err
-	}
-	b.read = min(frontSegments*format.Stride, b.span.Length)
-	b.next = b.span.First + frontSegments
-	return b.s.engine.Open(b.ctx, b.o.rest, b.read, b.span.First, b.timed, func(x *pipeline.Batch) error {
-		b.front = x
-		return nil
-	})
-}
-
-// frontSegments is what is opened before the status line of a large object.
-const frontSegments = 1
-
-// checkEnd reads the filler and demands the end of the stored object. For a range
-// there is nothing to check: the size was that of the sealed object.
-func (b *plainBody) checkEnd() error {
-	if !b.all {
-		return nil
-	}
-	fill := make([]byte, format.Filler(b.o.opener.PlainSize())+1)
-	n, err := io.ReadFull(b.o.rest, fill)
-	if n == len(fill) {
-		return errFiller
-	}
-	if !errors.Is(err, io.ErrUnexpectedEOF) && !errors.Is(err, io.EOF) || errors.Is(err, backend.ErrShort) {
-		return fmt.Errorf("cannot read the end of the object: %w", err)
-	}
-	if n != len(fill)-1 {
-		return errFiller
-	}
-	return b.o.opener.CheckFiller(fill[:n], 0)
-}
-
-// WriteTo writes the plaintext; the connection bounds each write. The last
-// batch of a streamed object waits until the object's end was checked.
-func (b *plainBody) WriteTo(w io.Writer) (int64, error) {
-	if b.front == nil {
-		for x := range b.whole.PlainSegments() {
-			if b.err = b.write(w, x); b.err != nil {
-				break
-			}
-		}
-		return b.written, b.err
-	}
-	held := b.front
-	b.front = nil
-	b.err = b.s.engine.Open(b.ctx, b.o.rest, b.span.Length-b.read, b.next, b.timed, func(x *pipeline.Batch) error {
-		err := b.writeBatch(w, held)
-		held = x
-		return err
-	})
-	if b.err == nil {
-		b.err = b.checkEnd()
-	}
-	if b.err != nil {
-		held.Release()
-		return b.written, b.err
-	}
-	b.err = b.writeBatch(w, held)
-	return b.written, b.err
-}
-
-// writeBatch writes one batch and gives it back.
-func (b *plainBody) writeBatch(w io.Writer, x *pipeline.Batch) error {
-	defer x.Release()
-	for p := range x.PlainSegments() {
-		if err := b.write(w, p); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// write gives what of the opened bytes is asked for.
-func (b *plainBody) write(w io.Writer, p []byte) error {
-	skip := min(b.span.Skip, int64(len(p)))
-	b.span.Skip -= skip
-	p = p[skip:]
-	p = p[:min(int64(len(p)), b.span.N-b.written)]
-	if len(p) == 0 {
-		return nil
-	}
-	n, err := w.Write(p)
-	b.written += int64(n)
-	if err != nil {
-		return clientGone{err}
-	}
-	return nil
-}
-
-// Read exists for the io.Reader in fasthttp's signature; WriteTo is what runs.
-func (b *plainBody) Read([]byte) (int, error) {
-	return 0, s3err.New(s3err.InternalError, "BUG: a plain body is written, not read")
-}
-
-// Close frees everything and reports the outcome.
-func (b *plainBody) Close() error {
-	if b.front != nil {
-		b.front.Release()
-		b.front = nil
-	}
-	b.whole.Release()
-	b.o.close()
-	if b.res != nil {
-		b.res.Release()
-	}
-	b.s.metrics.openedBytes.Add(int(b.written))
-	b.s.metrics.crypto("GetObject", time.Duration(b.timed.spent.Load()))
-	if b.done != nil {
-		b.done(b.err)
-		b.done = nil
-	}
-	return nil
-}
-
-// clientGone marks a failure of the client's socket, which is nobody's fault
-// here and must not count as an integrity failure.
-type clientGone struct{ err error }
-
-func (e clientGone) Error() string { return "cannot write to the client: " + e.err.Error() }
-func (e clientGone) Unwrap() error { return e.err }

@@ -37,6 +37,17 @@ const (
 	// carries the filler.
 	maxParts = 9990
 
+	// maxEnd: what of a multipart object's end is fetched at once, unasked. It holds
+	// table and filler of objects up to 600 MiB.
+	maxEnd = 64 << 10
+
+	// smallTable: the table of a multipart object with 2,000 parts. A larger one is
+	// counted in the byte budget.
+	smallTable = 64 << 10
+
+	// tableFactor: a table is held sealed, opened, and decoded with offsets.
+	tableFactor = 4
+
 	// maxDrain is how much of an unread body is read and thrown away so that an
 	// early answer reaches the client: closing a socket with unread bytes resets
 	// the connection and eats the answer. The largest PBS chunk fits.

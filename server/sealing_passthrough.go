@@ -15,9 +15,9 @@ const (
 	passthrough = true
 )
 
-func segmentSealer(*format.Sealer) pipeline.Sealer { return unsealed{} }
+func segmentSealer(pipeline.Sealer) pipeline.Sealer { return unsealed{} }
 
-func segmentOpener(*format.Opener) pipeline.Opener { return unsealed{} }
+func segmentOpener(pipeline.Opener) pipeline.Opener { return unsealed{} }
 
 type unsealed struct{}
 

@@ -4,7 +4,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/s3-crypt-proxy/s3-crypt-proxy/format"
 	"github.com/s3-crypt-proxy/s3-crypt-proxy/pipeline"
 )
 
@@ -15,7 +14,7 @@ type timedSealer struct {
 	spent atomic.Int64 // ns
 }
 
-func timeSealer(s *format.Sealer) *timedSealer { return &timedSealer{Sealer: segmentSealer(s)} }
+func timeSealer(s pipeline.Sealer) *timedSealer { return &timedSealer{Sealer: segmentSealer(s)} }
 
 // SealInPlace seals and counts.
 func (t *timedSealer) SealInPlace(slots []byte, plain int, first int64) int {
@@ -25,13 +24,12 @@ func (t *timedSealer) SealInPlace(slots []byte, plain int, first int64) int {
 	return n
 }
 
-// timedOpener is the same for opening.
+// timedOpener is the same for opening. Its Opener is changed between runs only,
+// while nothing is being opened.
 type timedOpener struct {
 	pipeline.Opener
 	spent atomic.Int64 // ns
 }
-
-func timeOpener(o *format.Opener) *timedOpener { return &timedOpener{Opener: segmentOpener(o)} }
 
 // OpenInPlace opens and counts.
 func (t *timedOpener) OpenInPlace(sealed []byte, first int64) error {

@@ -25,6 +25,7 @@ const (
 	InvalidBucketName                 Code = "InvalidBucketName"
 	InvalidDigest                     Code = "InvalidDigest"
 	InvalidPart                       Code = "InvalidPart"
+	InvalidPartNumber                 Code = "InvalidPartNumber"
 	InvalidPartOrder                  Code = "InvalidPartOrder"
 	InvalidRange                      Code = "InvalidRange"
 	InvalidRequest                    Code = "InvalidRequest"
@@ -78,6 +79,7 @@ var table = map[Code]row{
 	InvalidBucketName:                 {http.StatusBadRequest, "The bucket name is invalid."},
 	InvalidDigest:                     {http.StatusBadRequest, "The Content-MD5 is not valid."},
 	InvalidPart:                       {http.StatusBadRequest, "A part was not uploaded, or has another ETag."},
+	InvalidPartNumber:                 {http.StatusRequestedRangeNotSatisfiable, "The object does not have this part."},
 	InvalidPartOrder:                  {http.StatusBadRequest, "The parts are not in ascending order."},
 	InvalidRange:                      {http.StatusRequestedRangeNotSatisfiable, "The range lies outside the object."},
 	InvalidRequest:                    {http.StatusBadRequest, "The request is invalid."},
