@@ -79,7 +79,7 @@ func TestStatuses(t *testing.T) {
 		409: {BucketAlreadyExists, BucketAlreadyOwnedByYou, BucketNotEmpty, ConditionalRequestConflict, OperationAborted},
 		411: {MissingContentLength},
 		412: {PreconditionFailed},
-		416: {InvalidRange},
+		416: {InvalidPartNumber, InvalidRange},
 		500: {InternalError},
 		501: {NotImplemented},
 		503: {ServiceUnavailable, SlowDown},
