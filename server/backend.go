@@ -38,6 +38,8 @@ type listings interface {
 type uploads interface {
 	CreateUpload(ctx context.Context, bucket, key string) (id string, err error)
 	UploadPart(ctx context.Context, bucket, key, id string, n int, body io.ReadSeeker, size int64) (etag string, err error)
+	// StreamPart is UploadPart for a body that cannot be sent again.
+	StreamPart(ctx context.Context, bucket, key, id string, n int, body io.Reader, size int64) (etag string, err error)
 	CopyPart(ctx context.Context, bucket, key, id string, n int, srcBucket, srcKey string, r backend.Range, ifMatch string) (etag string, err error)
 	CompleteUpload(ctx context.Context, bucket, key, id string, parts []backend.Part, cond backend.Conditions) (etag string, err error)
 	AbortUpload(ctx context.Context, bucket, key, id string) error

@@ -106,6 +106,9 @@ func (r *request) claims(payload sigv4.Payload) (digests, error) {
 		d.md5 = sum
 		d.claim(md5.New, sum, errBodyMD5)
 	}
+	if r.route.objectChecksum {
+		return d, nil
+	}
 	if err := r.claimChecksum(&d); err != nil {
 		return d, err
 	}

@@ -51,6 +51,15 @@ func (o *stored) meta() format.Meta {
 	return o.opener.Meta()
 }
 
+// oid is the random id of the object's body, which a copy keeps.
+func (o *stored) oid() (oid [16]byte, ok bool) {
+	if o.multi != nil {
+		return o.multi.tail.OID(), true
+	}
+	h, err := format.ParseHeader(o.block) // authentic: the block was opened
+	return h.OID, err == nil
+}
+
 // plainSize is the object's size as the client sees it.
 func (o *stored) plainSize() int64 {
 	if o.multi != nil {
@@ -66,7 +75,7 @@ func (r *request) refuseReadHeaders() error {
 
 // access opens the gate of a bucket for reading. In a fresh bucket nothing can
 // exist: a read answers that at once.
-func (s *Server) access(ctx context.Context, name string) (*format.Keyring, *bucket, error) {
+func (s *Server) access(ctx context.Context, name string) (Keyring, *bucket, error) {
 	ring, err := s.keys.Ring()
 	if err != nil {
 		return nil, nil, err

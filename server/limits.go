@@ -17,6 +17,18 @@ const (
 	// maxListKeys is S3's page size, and the largest max-keys honoured.
 	maxListKeys = 1000
 
+	// maxPartList holds 10,000 parts with ETags of ours and the longest checksum that
+	// clients repeat there, spaced out: about 400 bytes each.
+	maxPartList = 5 << 20
+
+	// listFactor: a list of parts is held as a document and decoded.
+	listFactor = 2
+
+	// wholeStaged: a staged part up to this many stored bytes is held in memory by
+	// Complete, so that the backend's answer may be lost. Only part number 10,000 may
+	// have more than 5 MiB.
+	wholeStaged = 16 << 20
+
 	// wholeGet: objects up to this many plain bytes are opened whole before the
 	// status line, so that a client gets all or an error. The largest PBS chunk
 	// is 16 MiB and 44 bytes.

@@ -266,11 +266,23 @@ func (m *memory) part(op, bucket, key, id string, n int, data []byte) (string, e
 	if _, err := m.enter(op, bucket, key); err != nil {
 		return "", err
 	}
+	if m.uploads[id] == nil {
+		return "", noUpload(op)
+	}
 	m.uploads[id][n] = data
 	return fmt.Sprintf("%q", fmt.Sprintf("%x", md5.Sum(data))), nil
 }
 
-func (m *memory) UploadPart(_ context.Context, bucket, key, id string, n int, body io.ReadSeeker, size int64) (string, error) {
+// noUpload is what a store says of an upload that was completed or aborted.
+func noUpload(op string) error {
+	return &backend.Error{Kind: backend.Invalid, Op: op, Status: 404, Code: "NoSuchUpload"}
+}
+
+func (m *memory) UploadPart(ctx context.Context, bucket, key, id string, n int, body io.ReadSeeker, size int64) (string, error) {
+	return m.StreamPart(ctx, bucket, key, id, n, body, size)
+}
+
+func (m *memory) StreamPart(_ context.Context, bucket, key, id string, n int, body io.Reader, size int64) (string, error) {
 	data, err := io.ReadAll(body)
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -300,16 +312,25 @@ func (m *memory) CompleteUpload(_ context.Context, bucket, key, id string, parts
 	if err != nil {
 		return "", err
 	}
+	if m.uploads[id] == nil {
+		return "", noUpload("CompleteUpload")
+	}
 	var data []byte
 	for i, p := range parts {
 		piece, ok := m.uploads[id][p.N]
-		if !ok || i > 0 && parts[i-1].N >= p.N || i < len(parts)-1 && len(piece) < minPart {
-			return "", fault4(backend.Invalid, "CompleteUpload")
+		if !ok || i > 0 && parts[i-1].N >= p.N || i < len(parts)-1 && len(piece) < minPart || p.ETag != fmt.Sprintf("%q", fmt.Sprintf("%x", md5.Sum(piece))) {
+			return "", &backend.Error{Kind: backend.Invalid, Op: "CompleteUpload", Status: 400, Code: "InvalidPart"}
 		}
 		data = append(data, piece...)
 	}
-	delete(m.uploads, id)
-	return m.commit(b, key, data, cond)
+	etag, err := m.commit(b, key, data, cond)
+	if err == nil {
+		delete(m.uploads, id)
+		if m.committed != nil {
+			m.committed(key)
+		}
+	}
+	return etag, err
 }
 
 func (m *memory) AbortUpload(_ context.Context, bucket, key, id string) error {

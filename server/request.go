@@ -118,6 +118,10 @@ func (s *Server) admitBody(r *request, v sigv4.Verified) error {
 		if r.body.length > maxDeleteBody {
 			return s3err.New(s3err.MalformedXML, "the body has %d bytes, at most %d are allowed", r.body.length, maxDeleteBody)
 		}
+	case listBody:
+		if r.body.length < 1 || r.body.length > maxPartList {
+			return s3err.New(s3err.MalformedXML, "the list has %d bytes, 1 to %d are allowed", r.body.length, maxPartList)
+		}
 	case objectBody:
 		if r.body.wire != chunkedWire && !r.hasHeader("content-length") {
 			return s3err.New(s3err.MissingContentLength, "the body must come with a Content-Length")

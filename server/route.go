@@ -23,6 +23,7 @@ const (
 	smallBody                        // a document, read whole within maxDeleteBody
 	optionalBody                     // the same, or nothing
 	objectBody                       // the object: streamed, length declared
+	listBody                         // a document as smallBody, within maxPartList
 )
 
 // authRule says what a caller must have proved. There is one rule today; an
@@ -44,9 +45,12 @@ type route struct {
 	query   []string
 	allowed []string
 	headers []string // of a relayed operation: what is passed on
-	auth    authRule
-	body    bodyKind
-	serve   func(*Server, *request) error
+	// objectChecksum: x-amz-checksum headers speak of the object to be and not of
+	// the request's body.
+	objectChecksum bool
+	auth           authRule
+	body           bodyKind
+	serve          func(*Server, *request) error
 }
 
 // sdkHint is a parameter newer SDKs add to every call; it carries nothing.
@@ -54,6 +58,9 @@ const sdkHint = "x-id"
 
 // responseNames replace headers of a read's answer.
 var responseNames = []string{"response-content-type", "response-content-language", "response-expires", "response-cache-control", "response-content-disposition", "response-content-encoding"}
+
+// readNames are what a read of an object may have in its query.
+var readNames = append([]string{"partNumber"}, responseNames...)
 
 // routes is every operation, in the order they are tried.
 var routes = append(relayRoutes, []route{
@@ -69,8 +76,12 @@ var routes = append(relayRoutes, []route{
 	{op: "CreateBucket", method: "PUT", level: onBucket, auth: signed, body: optionalBody, serve: (*Server).createBucket},
 	{op: "DeleteBucket", method: "DELETE", level: onBucket, auth: signed, body: noBody, serve: (*Server).deleteBucket},
 	{op: "DeleteObjects", method: "POST", level: onBucket, query: []string{"delete"}, auth: signed, body: smallBody, serve: (*Server).deleteObjects},
-	{op: "HeadObject", method: "HEAD", level: onObject, allowed: responseNames, auth: signed, body: noBody, serve: (*Server).headObject},
-	{op: "GetObject", method: "GET", level: onObject, allowed: responseNames, auth: signed, body: noBody, serve: (*Server).getObject},
+	{op: "HeadObject", method: "HEAD", level: onObject, allowed: readNames, auth: signed, body: noBody, serve: (*Server).headObject},
+	{op: "GetObject", method: "GET", level: onObject, allowed: readNames, auth: signed, body: noBody, serve: (*Server).getObject},
+	{op: "CreateMultipartUpload", method: "POST", level: onObject, query: []string{"uploads"}, objectChecksum: true, auth: signed, body: noBody, serve: (*Server).createUpload},
+	{op: "UploadPart", method: "PUT", level: onObject, query: []string{"partNumber", "uploadId"}, auth: signed, body: objectBody, serve: (*Server).uploadPart},
+	{op: "CompleteMultipartUpload", method: "POST", level: onObject, query: []string{"uploadId"}, objectChecksum: true, auth: signed, body: listBody, serve: (*Server).completeMultipart},
+	{op: "AbortMultipartUpload", method: "DELETE", level: onObject, query: []string{"uploadId"}, auth: signed, body: noBody, serve: (*Server).abortMultipart},
 	{op: "CopyObject", method: "PUT", level: onObject, header: "x-amz-copy-source", auth: signed, body: noBody, serve: (*Server).copyObject},
 	{op: "PutObject", method: "PUT", level: onObject, auth: signed, body: objectBody, serve: (*Server).putObject},
 	{op: "DeleteObject", method: "DELETE", level: onObject, auth: signed, body: noBody, serve: (*Server).deleteObject},

@@ -37,8 +37,8 @@ func TestRouteTableIsComplete(t *testing.T) {
 
 // subresources is every query name that means another operation in S3.
 var subresources = strings.Fields(`accelerate analytics attributes cors delete encryption intelligent-tiering inventory lifecycle
-	logging metrics notification partNumber publicAccessBlock replication
-	requestPayment restore select torrent uploadId uploads versionId versions website x-unknown`)
+	logging metrics notification publicAccessBlock replication
+	requestPayment restore select torrent versionId versions website x-unknown`)
 
 func TestRefusedRequestsNeverReachTheBackend(t *testing.T) {
 	g := newRig(t, func(c *Config) { c.AllowedBuckets = []string{"bkt"} })

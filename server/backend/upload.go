@@ -61,6 +61,12 @@ func part(op, bucket, key, id string, n int) error {
 // UploadPart stores size bytes of body, from its current position, as part n. body belongs to the
 // caller again when it returns.
 func (c *Client) UploadPart(ctx context.Context, bucket, key, id string, n int, body io.ReadSeeker, size int64) (etag string, err error) {
+	return c.StreamPart(ctx, bucket, key, id, n, body, size)
+}
+
+// StreamPart is UploadPart for any reader: one that cannot seek is sent once, and what Put says of such
+// a body holds here too.
+func (c *Client) StreamPart(ctx context.Context, bucket, key, id string, n int, body io.Reader, size int64) (etag string, err error) {
 	const op = "UploadPart"
 	if err := part(op, bucket, key, id, n); err != nil {
 		return "", err
@@ -69,7 +75,7 @@ func (c *Client) UploadPart(ctx context.Context, bucket, key, id string, n int, 
 	if err != nil {
 		return "", err
 	}
-	call := &call{op: op, answer: answerEmpty, status: [2]int{200}}
+	call := &call{op: op, answer: answerEmpty, status: [2]int{200}, once: source.seeker == nil}
 	err = c.do(ctx, call, func(ctx context.Context, at *attempt) error {
 		in := &s3.UploadPartInput{Bucket: &bucket, Key: &key, UploadId: &id, PartNumber: aws.Int32(int32(n)), ContentLength: &size}
 		var err error

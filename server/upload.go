@@ -1,0 +1,269 @@
+package server
+
+import (
+	"context"
+	"encoding/xml"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/s3-crypt-proxy/s3-crypt-proxy/format"
+	"github.com/s3-crypt-proxy/s3-crypt-proxy/server/backend"
+	"github.com/s3-crypt-proxy/s3-crypt-proxy/server/s3err"
+)
+
+// Uploads in parts (SPEC.md section 12). Nothing of one is kept here: the upload id
+// the client holds is the upload's sealed state, the ETags it gives back to complete
+// it say which attempt of which part counts. Any proxy with the keys goes on with
+// any upload, also after others died.
+//
+//	at the backend        until               holds
+//	a multipart upload    Complete or Abort   sealed parts, each with its header
+//	…/mpu/OID/create      the same            metadata, as an empty sealed object
+//	…/mpu/OID/last-N      the same            a part that can only be the last one
+//
+// The object …/create says that the upload goes on: it is written last by Create and
+// removed last. Names that begin with the reserved prefix cannot be named by clients.
+
+// uploading is a request about an upload.
+type uploading struct {
+	*request
+	s       *Server
+	bucket  *bucket
+	sealing keyring // seals under the bucket's key
+	ring    uploadRing
+	*format.Upload
+}
+
+// uploadRing is the keyring of uploads: it opens tokens under every key it holds,
+// and begins new uploads under the bucket's.
+type uploadRing struct {
+	Keyring
+	sealing keyring
+}
+
+// Active is the bucket's active key.
+func (r uploadRing) Active() (format.KeyID, error) { return r.sealing.Active() }
+
+type initiateResult struct {
+	XMLName  xml.Name `xml:"http://s3.amazonaws.com/doc/2006-03-01/ InitiateMultipartUploadResult"`
+	Bucket   string   `xml:"Bucket"`
+	Key      string   `xml:"Key"`
+	UploadID string   `xml:"UploadId"`
+}
+
+// uploadRefused are headers of uploads that ask for what we do not do.
+var uploadRefused = []string{"x-amz-tagging", "x-amz-acl", "x-amz-grant-*", "x-amz-server-side-encryption*", "x-amz-storage-class",
+	"x-amz-object-lock-*", "x-amz-website-redirect-location", "x-amz-write-offset-bytes", "x-amz-copy-source*", "content-range"}
+
+// createUpload begins an upload. A checksum algorithm that is named here holds for
+// the parts, each of which is proved as it comes; the object gets none of its own.
+func (s *Server) createUpload(r *request) error {
+	if err := r.refuseHeaders(uploadRefused...); err != nil {
+		return err
+	}
+	if name := r.header("x-amz-checksum-algorithm"); name != "" && checksumByHeader(checksumPrefix+strings.ToLower(name)) == nil {
+		return s3err.New(s3err.InvalidRequest, "the checksum algorithm %s is not implemented", name)
+	}
+	meta, err := metaFromHeaders(&r.http.Request.Header)
+	if err != nil {
+		return err
+	}
+	meta.WrittenAt = s.now()
+	ring, err := s.keys.Ring()
+	if err != nil {
+		return err
+	}
+	b, err := s.gate.open(r.ctx, ring, r.target.bucket, true)
+	if err != nil {
+		return err
+	}
+	if err := format.CheckTailMeta(meta, b.blockSize); err != nil {
+		return err
+	}
+	at, err := where(b, r.key)
+	if err != nil {
+		return err
+	}
+	id, err := s.backend.CreateUpload(r.ctx, r.target.bucket, r.key)
+	if err != nil {
+		return err
+	}
+	sealing := b.sealing(ring)
+	up, err := format.NewUpload(uploadRing{ring, sealing}, at, format.UploadOptions{Suite: s.suite, BackendID: id, Created: s.now()})
+	if err == nil {
+		err = s.stageMeta(r, b, sealing, up, meta)
+	}
+	if err != nil {
+		s.abortUpload(r, id)
+		return err
+	}
+	return r.answerXML(initiateResult{Bucket: r.target.bucket, Key: r.key, UploadID: up.Token()})
+}
+
+// stageMeta stores the metadata of the object to be. From then on the upload exists.
+func (s *Server) stageMeta(r *request, b *bucket, sealing keyring, up *format.Upload, meta format.Meta) error {
+	at, err := where(b, up.CreateKey())
+	if err != nil {
+		return err
+	}
+	meta.PlainSize = 0
+	sealer, err := format.NewSealer(sealing, at, meta, format.SealOptions{Suite: s.suite, BlockSize: b.blockSize})
+	if err != nil {
+		return err
+	}
+	object := make([]byte, sealer.SealedSize())
+	n := copy(object, sealer.Block())
+	segmentSealer(sealer).SealInPlace(object[n:], 0, 0)
+	_, err = s.backend.Put(r.ctx, r.target.bucket, up.CreateKey(), newBytesReader(object), int64(len(object)), backend.Conditions{})
+	return err
+}
+
+// openUpload opens the upload that the query names. Only its token is proved here,
+// not that it goes on.
+func (s *Server) openUpload(r *request) (*uploading, error) {
+	ring, b, err := s.access(r.ctx, r.target.bucket)
+	if err != nil {
+		return nil, err
+	}
+	if b.fresh {
+		return nil, errNoUpload
+	}
+	at, err := where(b, r.key)
+	if err != nil {
+		return nil, err
+	}
+	sealing := b.sealing(ring)
+	u := &uploading{request: r, s: s, bucket: b, sealing: sealing, ring: uploadRing{ring, sealing}}
+	token, _ := r.query.get("uploadId")
+	if u.Upload, err = format.OpenUpload(u.ring, at, token); err != nil {
+		return nil, uploadFault(err)
+	}
+	return u, nil
+}
+
+// errNoUpload: the upload does not exist, or not any more.
+var errNoUpload = s3err.New(s3err.NoSuchUpload, "the upload does not exist; it may have been completed or aborted")
+
+// uploadFault is what a client is told of its own tokens, numbers and lists.
+func uploadFault(err error) error {
+	part := ""
+	var which *format.PartError
+	if errors.As(err, &which) {
+		part = fmt.Sprintf("part %d: ", which.Number)
+	}
+	for _, f := range []struct {
+		is   error
+		code s3err.Code
+		text string
+	}{
+		{format.ErrUpload, s3err.NoSuchUpload, "the upload id is not one of this object's"},
+		{format.ErrPartList, s3err.MalformedXML, "the list names no parts, or too many"},
+		{format.ErrPartNumber, s3err.InvalidArgument, "part numbers are 1 to 10,000"},
+		{format.ErrPartOrder, s3err.InvalidPartOrder, "the parts are not in ascending order"},
+		{format.ErrPartTooSmall, s3err.EntityTooSmall, "only the last part may have less than 5 MiB"},
+		{format.ErrPart, s3err.InvalidPart, "the ETag is not that of an uploaded part with this number"},
+		{format.ErrTooLarge, s3err.EntityTooLarge, "a part may have 5 GiB less 8 MiB, an object 5 TiB"},
+	} {
+		if errors.Is(err, f.is) {
+			return s3err.Wrap(f.code, err, part+f.text)
+		}
+	}
+	return err
+}
+
+// unknownUpload says whether the backend does not know an upload.
+func unknownUpload(err error) bool { return backendCode(err) == "NoSuchUpload" }
+
+// backendCode is the S3 code of a backend's refusal, or "".
+func backendCode(err error) string {
+	var e *backend.Error
+	if errors.As(err, &e) {
+		return e.Code
+	}
+	return ""
+}
+
+// stagedMeta reads the metadata that Create put aside: errNoUpload once the upload
+// is over.
+func (u *uploading) stagedMeta() (format.Meta, error) {
+	o, err := u.s.openHead(u.ctx, u.target.bucket, u.CreateKey())
+	switch {
+	case backendKind(err) == backend.NotFound:
+		return format.Meta{}, errNoUpload
+	case err != nil:
+		return format.Meta{}, err
+	}
+	return o.meta(), nil
+}
+
+// goesOn asks whether the upload was neither completed nor aborted.
+func (u *uploading) goesOn() error {
+	_, err := u.s.backend.Head(u.ctx, u.target.bucket, u.CreateKey())
+	if backendKind(err) == backend.NotFound {
+		return errNoUpload
+	}
+	return err
+}
+
+// abortMultipart ends an upload and removes all that belongs to it.
+func (s *Server) abortMultipart(r *request) error {
+	u, err := s.openUpload(r)
+	if err != nil {
+		return err
+	}
+	if err := u.goesOn(); err != nil {
+		return err
+	}
+	if err := s.backend.AbortUpload(r.ctx, r.target.bucket, r.key, u.BackendID()); err != nil {
+		return err
+	}
+	if err := u.unstage(r.ctx); err != nil {
+		return err // the client may ask again
+	}
+	r.http.SetStatusCode(204)
+	return nil
+}
+
+// unstage removes what was put aside for an upload, the sign that it goes on last.
+func (u *uploading) unstage(ctx context.Context) error {
+	opt := backend.ListOptions{Prefix: u.StagingPrefix(), MaxKeys: maxListKeys}
+	for {
+		page, err := u.s.backend.List(ctx, u.target.bucket, opt)
+		if err != nil {
+			return err
+		}
+		var keys []string
+		for _, o := range page.Objects {
+			if o.Key != u.CreateKey() {
+				keys = append(keys, o.Key)
+			}
+		}
+		if len(keys) > 0 {
+			results, err := u.s.backend.DeleteMany(ctx, u.target.bucket, keys)
+			if err != nil {
+				return err
+			}
+			for _, x := range results {
+				if x.Err != nil {
+					return x.Err
+				}
+			}
+		}
+		if !page.Truncated {
+			return u.s.backend.Delete(ctx, u.target.bucket, u.CreateKey())
+		}
+		opt.ContinuationToken = page.NextToken
+	}
+}
+
+// cleanUp is unstage behind a success: what cannot be removed is logged, and left to
+// the backend's lifecycle rule. It goes on when the client has left.
+func (u *uploading) cleanUp() {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(u.ctx), abortTime)
+	defer cancel()
+	if err := u.unstage(ctx); err != nil {
+		u.s.metrics.orphans.Inc()
+		u.log.Warn().Err(err).Msg("cannot remove what was staged for an upload; it stays until the backend's lifecycle rule removes it")
+	}
+}

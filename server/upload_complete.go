@@ -1,0 +1,336 @@
+package server
+
+import (
+	"bytes"
+	"encoding/xml"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+
+	"github.com/s3-crypt-proxy/s3-crypt-proxy/format"
+	"github.com/s3-crypt-proxy/s3-crypt-proxy/server/backend"
+	"github.com/s3-crypt-proxy/s3-crypt-proxy/server/s3err"
+)
+
+type completeResult struct {
+	XMLName  xml.Name `xml:"http://s3.amazonaws.com/doc/2006-03-01/ CompleteMultipartUploadResult"`
+	Location string   `xml:"Location"`
+	Bucket   string   `xml:"Bucket"`
+	Key      string   `xml:"Key"`
+	ETag     string   `xml:"ETag"`
+}
+
+// completing is one Complete. The client's list is all it has to go by.
+type completing struct {
+	*uploading
+	plan *format.Plan
+	cond backend.Conditions
+}
+
+// completeMultipart makes an object of an upload. Whatever happens on the way, the
+// key has its old object or the whole new one, and the same request may be sent
+// again, to any proxy: what was done by then is found by the object's OID.
+func (s *Server) completeMultipart(r *request) error {
+	if err := r.refuseHeaders("x-amz-server-side-encryption*"); err != nil {
+		return err
+	}
+	for _, h := range r.lines {
+		if checksumByHeader(h.Name) != nil {
+			return s3err.New(s3err.NotImplemented, "a checksum of the full object is not implemented for uploads in parts")
+		}
+	}
+	cond, err := r.conditions()
+	if err != nil {
+		return err
+	}
+	list, err := s.partList(r)
+	if err != nil {
+		return err
+	}
+	u, err := s.openUpload(r)
+	if err != nil {
+		return err
+	}
+	plan, err := u.PlanComplete(list)
+	if err != nil {
+		return uploadFault(err)
+	}
+	if err := r.checkObjectSize(plan); err != nil {
+		return err
+	}
+	c := &completing{u, plan, cond}
+	etag, err := c.run()
+	if err != nil {
+		return err
+	}
+	c.cleanUp()
+	return r.answerXML(completeResult{Location: "/" + r.target.bucket + "/" + r.key, Bucket: r.target.bucket, Key: r.key, ETag: clientETag(etag)})
+}
+
+// partList reads the list of parts, within the byte budget.
+func (s *Server) partList(r *request) ([]format.DonePart, error) {
+	res, err := s.engine.Reserve(r.ctx, listFactor*r.body.length)
+	if err != nil {
+		return nil, err
+	}
+	defer res.Release()
+	doc, err := io.ReadAll(&r.body)
+	if err != nil {
+		return nil, err
+	}
+	return parseParts(doc)
+}
+
+// checkObjectSize holds the list to the size that the client expects.
+func (r *request) checkObjectSize(plan *format.Plan) error {
+	text := r.header("x-amz-mp-object-size")
+	if text == "" {
+		return nil
+	}
+	if n, err := strconv.ParseInt(text, 10, 64); err != nil || n != plan.PlainSize() {
+		return s3err.New(s3err.InvalidRequest, "the parts have %d bytes, not the x-amz-mp-object-size", plan.PlainSize())
+	}
+	return nil
+}
+
+// completeTries is how often the end of an object is stored: a Complete of the same
+// upload that runs beside this one replaces the end that this one has stored.
+const completeTries = 2
+
+func (c *completing) run() (etag string, err error) {
+	meta, err := c.stagedMeta()
+	if err == errNoUpload {
+		return c.done(errNoUpload)
+	}
+	if err != nil {
+		return "", err
+	}
+	meta.WrittenAt = c.s.now()
+	if c.plan.Stream {
+		if etag, err = c.asStream(meta); err == nil {
+			c.s.abortUpload(c.request, c.BackendID()) // it has no part that counts
+		}
+		return c.judge(etag, err)
+	}
+	for range completeTries {
+		if etag, err = c.asMultipart(meta); backendCode(err) != "InvalidPart" {
+			break
+		}
+		if etag, doneErr := c.done(err); doneErr == nil {
+			return etag, nil
+		}
+	}
+	return c.judge(etag, err)
+}
+
+// errStagedGone: the last part that the list names is not what is staged.
+var errStagedGone = errors.New("the staged part is not the one in the list")
+
+// judge looks behind what a failure says: each of these also happens when this very
+// Complete was done before, and its answer lost.
+func (c *completing) judge(etag string, err error) (string, error) {
+	const older = "a part was sent again, and the list names the older one"
+	var own *s3err.Error
+	switch {
+	case errors.As(err, &own): // said where the cause was known
+	case errors.Is(err, errStagedGone), backendCode(err) == "InvalidPart":
+		return c.done(s3err.Wrap(s3err.InvalidPart, err, older))
+	case unknownUpload(err):
+		return c.done(errNoUpload)
+	case backendKind(err) == backend.Precondition:
+		return c.done(err)
+	}
+	return etag, err
+}
+
+// asMultipart stores the end of the object as the last part and completes the
+// backend's upload.
+func (c *completing) asMultipart(meta format.Meta) (etag string, err error) {
+	room := c.plan.EndSize(c.bucket.blockSize)
+	if c.plan.Staged != nil && c.plan.Staged.SealedSize() <= wholeStaged {
+		room += room + c.plan.Staged.SealedSize()
+	}
+	res, err := c.s.engine.Reserve(c.ctx, room)
+	if err != nil {
+		return "", err
+	}
+	defer res.Release()
+	end, err := c.plan.SealEnd(c.sealing, meta, c.bucket.blockSize)
+	if err != nil {
+		return "", err
+	}
+	last, err := c.storeEnd(end)
+	if err != nil {
+		return "", err
+	}
+	parts := make([]backend.Part, len(c.plan.Parts), len(c.plan.Parts)+1)
+	for i, p := range c.plan.Parts {
+		parts[i] = backend.Part{N: p.Number, ETag: `"` + p.ETag + `"`}
+	}
+	parts = append(parts, backend.Part{N: c.plan.Final, ETag: last})
+	etag, err = c.s.backend.CompleteUpload(c.ctx, c.target.bucket, c.key, c.BackendID(), parts, c.cond)
+	if err != nil {
+		return "", err
+	}
+	return etag, c.confirm(etag, end[len(end)-c.bucket.blockSize:])
+}
+
+// confirm finds the tail at the end of the new object, and the object of the size
+// that the law gives it, before anybody is told of success (SPEC.md section 12.6).
+func (c *completing) confirm(etag string, tail []byte) error {
+	size := c.plan.SealedSize(c.bucket.blockSize)
+	want := &backend.Range{First: size - int64(len(tail)), Last: size - 1}
+	obj, err := c.s.backend.Get(c.ctx, c.target.bucket, c.key, backend.GetOptions{Range: want, IfMatch: etag})
+	if kind := backendKind(err); kind == backend.Precondition || kind == backend.NotFound {
+		return s3err.Wrap(s3err.ServiceUnavailable, err, "the object was replaced as soon as it was complete")
+	}
+	if errors.Is(err, backend.ErrRange) {
+		return fmt.Errorf("cannot confirm the object: %w: it is smaller than its parts", format.ErrIntegrity)
+	}
+	if err != nil {
+		return err
+	}
+	defer obj.Body.Close()
+	got := make([]byte, len(tail))
+	if _, err := io.ReadFull(obj.Body, got); err != nil {
+		return fmt.Errorf("cannot confirm the object: %w", err)
+	}
+	if obj.Size != size || !bytes.Equal(got, tail) {
+		return fmt.Errorf("cannot confirm the object: %w: it does not end with its tail", format.ErrIntegrity)
+	}
+	return nil
+}
+
+// storeEnd stores the last part of the backend's upload: the staged part, if there
+// is one, and the end of the object behind it.
+func (c *completing) storeEnd(end []byte) (etag string, err error) {
+	store, bucket, id, n := c.s.backend, c.target.bucket, c.BackendID(), c.plan.Final
+	if c.plan.Staged == nil {
+		return store.UploadPart(c.ctx, bucket, c.key, id, n, bytes.NewReader(end), int64(len(end)))
+	}
+	body, err := c.openStaged()
+	if err != nil {
+		return "", err
+	}
+	defer body.Close()
+	size := c.plan.Staged.SealedSize()
+	if size > wholeStaged {
+		// Part number 10,000 may have gigabytes: it flows through, and can be sent once.
+		return store.StreamPart(c.ctx, bucket, c.key, id, n, io.MultiReader(body, bytes.NewReader(end)), size+int64(len(end)))
+	}
+	whole := make([]byte, size, size+int64(len(end)))
+	if _, err := io.ReadFull(body, whole); err != nil {
+		return "", fmt.Errorf("cannot read the staged part: %w", err)
+	}
+	whole = append(whole, end...)
+	return store.UploadPart(c.ctx, bucket, c.key, id, n, bytes.NewReader(whole), int64(len(whole)))
+}
+
+// openStaged opens the stored bytes of the last part, that very attempt, and proves
+// its header.
+func (c *completing) openStaged() (io.ReadCloser, error) {
+	staged := c.plan.Staged
+	key, etag := c.LastKey(staged.Number), `"`+staged.Backend+`"`
+	obj, err := c.s.backend.Get(c.ctx, c.target.bucket, key, backend.GetOptions{IfMatch: etag})
+	switch kind := backendKind(err); {
+	case kind == backend.Precondition || kind == backend.NotFound:
+		return nil, errStagedGone
+	case err != nil:
+		return nil, err
+	}
+	body := &resuming{ctx: c.ctx, from: c.s.backend, bucket: c.target.bucket, key: key, etag: etag, body: obj.Body, end: obj.Length}
+	if obj.ETag != etag {
+		body.Close()
+		return nil, errStagedGone
+	}
+	head := make([]byte, partHeader)
+	opener, err := c.OpenPart(*staged)
+	switch {
+	case err != nil:
+	case obj.Size != staged.SealedSize():
+		err = fmt.Errorf("cannot read the staged part: %w: it has %d bytes", format.ErrIntegrity, obj.Size)
+	default:
+		if _, err = io.ReadFull(body, head); err == nil {
+			err = opener.CheckHead(head)
+		}
+	}
+	if err != nil {
+		body.Close()
+		return nil, err
+	}
+	return struct {
+		io.Reader
+		io.Closer
+	}{io.MultiReader(bytes.NewReader(head), body), body}, nil
+}
+
+// asStream makes a stream object of an upload whose only part is smaller than a
+// part may be.
+func (c *completing) asStream(meta format.Meta) (etag string, err error) {
+	body, err := c.openStaged()
+	if err != nil {
+		return "", err
+	}
+	defer body.Close()
+	plain := c.plan.PlainSize()
+	sealed := c.plan.Staged.SealedSize()
+	res, err := c.s.engine.Reserve(c.ctx, 2*sealed+int64(c.bucket.blockSize))
+	if err != nil {
+		return "", err
+	}
+	defer res.Release()
+	part := make([]byte, sealed)
+	defer clear(part)
+	if _, err := io.ReadFull(body, part); err != nil {
+		return "", fmt.Errorf("cannot read the staged part: %w", err)
+	}
+	opener, err := c.OpenPart(*c.plan.Staged)
+	if err != nil {
+		return "", err
+	}
+	slots := part[partHeader:]
+	if err := segmentOpener(opener).OpenInPlace(slots, 0); err != nil {
+		return "", err
+	}
+	sealer, err := c.plan.StreamSealer(c.sealing, meta, c.bucket.blockSize)
+	if err != nil {
+		return "", err
+	}
+	// The opened segments lie where sealing wants them.
+	segmentSealer(sealer).SealInPlace(slots, int(plain), 0)
+	object := append(append(make([]byte, 0, sealer.SealedSize()), sealer.Block()...), slots...)
+	return c.s.backend.Put(c.ctx, c.target.bucket, c.key, newBytesReader(object), int64(len(object)), c.cond)
+}
+
+// done finds the object that this upload has become and returns its ETag; otherwise,
+// if the key has no object or one of another origin, the error given.
+func (c *completing) done(otherwise error) (etag string, err error) {
+	o, err := c.s.openHead(c.ctx, c.target.bucket, c.key)
+	switch {
+	case backendKind(err) == backend.NotFound:
+		if backendKind(otherwise) == backend.Precondition && c.cond.IfNoneMatch {
+			return "", s3err.Wrap(s3err.ConditionalRequestConflict, otherwise, "the object was removed meanwhile; try again")
+		}
+		return "", otherwise
+	case unreadable(err):
+		if backendKind(otherwise) == backend.Precondition && c.cond.IfMatch == "" {
+			return "", s3err.Wrap(s3err.ServiceUnavailable, err, "the existing object cannot be read; try again")
+		}
+		return "", otherwise
+	case err != nil:
+		return "", err
+	}
+	defer o.close()
+	if oid, ok := o.oid(); !ok || oid != c.OID() || o.plainSize() != c.plan.PlainSize() {
+		return "", otherwise
+	}
+	parts := len(c.plan.Parts)
+	if c.plan.Staged != nil {
+		parts++
+	}
+	if o.multi != nil && o.multi.tail.Parts() != parts {
+		return "", otherwise
+	}
+	return o.etag, nil
+}
