@@ -39,6 +39,7 @@ const (
 var faults = []fault{
 	{format.ErrNoKey, s3err.ServiceUnavailable, "no encryption key is loaded", "no_key", keyFault},
 	{format.ErrKeyUnknown, s3err.ServiceUnavailable, "the object is sealed with a key that is not loaded", "key_unknown", keyFault},
+	{ErrKeysUnavailable, s3err.ServiceUnavailable, "the key agent cannot be asked; try again", "key_agent", keyFault},
 	{errStateKey, s3err.ServiceUnavailable, "the loaded key is not this bucket's key", "wrong_key", keyFault},
 	{errStateMissing, s3err.ServiceUnavailable, "the bucket is not initialised for sealing, or its state was lost", "state_missing", integrityFault},
 	{errStateName, s3err.ServiceUnavailable, "the bucket's state belongs to another bucket", "state_swapped", integrityFault},

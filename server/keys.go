@@ -1,6 +1,26 @@
 package server
 
-import "github.com/s3-crypt-proxy/s3-crypt-proxy/format"
+import (
+	"errors"
+
+	"github.com/s3-crypt-proxy/s3-crypt-proxy/format"
+)
+
+// Keyring is one keyring in force: *format.Keyring, whose keys are in this
+// process, or one that asks a key agent for the keys of each block.
+//
+// Its ids, tags and active key never change; so a change of keys, be it of the
+// active one alone, makes another Keyring. Two are the same if they are equal as
+// interface values, so the dynamic type is a pointer. A keyring that was replaced
+// goes on working, or fails with format.ErrKeyUnknown or ErrKeysUnavailable: it
+// never gives a wiped, zero or wrong key. Safe for concurrent use.
+type Keyring interface {
+	format.UploadRing
+	// IDs are the ids of all keys, the active one first.
+	IDs() []format.KeyID
+	// KVT is the verification tag of a key, and whether the keyring has that key.
+	KVT(id format.KeyID) ([32]byte, bool)
+}
 
 // KeySource hands out the keyring of this moment.
 //
@@ -8,15 +28,19 @@ import "github.com/s3-crypt-proxy/s3-crypt-proxy/format"
 // keeps it to its end, so no request ever sees a half-changed or wiped key.
 // Without a key it returns format.ErrNoKey.
 type KeySource interface {
-	Ring() (*format.Keyring, error)
+	Ring() (Keyring, error)
 }
+
+// ErrKeysUnavailable is what a Keyring wraps that could not ask its key agent, or
+// not in time. The request is answered 503.
+var ErrKeysUnavailable = errors.New("the keys are not available now")
 
 // FixedKeys is a KeySource over one keyring that never changes: for tests and
 // the demonstration, where the process makes its own random master.
 type FixedKeys struct{ Keyring *format.Keyring }
 
 // Ring returns the keyring, or format.ErrNoKey if there is none.
-func (k FixedKeys) Ring() (*format.Keyring, error) {
+func (k FixedKeys) Ring() (Keyring, error) {
 	if k.Keyring == nil {
 		return nil, format.ErrNoKey
 	}

@@ -41,7 +41,7 @@ type rig struct {
 // swapKeys is a KeySource whose keyring a test changes.
 type swapKeys struct{ ring *format.Keyring }
 
-func (k *swapKeys) Ring() (*format.Keyring, error) {
+func (k *swapKeys) Ring() (Keyring, error) {
 	if k.ring == nil {
 		return nil, format.ErrNoKey
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/s3-crypt-proxy/s3-crypt-proxy/format"
 	"github.com/s3-crypt-proxy/s3-crypt-proxy/keyagent"
+	"github.com/s3-crypt-proxy/s3-crypt-proxy/server"
 	"github.com/s3-crypt-proxy/s3-crypt-proxy/server/admin"
 )
 
@@ -28,7 +29,7 @@ type keys struct {
 }
 
 // Ring returns the keyring of this moment, or format.ErrNoKey.
-func (k *keys) Ring() (*format.Keyring, error) {
+func (k *keys) Ring() (server.Keyring, error) {
 	if l := k.current.Load(); l != nil {
 		return l.ring, nil
 	}
