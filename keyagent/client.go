@@ -33,7 +33,8 @@ type ClientConfig struct {
 
 // A Client keeps a process supplied with the ring of an agent.
 type Client struct {
-	config ClientConfig
+	config   ClientConfig
+	derivers *deriveConns
 }
 
 // NewClient checks config and opens nothing.
@@ -66,7 +67,7 @@ func NewClient(config ClientConfig) (*Client, error) {
 	if config.Logf == nil {
 		config.Logf = func(string, ...any) {}
 	}
-	return &Client{config: config}, nil
+	return &Client{config: config, derivers: newDeriveConns()}, nil
 }
 
 // Run calls apply with the agent's ring, first when it is connected and has one, then at every change within
@@ -83,11 +84,30 @@ func NewClient(config ClientConfig) (*Client, error) {
 //
 // Calls of apply do not overlap. Run may be called from one goroutine at a time.
 func (c *Client) Run(ctx context.Context, apply func(Ring) error) error {
+	return c.run(ctx, func(agent *agentReader, have uint64, until time.Time) (uint64, func() error, error) {
+		ring, err := nextRing(agent, have, until)
+		return ring.Generation, func() error { return applyRing(ring, apply) }, err
+	})
+}
+
+// Watch is Run for a process that never holds a master: apply gets the names of the keys, and Derive what is derived of
+// them. The names are apply's for good.
+func (c *Client) Watch(ctx context.Context, apply func(Names) error) error {
+	return c.run(ctx, func(agent *agentReader, have uint64, until time.Time) (uint64, func() error, error) {
+		names, err := nextNames(agent, have, until)
+		return names.Generation, func() error { return apply(names) }, err
+	})
+}
+
+// nextFunc waits for the state after generation have and returns how to apply it.
+type nextFunc func(agent *agentReader, have uint64, until time.Time) (generation uint64, apply func() error, err error)
+
+func (c *Client) run(ctx context.Context, next nextFunc) error {
 	pause := newBackoff(c.config.MinBackoff, c.config.MaxBackoff)
 	logged := ""
 	for {
 		began := time.Now()
-		applied, err := c.connection(ctx, apply, pause, func() { logged = "" })
+		applied, err := c.connection(ctx, next, pause, func() { logged = "" })
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
@@ -114,7 +134,7 @@ var errApply = errors.New("the ring was not taken")
 
 // connection runs one connection to its end, which is always an error. applied tells whether the last ring it brought was
 // taken.
-func (c *Client) connection(ctx context.Context, apply func(Ring) error, pause *backoff, connected func()) (applied bool, err error) {
+func (c *Client) connection(ctx context.Context, next nextFunc, pause *backoff, connected func()) (applied bool, err error) {
 	uc, err := c.dial(ctx)
 	if err != nil {
 		return false, err
@@ -131,15 +151,15 @@ func (c *Client) connection(ctx context.Context, apply func(Ring) error, pause *
 
 	var retry time.Time // zero unless the last ring was not taken
 	for have := uint64(0); ; {
-		ring, err := nextRing(agent, have, retry)
+		generation, apply, err := next(agent, have, retry)
 		if err != nil {
 			if !retry.IsZero() && errors.Is(err, os.ErrDeadlineExceeded) {
 				err = errApply
 			}
 			return applied, fmt.Errorf("connection to the key agent ends: %w", err)
 		}
-		have = ring.Generation
-		if err := applyRing(ring, apply); err != nil {
+		have = generation
+		if err := apply(); err != nil {
 			c.config.Logf("key agent: cannot use the ring of generation %d: %v", have, err)
 			applied, retry = false, time.Now().Add(pause.next())
 			continue
@@ -233,6 +253,30 @@ func nextRing(agent *agentReader, have uint64, until time.Time) (Ring, error) {
 		return err
 	})
 	return ring, err
+}
+
+// nextNames is nextRing for names.
+func nextNames(agent *agentReader, have uint64, until time.Time) (Names, error) {
+	if err := writeFrames(agent.uc, appendWatch(nil, have)); err != nil {
+		return Names{}, err
+	}
+	msg, body, fd, err := agent.next(until)
+	switch {
+	case err != nil:
+		return Names{}, err
+	case fd >= 0:
+		closeFD(fd)
+		return Names{}, fmt.Errorf("descriptor with message %d: %w", msg, ErrProtocol)
+	case msg == msgRefused:
+		return Names{}, refusalError(body)
+	case msg != msgNames:
+		return Names{}, fmt.Errorf("message %d instead of NAMES: %w", msg, ErrProtocol)
+	}
+	names, err := parseNames(body)
+	if err == nil && names.Generation <= have {
+		return Names{}, fmt.Errorf("generation %d after %d: %w", names.Generation, have, ErrProtocol)
+	}
+	return names, err
 }
 
 func refusalError(body []byte) error {

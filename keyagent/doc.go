@@ -6,6 +6,8 @@
 //
 //	Holder ── Serve ══ Unix socket, region by descriptor (LOCAL.md) ══ Client.Run ── apply(Ring)
 //	 the agent's ring                                                                the proxy's key derivation
+//	Holder ── Serve ══ names, and keys of single objects ════════════ Client.Watch, Client.Derive
+//	 with a Deriver                                                    a proxy that never holds a master (mode agent)
 //
 // # Files
 //
@@ -15,6 +17,7 @@
 //	listen*.go peer*.go           the socket file; who is at the other end
 //	server.go session.go          the agent's side: admission; one connection
 //	client.go backoff.go          the proxy's side
+//	names.go derive.go rate.go    mode agent, both sides
 //	conn*.go                      frames and descriptors on a Unix connection
 //	process*.go                   Harden
 //	limits.go errors.go           every cap with its reason; the errors a caller decides on
@@ -60,6 +63,9 @@
 //   - The socket never has a wider mode than 0660, and is never taken from a living agent:
 //     TestSocketModeIsRightFromTheFirstMoment, TestListenReplacesOnlyASocketThatNobodyAnswers,
 //     TestListenLetsOneOfManyWin.
+//   - In mode agent the client gets names and answers, no masters; answers are never mixed up, nor under a key that is not
+//     the one named: TestDeriveAnswersEachItsOwn, TestDerivationsDuringChangesAreOfOneWholeKey,
+//     TestDeriveFailsWhenItCannotAsk, TestAgentOnlyUsersGetNoMasters, TestDeriveRateIsBounded.
 //   - Nothing is left behind, neither goroutines nor descriptors nor key pages: checkLeaks in most tests, TestMain for
 //     all of them.
 //   - All of it holds without memfd_secret: TestWithoutMemfdSecret.

@@ -20,8 +20,27 @@ const (
 	// maxFrame is the largest length any frame may claim (LOCAL.md 3). The roles below read far less.
 	maxFrame = 64 << 10
 
-	// maxAgentFrame is the largest frame a client accepts: a RING with MaxKeys labels of MaxLabel bytes.
-	maxAgentFrame = 1 + ringFixed + MaxKeys*(1+MaxLabel)
+	// maxAgentFrame is the largest frame a client accepts: NAMES with MaxKeys labels of MaxLabel bytes.
+	maxAgentFrame = 1 + ringFixed + MaxKeys*(nameFixed+1+MaxLabel)
+
+	// MaxRequest and MaxAnswer bound a derivation: object keys have at most 1,024 bytes, the keys of one block 144.
+	MaxRequest = 2048
+	MaxAnswer  = 512
+
+	// maxDeriveFrame is the largest DERIVE.
+	maxDeriveFrame = 1 + nameIDSize + MaxRequest
+
+	// maxDeriveConns bounds a client's connections for derivations: each has one request under way, which takes
+	// microseconds, so this is far more than the cores of a host can use.
+	maxDeriveConns = 16
+
+	// deriveTime is how long a derivation may take, connecting and waiting for a free connection included. The caller
+	// is a request of a client, who gets an error then and tries again.
+	deriveTime = 5 * time.Second
+
+	// defaultDeriveRate bounds the derivations a second of one agent, all clients together: several times what one
+	// proxy of many cores asks for, so that only an endless loop meets it.
+	defaultDeriveRate = 100_000
 
 	// maxClientFrame is the largest frame the agent accepts: a HELLO with the longest name.
 	maxClientFrame = 1 + helloFixed + 1 + MaxClientName

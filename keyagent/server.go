@@ -21,6 +21,18 @@ type Policy struct {
 	// MaxConns bounds the connections; 0 means 64. One more is refused, the existing ones stay.
 	MaxConns int
 
+	// Deriver, if set, answers clients that never hold a master (mode agent). Nil refuses them.
+	Deriver Deriver
+
+	// AgentOnlyUIDs are user ids that get no masters, only derivations.
+	AgentOnlyUIDs []int
+
+	// DeriveRate bounds the derivations a second, all clients together; 0 means 100,000. Beyond it they are refused.
+	DeriveRate int
+
+	// Derived, if set, is called after each derivation with its error, for counters. It must be quick.
+	Derived func(peer Peer, err error)
+
 	// Logf gets one line per connection, end and refusal; never key bytes. Nil means no log. It is called from several
 	// goroutines at once.
 	Logf func(format string, args ...any)
@@ -46,6 +58,11 @@ type server struct {
 	slots     chan struct{} // a token per connection
 	logf      func(format string, args ...any)
 	newRegion func(size int, fill func(b []byte) error) (int, error)
+	deriver   Deriver
+	noExport  []int
+	derived   func(Peer, error)
+	rate      *rate
+	names     nameCache
 
 	// Only the accepting goroutine uses these: when it last logged a refusal, and how many it kept quiet since.
 	refusalLogged time.Time
@@ -59,7 +76,17 @@ func newServer(holder *Holder, policy Policy) (*server, error) {
 	if policy.MaxConns < 0 {
 		return nil, fmt.Errorf("cannot serve keys: MaxConns is %d", policy.MaxConns)
 	}
-	s := &server{holder: holder, uids: policy.UIDs, logf: policy.Logf, newRegion: newRegion}
+	if policy.DeriveRate < 0 {
+		return nil, fmt.Errorf("cannot serve keys: DeriveRate is %d", policy.DeriveRate)
+	}
+	if policy.DeriveRate == 0 {
+		policy.DeriveRate = defaultDeriveRate
+	}
+	s := &server{holder: holder, uids: policy.UIDs, logf: policy.Logf, newRegion: newRegion,
+		deriver: policy.Deriver, noExport: policy.AgentOnlyUIDs, derived: policy.Derived, rate: newRate(policy.DeriveRate)}
+	if s.derived == nil {
+		s.derived = func(Peer, error) {}
+	}
 	if s.uids == nil {
 		s.uids = []int{os.Geteuid()}
 	}

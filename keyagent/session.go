@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"sync/atomic"
 	"time"
 )
@@ -20,6 +21,7 @@ type session struct {
 	// one, is never full, and a client that sends a WAIT before it has its answer is noticed.
 	waiting atomic.Bool
 	waits   chan uint64
+	wait    byte // the type of the waits: msgWait or msgWatch
 }
 
 // run returns when the client is gone, breaks the protocol, or ctx ends. It closes the connection.
@@ -30,12 +32,14 @@ func (s *session) run(ctx context.Context) {
 	name, err := s.hello()
 	if err == nil {
 		s.logf("key socket: %v connected as %q", s.peer, name)
-		err = s.push(ctx)
+		err = s.serveFirst(ctx)
 	}
 	switch {
 	case ctx.Err() != nil: // the agent stops
 	case errors.Is(err, errVersion):
 		refuse(s.uc, refusedVersion)
+	case errors.Is(err, errMode):
+		refuse(s.uc, refusedMode)
 	case errors.Is(err, ErrProtocol):
 		refuse(s.uc, refusedProtocol)
 	}
@@ -60,11 +64,41 @@ func (s *session) hello() (name string, err error) {
 	return parseClientHello(body)
 }
 
-// push runs reader and answerer. When one ends it ends the other, and its error is the result.
-func (s *session) push(ctx context.Context) error {
+// errMode says that policy does not allow what a connection asks for.
+var errMode = errors.New("this way of using the keys is not allowed")
+
+// serveFirst reads the first message, which says what the connection is for (LOCAL.md 4).
+func (s *session) serveFirst(ctx context.Context) error {
+	msg, body, err := readFrame(s.uc, maxDeriveFrame, func() {})
+	if err != nil {
+		return err
+	}
+	switch {
+	case msg == msgDerive:
+		return s.derive(ctx, body)
+	case msg == msgWatch && s.deriver == nil:
+		return errMode
+	case msg == msgWait && slices.Contains(s.noExport, s.peer.UID):
+		return errMode
+	case msg != msgWait && msg != msgWatch:
+		return fmt.Errorf("message %d instead of WAIT, WATCH or DERIVE: %w", msg, ErrProtocol)
+	}
+	after, err := parseWait(body)
+	if err != nil {
+		return err
+	}
+	s.wait = msg
+	return s.push(ctx, after)
+}
+
+// push runs reader and answerer, beginning with the wait that was read already. When one ends it ends the other, and its
+// error is the result.
+func (s *session) push(ctx context.Context, first uint64) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	s.waits = make(chan uint64, 1)
+	s.waiting.Store(true)
+	s.waits <- first
 	readerDone := make(chan error, 1)
 	go func() {
 		err := s.read()
@@ -89,8 +123,8 @@ func (s *session) read() error {
 		if err != nil {
 			return err
 		}
-		if msg != msgWait {
-			return fmt.Errorf("message %d instead of WAIT: %w", msg, ErrProtocol)
+		if msg != s.wait {
+			return fmt.Errorf("message %d instead of %d: %w", msg, s.wait, ErrProtocol)
 		}
 		after, err := parseWait(body)
 		if err != nil {
@@ -115,6 +149,19 @@ func (s *session) answer(ctx context.Context) error {
 		}
 		if after != sent {
 			return fmt.Errorf("WAIT after generation %d, the last one sent is %d: %w", after, sent, ErrProtocol)
+		}
+		if s.wait == msgWatch {
+			names, err := s.nameKeys(ctx, after)
+			if err != nil {
+				return err
+			}
+			s.waiting.Store(false)
+			if err := writeFrames(s.uc, appendNames(nil, names)); err != nil {
+				return err
+			}
+			sent = names.Generation
+			s.logf("key socket: %v knows generation %d with %d keys", s.peer, sent, len(names.Keys))
+			continue
 		}
 		head, fd, err := s.export(ctx, after)
 		if err != nil {

@@ -13,6 +13,10 @@ const (
 	msgWait    = 2 // 4.2, client to agent
 	msgRing    = 3 // 4.3, agent to client
 	msgRefused = 4 // 4.4, agent to client
+	msgWatch   = 5 // 4.5, client to agent
+	msgNames   = 6 // 4.6, agent to client
+	msgDerive  = 7 // 4.7, client to agent
+	msgDerived = 8 // 4.8, agent to client
 )
 
 const (
@@ -32,6 +36,7 @@ const (
 	refusedVersion  refusal = 3
 	refusedProtocol refusal = 4
 	refusedMemory   refusal = 5
+	refusedMode     refusal = 6
 )
 
 func (r refusal) String() string {
@@ -46,6 +51,8 @@ func (r refusal) String() string {
 		return "protocol violation"
 	case refusedMemory:
 		return "the agent cannot get memory for the hand-over"
+	case refusedMode:
+		return "the agent does not allow this mode"
 	}
 	return fmt.Sprintf("reason %d", uint8(r))
 }
@@ -158,6 +165,11 @@ func appendWait(dst []byte, after uint64) []byte {
 	return appendFrame(dst, msgWait, binary.BigEndian.AppendUint64(nil, after)...)
 }
 
+func appendWatch(dst []byte, after uint64) []byte {
+	return appendFrame(dst, msgWatch, binary.BigEndian.AppendUint64(nil, after)...)
+}
+
+// parseWait reads WAIT and WATCH.
 func parseWait(body []byte) (after uint64, err error) {
 	if len(body) != 8 {
 		return 0, fmt.Errorf("WAIT of %d bytes: %w", len(body), ErrProtocol)

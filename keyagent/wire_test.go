@@ -229,8 +229,15 @@ func TestReadFrameTellsACleanEndFromATruncation(t *testing.T) {
 
 func TestFrameLimitsFitTheLargestMessages(t *testing.T) {
 	labels := slices.Repeat([]string{strings.Repeat("x", MaxLabel)}, MaxKeys)
-	if n := len(appendRing(nil, ringHead{generation: 1, labels: labels})) - 4; n != maxAgentFrame {
+	if n := len(appendRing(nil, ringHead{generation: 1, labels: labels})) - 4; n > maxAgentFrame {
 		t.Errorf("the largest RING has %d bytes, maxAgentFrame is %d", n, maxAgentFrame)
+	}
+	names := Names{Generation: 1}
+	for _, l := range labels {
+		names.Keys = append(names.Keys, KeyName{Label: l})
+	}
+	if n := len(appendNames(nil, names)) - 4; n != maxAgentFrame {
+		t.Errorf("the largest NAMES has %d bytes, maxAgentFrame is %d", n, maxAgentFrame)
 	}
 	if n := len(appendClientHello(nil, strings.Repeat("x", MaxClientName))) - 4; n != maxClientFrame {
 		t.Errorf("the largest HELLO has %d bytes, maxClientFrame is %d", n, maxClientFrame)
