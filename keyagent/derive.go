@@ -2,6 +2,7 @@ package keyagent
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"net"
@@ -15,8 +16,10 @@ var (
 	ErrUnknownKey = errors.New("the key agent does not have this key")
 	// ErrUnavailable says that the agent could not be asked, or not in time. Nothing was derived; try again.
 	ErrUnavailable = errors.New("the key agent cannot be asked")
-	// ErrBadRequest says that the agent did not understand the request.
+	// ErrBadRequest says that the agent did not understand the request, or derives nothing.
 	ErrBadRequest = errors.New("the key agent refuses the request")
+	// ErrBusy says that there are more derivations than the agent allows in a second. Nothing was derived; try again.
+	ErrBusy = errors.New("the key agent derives no more keys this second")
 )
 
 // Status of a DERIVED (LOCAL.md 4.8).
@@ -29,10 +32,12 @@ const (
 
 // derive answers DERIVE after DERIVE until the client goes; one at a time, so answers cannot be mixed up.
 func (s *session) derive(ctx context.Context, body []byte) error {
+	frame := make([]byte, 0, 4+1+1+MaxAnswer) // never moved, so that no copy stays behind
 	for {
 		status, answer, err := s.deriveOne(body)
 		s.derived(s.peer, err)
-		frame := appendFrame(nil, msgDerived, append([]byte{status}, answer...)...)
+		frame = binary.BigEndian.AppendUint32(frame[:0], uint32(1+1+len(answer)))
+		frame = append(append(frame, msgDerived, status), answer...)
 		clear(answer)
 		err = writeFrames(s.uc, frame)
 		clear(frame)
@@ -64,7 +69,7 @@ func (s *session) deriveOne(body []byte) (status byte, answer []byte, err error)
 		return derivedBad, nil, fmt.Errorf("DERIVE of %d bytes: %w", len(body), ErrProtocol)
 	}
 	if !s.rate.take(time.Now()) {
-		return derivedBusy, nil, errors.New("too many derivations a second")
+		return derivedBusy, nil, ErrBusy
 	}
 	id := [nameIDSize]byte(body)
 	status = derivedUnknown
@@ -77,7 +82,9 @@ func (s *session) deriveOne(body []byte) (status byte, answer []byte, err error)
 		switch {
 		case useErr != nil:
 			return useErr
-		case err != nil || len(answer) > MaxAnswer:
+		case len(answer) > MaxAnswer:
+			panic(fmt.Sprintf("BUG: a Deriver gave %d bytes", len(answer)))
+		case err != nil:
 			status, answer = derivedBad, nil
 			return err
 		}
@@ -91,78 +98,99 @@ func (s *session) deriveOne(body []byte) (status byte, answer []byte, err error)
 }
 
 // Derive asks the agent to derive from the key with an id. The answer is the caller's, who clears it. Errors are
-// ErrUnknownKey, ErrBadRequest and ErrUnavailable; an answer is never that of another request, because a connection has
-// one request under way, and one that failed is closed. Safe for concurrent use.
+// ErrUnknownKey, ErrBadRequest, ErrBusy and ErrUnavailable, the last after 5 s at most. An answer is never that of another
+// request, because a connection has one request under way, and one that failed or was given up is closed. Safe for
+// concurrent use.
 func (c *Client) Derive(id [nameIDSize]byte, request []byte) ([]byte, error) {
-	if len(request) > MaxRequest {
-		return nil, fmt.Errorf("cannot derive: request of %d bytes: %w", len(request), ErrBadRequest)
-	}
 	ctx, cancel := context.WithTimeout(context.Background(), deriveTime)
 	defer cancel()
+	answer, err := c.derive(ctx, id, request)
+	if err != nil {
+		return nil, fmt.Errorf("cannot derive: %w", err)
+	}
+	return answer, nil
+}
+
+// derive is Derive until ctx ends.
+func (c *Client) derive(ctx context.Context, id [nameIDSize]byte, request []byte) ([]byte, error) {
+	if len(request) > MaxRequest {
+		return nil, fmt.Errorf("request of %d bytes, at most %d: %w", len(request), MaxRequest, ErrBadRequest)
+	}
 	select {
 	case c.derivers.slots <- struct{}{}:
 		defer func() { <-c.derivers.slots }()
 	case <-ctx.Done():
-		return nil, fmt.Errorf("cannot derive: all connections are busy: %w", ErrUnavailable)
+		return nil, fmt.Errorf("%w: all connections are busy", ErrUnavailable)
 	}
-	frame := appendFrame(nil, msgDerive, append(id[:], request...)...)
+	var room [4 + 1 + nameIDSize + 256]byte // of most requests
+	frame := binary.BigEndian.AppendUint32(room[:0], uint32(1+len(id)+len(request)))
+	frame = append(append(append(frame, msgDerive), id[:]...), request...)
 	if conn := c.derivers.take(); conn != nil {
-		answer, err := c.deriveOn(ctx, conn, frame)
-		if !errors.Is(err, ErrUnavailable) {
-			return answer, err
+		status, answer, err := c.exchange(ctx, conn, frame)
+		if err == nil {
+			return answer, statusError(status)
 		}
 		// It was idle and the agent may have restarted since. To ask twice does no harm.
 	}
 	conn, err := c.dial(ctx)
-	if err == nil {
-		agent := &agentReader{uc: conn}
-		if err = c.hello(agent); err != nil {
-			conn.Close()
-		} else {
-			return c.deriveOn(ctx, conn, frame)
-		}
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
-	return nil, fmt.Errorf("cannot derive: %w: %w", err, ErrUnavailable)
+	if err := c.hello(&agentReader{uc: conn}); err != nil {
+		conn.Close()
+		return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
+	}
+	status, answer, err := c.exchange(ctx, conn, frame)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
+	}
+	return answer, statusError(status)
 }
 
-// deriveOn has one exchange, and keeps the connection if it is good for another.
-func (c *Client) deriveOn(ctx context.Context, conn *net.UnixConn, frame []byte) (answer []byte, err error) {
-	deadline, _ := ctx.Deadline()
+// statusError is nil for derivedOK.
+func statusError(status byte) error {
+	switch status {
+	case derivedOK:
+		return nil
+	case derivedUnknown:
+		return ErrUnknownKey
+	case derivedBusy:
+		return ErrBusy
+	}
+	return ErrBadRequest
+}
+
+// exchange sends one DERIVE and reads its DERIVED. After an error the connection is closed; else it is kept for the next.
+func (c *Client) exchange(ctx context.Context, conn *net.UnixConn, frame []byte) (status byte, answer []byte, err error) {
+	stop := context.AfterFunc(ctx, func() { conn.Close() }) // frees a blocked read or write
 	defer func() {
-		if errors.Is(err, ErrUnavailable) {
+		if !stop() && err == nil {
+			err = ctx.Err() // the answer came, but the connection is closed
+		}
+		if err != nil {
 			conn.Close()
+			clear(answer)
+			status, answer = 0, nil
 			return
 		}
 		c.derivers.put(conn)
 	}()
-	fail := func(err error) ([]byte, error) {
-		return nil, fmt.Errorf("cannot derive: %w: %w", err, ErrUnavailable)
-	}
 	if err := writeFrames(conn, frame); err != nil {
-		return fail(err)
+		return 0, nil, err
 	}
-	msg, body, fd, err := (&agentReader{uc: conn}).next(deadline)
+	msg, body, fd, err := (&agentReader{uc: conn}).next(time.Time{}) // ctx ends the wait
 	switch {
 	case err != nil:
-		return fail(err)
+		return 0, nil, err
 	case fd >= 0:
 		closeFD(fd)
-		return fail(fmt.Errorf("descriptor with message %d: %w", msg, ErrProtocol))
+		return 0, nil, fmt.Errorf("descriptor with message %d: %w", msg, ErrProtocol)
 	case msg == msgRefused:
-		return fail(refusalError(body))
+		return 0, nil, refusalError(body)
 	case msg != msgDerived || len(body) < 1 || len(body) > 1+MaxAnswer || body[0] != derivedOK && len(body) > 1:
-		return fail(fmt.Errorf("message %d of %d bytes instead of DERIVED: %w", msg, len(body), ErrProtocol))
+		return 0, nil, fmt.Errorf("message %d of %d bytes instead of DERIVED: %w", msg, len(body), ErrProtocol)
 	}
-	switch body[0] {
-	case derivedOK:
-		return body[1:], nil
-	case derivedUnknown:
-		return nil, fmt.Errorf("cannot derive: %w", ErrUnknownKey)
-	case derivedBusy:
-		return fail(errors.New("too many derivations a second"))
-	default:
-		return nil, fmt.Errorf("cannot derive: %w", ErrBadRequest)
-	}
+	return body[0], body[1:], nil
 }
 
 // CloseIdle closes the connections that no derivation is using.

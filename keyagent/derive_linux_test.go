@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"strings"
 	"sync"
@@ -120,6 +121,55 @@ func TestDeriveAnswersEachItsOwn(t *testing.T) {
 	if _, err := c.Derive(idOf(testKey(300)), nil); !errors.Is(err, ErrUnknownKey) {
 		t.Errorf("after clear: %v", err)
 	}
+}
+
+// TestDerivationsThatAreGivenUpDisturbNoOther: 64 at once on 16 connections, most of them given up at a random moment,
+// and the agent restarted meanwhile. What is answered is right.
+func TestDerivationsThatAreGivenUpDisturbNoOther(t *testing.T) {
+	checkLeaks(t)
+	h := newTestHolder(t)
+	load(t, h, 3)
+	socket := t.TempDir() + "/s"
+	stop := serveAt(t, socket, h, Policy{Deriver: hashDeriver{}})
+	c := deriveClient(t, socket)
+	var wg sync.WaitGroup
+	var answered, givenUp atomic.Int64
+	for g := range 64 {
+		wg.Go(func() {
+			random := rand.New(rand.NewPCG(uint64(g), 1))
+			for i := range 60 {
+				key := testKey(300 + (g+i)%4)
+				request := fmt.Appendf(nil, "%d/%d", g, i)
+				limit := time.Minute
+				if random.IntN(4) > 0 {
+					limit = time.Duration(random.IntN(3000)) * time.Microsecond
+				}
+				ctx, cancel := context.WithTimeout(t.Context(), limit)
+				got, err := c.derive(ctx, idOf(key), request)
+				cancel()
+				switch {
+				case err == nil && bytes.Equal(got, expect(key, request)):
+					answered.Add(1)
+				case errors.Is(err, ErrUnavailable) && got == nil:
+					givenUp.Add(1)
+				default:
+					t.Errorf("%s: %x, %v", request, got, err)
+					return
+				}
+			}
+		})
+	}
+	for range 3 {
+		time.Sleep(5 * time.Millisecond)
+		stop()
+		stop = serveAt(t, socket, h, Policy{Deriver: hashDeriver{}})
+	}
+	wg.Wait()
+	if answered.Load() < 100 || givenUp.Load() < 10 {
+		t.Errorf("%d answered, %d given up: nothing was tried", answered.Load(), givenUp.Load())
+	}
+	c.CloseIdle()
+	stop()
 }
 
 // TestDerivationsDuringChangesAreOfOneWholeKey: whatever happens to the ring, an
@@ -238,7 +288,7 @@ func TestDeriveRateIsBounded(t *testing.T) {
 	c := deriveClient(t, socket)
 	refused := 0
 	for range 60 {
-		if _, err := c.Derive(idOf(testKey(100)), nil); errors.Is(err, ErrUnavailable) {
+		if _, err := c.Derive(idOf(testKey(100)), nil); errors.Is(err, ErrBusy) {
 			refused++
 		}
 	}

@@ -64,7 +64,8 @@
 //     TestSocketModeIsRightFromTheFirstMoment, TestListenReplacesOnlyASocketThatNobodyAnswers,
 //     TestListenLetsOneOfManyWin.
 //   - In mode agent the client gets names and answers, no masters; answers are never mixed up, nor under a key that is not
-//     the one named: TestDeriveAnswersEachItsOwn, TestDerivationsDuringChangesAreOfOneWholeKey,
+//     the one named: TestDeriveAnswersEachItsOwn, TestDerivationsThatAreGivenUpDisturbNoOther,
+//     TestDerivationsDuringChangesAreOfOneWholeKey,
 //     TestDeriveFailsWhenItCannotAsk, TestAgentOnlyUsersGetNoMasters, TestDeriveRateIsBounded.
 //   - Nothing is left behind, neither goroutines nor descriptors nor key pages: checkLeaks in most tests, TestMain for
 //     all of them.
