@@ -37,6 +37,19 @@ func NewContext(bucket BucketID, key string) (Context, error) {
 // stateContext is the place of every bucket state: all-zero bucket id, StateKey.
 func stateContext() Context { return Context{key: StateKey} }
 
+// ParseContext reads what AppendBinary wrote, the place of a bucket state included: it is for whoever derives keys for another process, never
+// for what a client names.
+func ParseContext(b []byte) (Context, error) {
+	const fixed = len(BucketID{}) + 2
+	if len(b) < fixed || int(b[fixed-2])<<8|int(b[fixed-1]) != len(b)-fixed {
+		return Context{}, fmt.Errorf("cannot parse context: %d bytes are not one", len(b))
+	}
+	if c := stateContext(); BucketID(b) == c.bucket && string(b[fixed:]) == c.key {
+		return c, nil
+	}
+	return NewContext(BucketID(b), string(b[fixed:]))
+}
+
 // Bucket returns the bucket id; all zero for the bucket state.
 func (c Context) Bucket() BucketID { return c.bucket }
 

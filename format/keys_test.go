@@ -193,6 +193,37 @@ func TestSecretsDoNotPrint(t *testing.T) {
 	}
 }
 
+// TestParseContextIsAppendBinary: one form only, and no place that neither NewContext nor the state has.
+func TestParseContextIsAppendBinary(t *testing.T) {
+	for _, want := range []Context{testContext(t, vectorBucket(), "k"), testContext(t, vectorBucket(), strings.Repeat("x", MaxKeySize)), stateContext()} {
+		b, err := want.AppendBinary(nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := ParseContext(b); err != nil || got != want {
+			t.Errorf("%d bytes: %v, %v", len(b), got, err)
+		}
+		for name, bad := range map[string][]byte{"shorter": b[:len(b)-1], "longer": append(b[:len(b):len(b)], 'x'), "head": b[:17], "nothing": nil} {
+			if got, err := ParseContext(bad); err == nil || got != (Context{}) {
+				t.Errorf("%s: %v", name, got)
+			}
+		}
+	}
+	long := strings.Repeat("x", MaxKeySize+1)
+	for name, c := range map[string]Context{
+		"zero bucket": {key: "k"}, "state of a bucket": {bucket: vectorBucket(), key: StateKey},
+		"long": {bucket: vectorBucket(), key: long},
+	} {
+		b, err := c.AppendBinary(nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := ParseContext(b); err == nil || got != (Context{}) {
+			t.Errorf("%s: %v", name, got)
+		}
+	}
+}
+
 func TestNewContextRefuses(t *testing.T) {
 	f := func(bucket BucketID, key string) {
 		t.Helper()

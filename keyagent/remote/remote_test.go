@@ -127,6 +127,19 @@ func TestRemoteRingIsTheKeyring(t *testing.T) {
 	if _, err := format.OpenBlock(ring, where, sealer.Block(), sealer.SealedSize()); err != nil {
 		t.Errorf("the ring cannot open what it sealed: %v", err)
 	}
+
+	// A bucket's state too, whose place is no object's.
+	kvt, _ := ring.KVT(ring.IDs()[0])
+	state, err := format.SealState(ring, format.State{Version: 2, BucketID: format.BucketID{1}, CreatedAt: time.Now().UTC(), Names: []string{"bkt"},
+		Keys: map[format.KeyID][32]byte{ring.IDs()[0]: kvt}, Settings: format.Settings{BlockSize: format.DefaultBlockSize, Segment: format.SegmentSize}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range []format.Ring{ring, w.local} {
+		if _, err := format.OpenState(r, state); err != nil {
+			t.Errorf("%v cannot open the state: %v", r, err)
+		}
+	}
 	if text := fmt.Sprintf("%v %+v %s", ring, ring, ring); strings.Contains(text, "Derive") || !strings.Contains(text, w.local.IDs()[0].String()) {
 		t.Errorf("prints as %s", text)
 	}

@@ -1,7 +1,6 @@
 package remote
 
 import (
-	"encoding/binary"
 	"errors"
 
 	"github.com/s3-crypt-proxy/s3-crypt-proxy/format"
@@ -16,7 +15,6 @@ const (
 const (
 	headSize    = 54
 	saltSize    = 24
-	bucketSize  = 16
 	blockAnswer = 32 + 24 + 32 + 32 + 24
 	tokenAnswer = 32 + 24 + 32
 )
@@ -35,16 +33,11 @@ func parseRequest(b []byte) (kind byte, param []byte, where format.Context, err 
 	}
 	size := map[byte]int{blockKind: headSize, uploadKind: saltSize}[b[0]]
 	rest := b[1:]
-	if size == 0 || len(rest) < size+bucketSize+2 {
+	if size == 0 || len(rest) < size {
 		return 0, nil, where, errRequest
 	}
-	param, rest = rest[:size], rest[size:]
-	bucket, key := format.BucketID(rest[:bucketSize]), rest[bucketSize+2:]
-	if int(binary.BigEndian.Uint16(rest[bucketSize:])) != len(key) {
-		return 0, nil, where, errRequest
-	}
-	where, err = format.NewContext(bucket, string(key))
-	return b[0], param, where, err
+	where, err = format.ParseContext(rest[size:])
+	return b[0], rest[:size], where, err
 }
 
 func appendBlockKeys(dst []byte, k *format.BlockKeys) []byte {
