@@ -20,6 +20,7 @@ import (
 	"github.com/s3-crypt-proxy/s3-crypt-proxy/keyagent"
 	"github.com/s3-crypt-proxy/s3-crypt-proxy/keyagent/audit"
 	"github.com/s3-crypt-proxy/s3-crypt-proxy/keyagent/memkey"
+	"github.com/s3-crypt-proxy/s3-crypt-proxy/keyagent/remote"
 	"github.com/s3-crypt-proxy/s3-crypt-proxy/keyagent/vault"
 )
 
@@ -35,9 +36,11 @@ type agent struct {
 	audit    *audit.Log
 	vault    *vault.Vault
 	uids     []int
-	web      *http.Server
-	tcp      net.Listener
-	socket   net.Listener // nil = none
+	// agentUIDs are those of them that get no masters.
+	agentUIDs []int
+	web       *http.Server
+	tcp       net.Listener
+	socket    net.Listener // nil = none
 }
 
 // assemble opens everything that serving needs. On an error nothing stays open.
@@ -77,21 +80,29 @@ func (a *agent) openAdmins() error {
 }
 
 // openUsers turns names of users into numbers.
-func (a *agent) openUsers() error {
-	for _, name := range a.settings.SocketUIDs {
+func (a *agent) openUsers() (err error) {
+	if a.uids, err = userIDs("server.unix_socket_uids", a.settings.SocketUIDs); err != nil {
+		return err
+	}
+	a.agentUIDs, err = userIDs("server.unix_socket_agent_uids", a.settings.AgentUIDs)
+	return err
+}
+
+func userIDs(setting string, names []string) (uids []int, err error) {
+	for _, name := range names {
 		uid, err := strconv.ParseUint(name, 10, 31)
 		if err != nil {
 			u, lookErr := user.Lookup(name)
 			if lookErr != nil {
-				return &failure{exitFile, fmt.Errorf("cannot use server.unix_socket_uids: there is no user %q", name), "getent passwd"}
+				return nil, &failure{exitFile, fmt.Errorf("cannot use %s: there is no user %q", setting, name), "getent passwd"}
 			}
 			if uid, err = strconv.ParseUint(u.Uid, 10, 31); err != nil {
-				return &failure{exitFile, fmt.Errorf("cannot use server.unix_socket_uids: the user %q has no number", name), "getent passwd"}
+				return nil, &failure{exitFile, fmt.Errorf("cannot use %s: the user %q has no number", setting, name), "getent passwd"}
 			}
 		}
-		a.uids = append(a.uids, int(uid))
+		uids = append(uids, int(uid))
 	}
-	return nil
+	return uids, nil
 }
 
 func (a *agent) openAudit() error {
@@ -145,7 +156,7 @@ func (a *agent) openSocket() error {
 
 // policy is who gets the keys.
 func (a *agent) policy() keyagent.Policy {
-	return keyagent.Policy{UIDs: a.uids, Logf: func(format string, args ...any) { a.log.Info().Msgf(format, args...) }}
+	return keyagent.Policy{UIDs: a.uids, Deriver: remote.Deriver{}, AgentOnlyUIDs: a.agentUIDs, Logf: func(format string, args ...any) { a.log.Info().Msgf(format, args...) }}
 }
 
 func (a *agent) openWeb() error {

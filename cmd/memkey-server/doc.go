@@ -36,6 +36,7 @@
 //	server.tls_cert, tls_key                               empty: made of the identity
 //	server.unix_socket_path       /run/memkey/memkey.sock  where proxies get the keys; empty: none
 //	server.unix_socket_uids       []                       users that may, numbers or names; empty: the own user
+//	server.unix_socket_agent_uids []                       those that get no master: proxies with memkey.mode agent
 //	identity.file                 STATE_DIR/identity       32 bytes or 64 hex digits, mode 0600
 //	identity.private_key                                   the seed itself, as earlier; a warning
 //	security.challenge_timeout    30s                      from challenge to package

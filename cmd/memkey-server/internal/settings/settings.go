@@ -20,6 +20,7 @@ type Settings struct {
 	TLSKey     string
 	Socket     string   // "" = none
 	SocketUIDs []string // numbers or names; none = the own user
+	AgentUIDs  []string // those that get no master, only derivations
 
 	IdentityFile string
 	PrivateKey   Seed // "" = not given

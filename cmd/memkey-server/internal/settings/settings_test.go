@@ -76,7 +76,7 @@ security:
 func TestEveryKey(t *testing.T) {
 	for _, k := range table() {
 		value := map[string]string{
-			"server.listen_addr": "'[::1]:0'", "server.tls_enabled": "false", "server.unix_socket_path": `""`, "server.unix_socket_uids": "[0, s3crypt]",
+			"server.listen_addr": "'[::1]:0'", "server.tls_enabled": "false", "server.unix_socket_path": `""`, "server.unix_socket_uids": "[0, s3crypt]", "server.unix_socket_agent_uids": "[s3crypt]",
 			"identity.private_key": testSeed, "security.challenge_timeout": "1m30s", "security.max_clock_skew": "24h", "security.no_clock": "true",
 			"security.max_failed_attempts": "1000", "security.lockout_duration": "1s", "security.enroll_quorum": "2", "log_level": "debug", "log_format": "console",
 		}[k.name]

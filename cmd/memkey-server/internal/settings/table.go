@@ -33,7 +33,8 @@ func table() []key {
 		single("server.tls_cert", "", "an absolute path, or empty", func(s *Settings) *string { return &s.TLSCert }, optionalPath).says("certificate; empty: made of the identity at every start"),
 		single("server.tls_key", "", "an absolute path, or empty", func(s *Settings) *string { return &s.TLSKey }, optionalPath).says("its private key"),
 		single("server.unix_socket_path", "/run/memkey/memkey.sock", "an absolute path, or empty for none", func(s *Settings) *string { return &s.Socket }, optionalPath).says("where the proxies of this host get the keys"),
-		users("server.unix_socket_uids").says("users (numbers or names) that may; empty: the own user only"),
+		users("server.unix_socket_uids", func(s *Settings) *[]string { return &s.SocketUIDs }).says("users (numbers or names) that may; empty: the own user only"),
+		users("server.unix_socket_agent_uids", func(s *Settings) *[]string { return &s.AgentUIDs }).says("those of them that get no master: their proxies run with memkey.mode agent"),
 		single("identity.file", "", "an absolute path", func(s *Settings) *string { return &s.IdentityFile }, optionalPath).says("the identity's seed; default state_dir/identity"),
 		seed("identity.private_key").says("the seed itself, as the earlier system had it; better not"),
 		span("security.challenge_timeout", "30s", minTimeout, maxTimeout, func(s *Settings) *time.Duration { return &s.ChallengeTimeout }).says("how long an administrator has from challenge to package"),
@@ -155,7 +156,7 @@ func seed(name string) key {
 		}}
 }
 
-func users(name string) key {
+func users(name string, at func(*Settings) *[]string) key {
 	return key{name: name, want: fmt.Sprintf("a list of up to %d user ids or names", maxUsers), list: true, set: func(s *Settings, v []string) error {
 		if len(v) > maxUsers {
 			return errUnfit
@@ -165,7 +166,7 @@ func users(name string) key {
 				return errUnfit
 			}
 		}
-		s.SocketUIDs = v
+		*at(s) = v
 		return nil
 	}}
 }
