@@ -129,6 +129,11 @@ func (c *copying) run() (etag string, err error) {
 	if _, err := io.ReadFull(obj.Body, block); err != nil {
 		return "", err
 	}
+	if isMultipart(block) {
+		obj.Body.Close()
+		source := &stored{bucket: c.srcBucket, key: c.srcKey, etag: obj.ETag, size: obj.Size, block: block}
+		return (&tailCopy{c, dst.sealing(ring), from, to, source, dst}).run()
+	}
 	now := c.s.now()
 	fresh, err := format.Reblock(dst.sealing(ring), from, to, block, obj.Size, func(m *format.Meta) { c.change(m); m.WrittenAt = now }, dst.blockSize)
 	if err != nil {

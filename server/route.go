@@ -79,6 +79,7 @@ var routes = append(relayRoutes, []route{
 	{op: "HeadObject", method: "HEAD", level: onObject, allowed: readNames, auth: signed, body: noBody, serve: (*Server).headObject},
 	{op: "GetObject", method: "GET", level: onObject, allowed: readNames, auth: signed, body: noBody, serve: (*Server).getObject},
 	{op: "CreateMultipartUpload", method: "POST", level: onObject, query: []string{"uploads"}, objectChecksum: true, auth: signed, body: noBody, serve: (*Server).createUpload},
+	{op: "UploadPartCopy", method: "PUT", level: onObject, header: "x-amz-copy-source", query: []string{"partNumber", "uploadId"}, auth: signed, body: noBody, serve: (*Server).uploadPartCopy},
 	{op: "UploadPart", method: "PUT", level: onObject, query: []string{"partNumber", "uploadId"}, auth: signed, body: objectBody, serve: (*Server).uploadPart},
 	{op: "CompleteMultipartUpload", method: "POST", level: onObject, query: []string{"uploadId"}, objectChecksum: true, auth: signed, body: listBody, serve: (*Server).completeMultipart},
 	{op: "AbortMultipartUpload", method: "DELETE", level: onObject, query: []string{"uploadId"}, auth: signed, body: noBody, serve: (*Server).abortMultipart},
@@ -114,6 +115,9 @@ func match(method string, t target, hasHeader func(string) bool) (*route, error)
 		return nil, s3err.New(s3err.NoSuchBucket, "no bucket in the path: use path-style addressing")
 	}
 	hint := hintFor(at)
+	if method == "GET" && (has(t.query, "uploadId") || has(t.query, "uploads")) {
+		hint = "; the parts of an upload are listed nowhere but in its client: begin the upload again, or abort it"
+	}
 	if len(t.query) > 0 {
 		return nil, s3err.New(s3err.NotImplemented, "the operation %s with %s is not implemented%s", method, names(t.query), hint)
 	}
@@ -132,6 +136,8 @@ func hintFor(at level) string {
 	}
 	return ""
 }
+
+func has(q query, name string) bool { _, ok := q.get(name); return ok }
 
 func (r *route) accepts(q query) bool {
 	for _, name := range r.query {

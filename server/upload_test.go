@@ -708,7 +708,7 @@ func TestListsOfUploadsAreRefusedWithAReason(t *testing.T) {
 	u := g.begin("/bkt/k", nil)
 	for _, target := range []string{"/bkt/k?uploadId=" + u.id, "/bkt?uploads"} {
 		a := g.do(call{method: http.MethodGet, target: target})
-		if g.want(a, 501, "NotImplemented"); !strings.Contains(string(a.body), "upload") {
+		if g.want(a, 501, "NotImplemented"); !strings.Contains(string(a.body), "begin the upload again") {
 			t.Errorf("%s", a.body)
 		}
 	}

@@ -1,0 +1,110 @@
+package server
+
+import (
+	"encoding/xml"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/s3-crypt-proxy/s3-crypt-proxy/server/s3err"
+)
+
+type copyPartResult struct {
+	XMLName      xml.Name `xml:"http://s3.amazonaws.com/doc/2006-03-01/ CopyPartResult"`
+	ETag         string   `xml:"ETag"`
+	LastModified string   `xml:"LastModified"`
+}
+
+// uploadPartCopy makes a part of another object, or of a range of it: opened and
+// proved here, then sealed anew, since a part's key is the upload's own.
+func (s *Server) uploadPartCopy(r *request) error {
+	if err := r.refuseHeaders("x-amz-server-side-encryption*", "x-amz-copy-source-server-side-encryption*"); err != nil {
+		return err
+	}
+	number, err := partNumber(r)
+	if err != nil {
+		return err
+	}
+	srcBucket, srcKey, err := copySource(r.header("x-amz-copy-source"))
+	if err != nil {
+		return err
+	}
+	if err := s.scope(srcBucket, srcKey); err != nil {
+		return err
+	}
+	u, err := s.openUpload(r)
+	if err != nil {
+		return err
+	}
+	for range maxRestarts {
+		var etag string
+		etag, err = u.copyPart(number, srcBucket, srcKey)
+		if err == nil {
+			return r.answerXML(copyPartResult{ETag: etag, LastModified: s.now().UTC().Format(xmlTime)})
+		}
+		if !errors.Is(err, errChanged) {
+			return err
+		}
+	}
+	return s3err.Wrap(s3err.ServiceUnavailable, err, "the source keeps changing while it is read; try again")
+}
+
+// copyPart opens the source and stores what is asked for of it.
+func (u *uploading) copyPart(number int, srcBucket, srcKey string) (etag string, err error) {
+	const header = "x-amz-copy-source-range"
+	spec := u.header(header)
+	behind := int64(everything)
+	if u.hasHeader(header) {
+		behind = rangeGuess(spec)
+	}
+	o, err := u.s.openObject(u.ctx, srcBucket, srcKey, behind)
+	if err != nil {
+		return "", err
+	}
+	err = u.readConditions("x-amz-copy-source-").check(clientETag(o.etag), o.modified)
+	if errors.Is(err, errNotModified) {
+		err = s3err.New(s3err.PreconditionFailed, "a condition on the source does not hold")
+	}
+	span := byteRange{0, o.plainSize()}
+	if err == nil && u.hasHeader(header) {
+		span, err = sourceRange(spec, o.plainSize())
+	}
+	var p *partUp
+	if err == nil {
+		p, err = u.newPart(number, span.n)
+	}
+	if err != nil {
+		o.close()
+		return "", err
+	}
+	body, err := u.s.openPlain(u.ctx, o, span, behind)
+	if err != nil {
+		return "", err
+	}
+	defer body.Close()
+	body.op = u.route.op
+	r, w := io.Pipe()
+	given := make(chan struct{})
+	go func() {
+		defer close(given)
+		_, err := body.WriteTo(w)
+		w.CloseWithError(err) // nil is io.EOF: the source is proved to its end
+	}()
+	etag, err = p.store(r)
+	r.Close() // frees a waiting write
+	<-given
+	return etag, err
+}
+
+// sourceRange reads x-amz-copy-source-range: first and last byte, both within the
+// source.
+func sourceRange(spec string, size int64) (byteRange, error) {
+	span, ok, err := parseRange(spec, size)
+	if err != nil {
+		return span, err
+	}
+	if !ok || spec != fmt.Sprintf("bytes=%d-%d", span.off, span.off+span.n-1) {
+		return span, s3err.New(s3err.InvalidArgument, "x-amz-copy-source-range must be bytes=first-last, within the source's %d bytes", size)
+	}
+	return span, nil
+}
