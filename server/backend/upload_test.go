@@ -173,3 +173,24 @@ func TestMultipartArguments(t *testing.T) {
 		t.Errorf("%d requests", n)
 	}
 }
+
+// TestStreamedPartIsNeverSentTwice: what holds for Put holds for a part that cannot seek.
+func TestStreamedPartIsNeverSentTwice(t *testing.T) {
+	for name, st := range map[string]step{"500": s3fault(500, "InternalError", "x"), "reset": reset, "lost": lost} {
+		s := newScript(t, st, stored)
+		c := newTestClient(t, s.URL)
+		_, err := c.StreamPart(ctx, "bucket", "key", "id", 1, stream{bytes.NewReader(pattern(1000))}, 1000)
+		wantKind(t, err, Busy)
+		if n := len(s.requests()); n != 1 {
+			t.Errorf("%s: %d requests", name, n)
+		}
+	}
+	s := newScript(t, stored)
+	c := newTestClient(t, s.URL)
+	if e, err := c.StreamPart(ctx, "bucket", "key", "id", 7, stream{bytes.NewReader(pattern(1000))}, 1000); err != nil || e != `"etag1"` {
+		t.Error(e, err)
+	}
+	if r := s.requests()[0]; !bytes.Equal(r.body, pattern(1000)) || !strings.Contains(r.target, "partNumber=7") {
+		t.Errorf("%d bytes to %s", len(r.body), r.target)
+	}
+}
