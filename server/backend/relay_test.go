@@ -65,7 +65,7 @@ func TestRelayGivesRefusalsAndFailsOnTheRest(t *testing.T) {
 	if r, err := ask("GET"); err == nil { // a control byte: not XML, so no proof of anything
 		t.Errorf("%+v", r)
 	}
-	doc = "<Error><Code>NoSuchTagSet</Code><Message>none for "+testAccess+"</Message></Error>"
+	doc = "<Error><Code>NoSuchTagSet</Code><Message>none for " + testAccess + "</Message></Error>"
 	if r, err := ask("GET"); err != nil || r.Code != "NoSuchTagSet" || r.Status != 404 || strings.Contains(r.Message, testAccess) {
 		t.Errorf("%+v, %v", r, err)
 	}
