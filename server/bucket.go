@@ -129,7 +129,7 @@ func (s *Server) deleteBucket(r *request) error {
 	}
 	for _, o := range page.Objects {
 		if o.Key != format.StateKey {
-			return s3err.New(s3err.BucketNotEmpty, "the bucket holds objects")
+			return s3err.New(s3err.BucketNotEmpty, "")
 		}
 	}
 	state, err := s.takeState(r)
@@ -178,7 +178,7 @@ func bucketFault(err error) error {
 	if errors.As(err, &e) {
 		for _, code := range []s3err.Code{s3err.BucketAlreadyExists, s3err.BucketAlreadyOwnedByYou, s3err.BucketNotEmpty} {
 			if e.Code == string(code) {
-				return s3err.Wrap(code, err, string(code))
+				return s3err.Wrap(code, err, "")
 			}
 		}
 	}

@@ -171,8 +171,8 @@ func TestWrongStreamedBodyLeavesNothing(t *testing.T) {
 		"CRC of another length":  {streamedPut{payload: unsignedTrailer, trailer: []sigv4.Header{{Name: "x-amz-checksum-crc32", Value: "AAAAAAA="}}}, 400, "InvalidRequest"},
 		"last chunk missing":     {streamedPut{payload: signedChunks, edit: func(b []byte) []byte { return b[:bytes.LastIndex(b, []byte("0;chunk"))] }}, 400, "IncompleteBody"},
 		"trailer missing":        {streamedPut{payload: unsignedTrailer, trailer: []sigv4.Header{sumOf("crc32", data)}, edit: func(b []byte) []byte { return append(b[:bytes.LastIndex(b, []byte("x-amz"))], "\r\n"...) }}, 400, "MalformedTrailerError"},
-		"not framed at all":      {streamedPut{payload: unsignedTrailer, edit: func([]byte) []byte { return data }}, 400, "InvalidRequest"},
-		"bytes behind the end":   {streamedPut{payload: signedChunks, edit: func(b []byte) []byte { return append(b, "junk"...) }}, 400, "InvalidRequest"},
+		"not framed at all":      {streamedPut{payload: unsignedTrailer, edit: func([]byte) []byte { return data }}, 400, "IncompleteBody"},
+		"bytes behind the end":   {streamedPut{payload: signedChunks, edit: func(b []byte) []byte { return append(b, "junk"...) }}, 400, "IncompleteBody"},
 		"wrong hint":             {streamedPut{payload: unsignedTrailer, trailer: []sigv4.Header{sumOf("crc32", data)}, header: map[string]string{"x-amz-sdk-checksum-algorithm": "SHA1"}}, 400, "InvalidRequest"},
 		"two checksums":          {streamedPut{payload: unsignedTrailer, trailer: []sigv4.Header{sumOf("crc32", data)}, header: map[string]string{"x-amz-checksum-sha1": sumOf("sha1", data).Value}}, 400, "InvalidRequest"},
 	} {

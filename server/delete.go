@@ -77,7 +77,7 @@ func (s *Server) deleteObjects(r *request) error {
 	var out deleteResult
 	for _, x := range results {
 		if x.Err != nil {
-			e := s.describeError(x.Err)
+			e := answerOf(x.Err)
 			out.Errors = append(out.Errors, deleteFailed{Key: x.Key, Code: string(e.Code), Message: e.Message})
 		} else if !quiet {
 			out.Deleted = append(out.Deleted, deletedKey{x.Key})

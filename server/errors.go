@@ -54,14 +54,14 @@ var faults = []fault{
 	{format.ErrCommit, s3err.InternalError, "the stored object is not the one that was sealed under this name", "commitment", integrityFault},
 	{format.ErrIntegrity, s3err.InternalError, "the stored object was changed", "integrity", integrityFault},
 
-	{errBodyShort, s3err.IncompleteBody, "the body ended before its Content-Length", "body_short", clientFault},
+	{errBodyShort, s3err.IncompleteBody, "The request body terminated unexpectedly", "body_short", clientFault},
 	{errBodyStalled, s3err.RequestTimeout, "the body made no progress", "body_stalled", clientFault},
-	{errBodySHA256, s3err.XAmzContentSHA256Mismatch, "the body does not have the signed SHA-256", "body_sha256", clientFault},
-	{errBodyMD5, s3err.BadDigest, "the body does not have the given Content-MD5", "body_md5", clientFault},
+	{errBodySHA256, s3err.XAmzContentSHA256Mismatch, "", "body_sha256", clientFault},
+	{errBodyMD5, s3err.BadDigest, "", "body_md5", clientFault},
 	{errBodyChecksum, s3err.BadDigest, "the body does not have the given checksum", "body_checksum", clientFault},
-	{sigv4.ErrFraming, s3err.InvalidRequest, "the aws-chunked framing of the body is malformed", "body_framing", clientFault},
+	{sigv4.ErrFraming, s3err.IncompleteBody, "The request body terminated unexpectedly", "body_framing", clientFault},
 	{sigv4.ErrChunkSignature, s3err.SignatureDoesNotMatch, "the signature of a chunk does not match", "chunk_signature", authFault},
-	{sigv4.ErrDecodedLength, s3err.IncompleteBody, "the chunks do not add up to x-amz-decoded-content-length", "body_decoded_length", clientFault},
+	{sigv4.ErrDecodedLength, s3err.IncompleteBody, "", "body_decoded_length", clientFault},
 	{sigv4.ErrTrailer, s3err.MalformedTrailerError, "the trailer is not the one that x-amz-trailer announced", "body_trailer", clientFault},
 
 	{pipeline.ErrBusy, s3err.SlowDown, "too many bodies are in motion; try again", "busy", overload},
@@ -72,21 +72,25 @@ var faults = []fault{
 	{context.Canceled, s3err.ServiceUnavailable, "the proxy is shutting down", "cancelled", overload},
 
 	{sigv4.ErrTarget, s3err.InvalidURI, "the request target is malformed", "target", authFault},
-	{sigv4.ErrDate, s3err.AccessDenied, "a valid x-amz-date or Date is needed", "date", authFault},
+	{sigv4.ErrDate, s3err.AccessDenied, "AWS authentication requires a valid Date or x-amz-date header.", "date", authFault},
 	{sigv4.ErrHeader, s3err.InvalidRequest, "the headers are malformed", "header", authFault},
 	{sigv4.ErrRepeatedHeader, s3err.InvalidRequest, "a header that has one value is repeated", "repeated_header", authFault},
-	{sigv4.ErrUnsupportedAuth, s3err.InvalidRequest, "only AWS4-HMAC-SHA256 is accepted", "unsupported_auth", authFault},
+	{sigv4.ErrAuthType, s3err.InvalidArgument, "Unsupported Authorization Type", "unsupported_auth", authFault},
+	{sigv4.ErrAuthForm, s3err.InvalidArgument, "Authorization header is invalid -- one and only one ' ' (space) required.", "unsupported_auth", authFault},
+	{sigv4.ErrUnsupportedAuth, s3err.InvalidRequest, "The authorization mechanism you have provided is not supported. Please use AWS4-HMAC-SHA256.", "unsupported_auth", authFault},
 	{sigv4.ErrBothAuth, s3err.InvalidArgument, "the request is signed twice", "both_auth", authFault},
-	{sigv4.ErrUnknownKey, s3err.InvalidAccessKeyId, "the access key is not known here", "unknown_key", authFault},
-	{sigv4.ErrSignature, s3err.SignatureDoesNotMatch, "the signature does not match", "signature", authFault},
+	{sigv4.ErrUnknownKey, s3err.InvalidAccessKeyId, "", "unknown_key", authFault},
+	{sigv4.ErrSignature, s3err.SignatureDoesNotMatch, "", "signature", authFault},
 	{sigv4.ErrSkewed, s3err.RequestTimeTooSkewed, "the request's time is too far from the proxy's", "skewed", authFault},
-	{sigv4.ErrMissingAuth, s3err.AccessDenied, "the request is not signed", "missing", authFault},
-	{sigv4.ErrQueryAuth, s3err.NotImplemented, "only presigned requests of version 4 with a permanent credential are accepted", "presigned_version", authFault},
+	{sigv4.ErrMissingAuth, s3err.AccessDenied, "", "missing", authFault},
+	{sigv4.ErrToken, s3err.InvalidToken, "", "presigned_token", authFault},
+	{sigv4.ErrQueryScheme, s3err.AuthorizationQueryParametersError, `X-Amz-Algorithm only supports "AWS4-HMAC-SHA256"`, "presigned_version", authFault},
+	{sigv4.ErrQueryAuth, s3err.InvalidRequest, "The authorization mechanism you have provided is not supported. Please use AWS4-HMAC-SHA256.", "presigned_version", authFault},
 	{sigv4.ErrPresigned, s3err.AuthorizationQueryParametersError, "the presigned query is malformed", "presigned", authFault},
-	{sigv4.ErrExpired, s3err.AccessDenied, "Request has expired", "expired", authFault},
-	{sigv4.ErrUnsignedHeader, s3err.AccessDenied, "a header that must be signed is not", "unsigned_header", authFault},
-	{sigv4.ErrMissingSHA, s3err.MissingSecurityHeader, "x-amz-content-sha256 is missing", "missing_sha256", authFault},
-	{sigv4.ErrInvalidSHA, s3err.InvalidArgument, "x-amz-content-sha256 is neither a SHA-256 nor one of the words S3 has for it", "invalid_sha256", authFault},
+	{sigv4.ErrExpired, s3err.AccessDenied, "Request has expired.", "expired", authFault},
+	{sigv4.ErrUnsignedHeader, s3err.AccessDenied, "There were headers present in the request which were not signed", "unsigned_header", authFault},
+	{sigv4.ErrMissingSHA, s3err.InvalidRequest, "Missing required header for this request: x-amz-content-sha256", "missing_sha256", authFault},
+	{sigv4.ErrInvalidSHA, s3err.InvalidArgument, "x-amz-content-sha256 must be UNSIGNED-PAYLOAD, STREAMING-UNSIGNED-PAYLOAD-TRAILER, STREAMING-AWS4-HMAC-SHA256-PAYLOAD, STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER, STREAMING-AWS4-ECDSA-P256-SHA256-PAYLOAD, STREAMING-AWS4-ECDSA-P256-SHA256-PAYLOAD-TRAILER or a valid sha256 value.", "invalid_sha256", authFault},
 	{sigv4.ErrUnsupportedPayload, s3err.NotImplemented, "this form of aws-chunked body is not implemented", "chunked_payload", authFault},
 	{sigv4.ErrMalformed, s3err.AuthorizationHeaderMalformed, "the Authorization header is malformed", "malformed", authFault},
 }
@@ -94,9 +98,9 @@ var faults = []fault{
 // backendFaults says what a client is told of a backend's answer. Anything not
 // here is 503: a client tries again, and PBS never takes it for absence.
 var backendFaults = map[backend.Kind]fault{
-	backend.NotFound:     {code: s3err.NoSuchKey, text: "the key does not exist", label: "not_found", class: clientFault},
-	backend.NoBucket:     {code: s3err.NoSuchBucket, text: "the bucket does not exist", label: "no_bucket", class: clientFault},
-	backend.Precondition: {code: s3err.PreconditionFailed, text: "the condition does not hold", label: "precondition", class: clientFault},
+	backend.NotFound:     {code: s3err.NoSuchKey, text: "", label: "not_found", class: clientFault},
+	backend.NoBucket:     {code: s3err.NoSuchBucket, text: "", label: "no_bucket", class: clientFault},
+	backend.Precondition: {code: s3err.PreconditionFailed, text: "", label: "precondition", class: clientFault},
 	backend.Conflict:     {code: s3err.ConditionalRequestConflict, text: "another write is in progress; try again", label: "conflict", class: clientFault},
 	backend.Denied:       {code: s3err.ServiceUnavailable, text: "the backend refused the proxy's credentials", label: "denied", class: backendFault},
 	backend.Invalid:      {code: s3err.ServiceUnavailable, text: "the backend refused the request", label: "invalid", class: backendFault},
@@ -123,6 +127,35 @@ func faultOf(err error) fault {
 	return fault{code: s3err.InternalError, text: "internal error", label: "internal", class: backendFault}
 }
 
+// answerOf is the client's side of an error: its row, or what the error itself has
+// for the client.
+func answerOf(err error) *s3err.Error {
+	f := faultOf(err)
+	e := s3err.Wrap(f.code, err, f.text)
+	var own *s3err.Error
+	var detail *sigv4.Detail
+	switch {
+	case errors.As(err, &own) && own.Code == f.code:
+		if own.IsRelayed() {
+			return own
+		}
+		e.Fields = own.Fields
+	case errors.As(err, &detail):
+		if detail.Text != "" {
+			e.Message = detail.Text
+		}
+		if detail.Name == "" {
+			break
+		}
+		if f.code == s3err.InvalidArgument {
+			e.Fields = s3err.Argument(detail.Name, detail.Value, "").Fields
+		} else {
+			e.With(detail.Name, detail.Value)
+		}
+	}
+	return e
+}
+
 // noKind is the kind of an error that did not come from the backend.
 var noKind backend.Kind
 
@@ -146,12 +179,6 @@ func unreadable(err error) bool {
 	return false
 }
 
-// describeError is the client's side of an error.
-func (s *Server) describeError(err error) *s3err.Error {
-	f := faultOf(err)
-	return s3err.Wrap(f.code, err, f.text)
-}
-
 // fail answers an error that came before the first byte of an answer.
 func (s *Server) fail(r *request, err error) {
 	f := faultOf(err)
@@ -159,9 +186,9 @@ func (s *Server) fail(r *request, err error) {
 	h := &r.http.Response.Header
 	keepOpen := !r.http.Response.ConnectionClose()
 	r.http.Response.ResetBody()
-	answer := s3err.Wrap(f.code, err, f.text)
-	if own := (*s3err.Error)(nil); errors.As(err, &own) && own.IsRelayed() {
-		answer = own
+	answer := answerOf(err)
+	if f.code == s3err.InvalidAccessKeyId || f.code == s3err.SignatureDoesNotMatch {
+		r.showClaim(answer)
 	}
 	writeError(r.http, answer, r.resource(), r.id)
 	if f.class == overload {

@@ -3,7 +3,12 @@
 // Source: "Error Responses", Amazon S3 API reference.
 //
 //	<?xml version="1.0" encoding="UTF-8"?>
-//	<Error><Code>…</Code><Message>…</Message><Resource>/bucket/key</Resource><RequestId>…</RequestId></Error>
+//	<Error><Code>…</Code><Message>…</Message><ArgumentName>…</ArgumentName>…
+//	<additionalMessage>…</additionalMessage><Resource>/bucket/key</Resource><RequestId>…</RequestId></Error>
+//
+// Clients compare messages. Where S3 has one text for a code it is always the
+// Message, and what we know beyond it is the additionalMessage, an element of S3's
+// own NotImplemented.
 //
 // Statuses are AWS's, and chosen with what Proxmox Backup Server makes of them:
 // it takes 404 for absence, 412 for "stored already", tries again on 409 (PUT),
@@ -18,6 +23,8 @@
 //     and no other code has them (TestStatuses).
 //   - A document is well-formed and bounded whatever it is made of, and gives its
 //     values back (TestDocumentIsAlwaysXML, FuzzAppendXML, TestGoldenDocument).
+//   - A code with one text says that text, and the details beside it
+//     (TestFixedTextsAreS3s).
 //   - A cause goes to the log and never into a document (TestCauseStaysInTheLog).
 //
 // AppendXML writes to dst's spare capacity and keeps nothing. Everything here is

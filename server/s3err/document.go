@@ -14,6 +14,8 @@ const (
 	// maxMessage is more than any sentence; a message may name what the client
 	// sent.
 	maxMessage = 1024
+	// maxFields is more than S3 has for any code.
+	maxFields = 8
 	// maxRequestID is far above the length of ours.
 	maxRequestID = 128
 )
@@ -27,7 +29,14 @@ func AppendXML(dst []byte, e *Error, resource, requestID string) []byte {
 	b.WriteString(xml.Header)
 	b.WriteString("<Error>")
 	element(b, "Code", string(e.Code), maxMessage)
-	element(b, "Message", e.Message, maxMessage)
+	message, additional := e.shown()
+	element(b, "Message", message, maxMessage)
+	for _, f := range e.Fields[:min(len(e.Fields), maxFields)] {
+		element(b, f.Name, f.Value, maxMessage)
+	}
+	if additional != "" {
+		element(b, "additionalMessage", additional, maxMessage)
+	}
 	element(b, "Resource", resource, maxResource)
 	element(b, "RequestId", requestID, maxRequestID)
 	b.WriteString("</Error>")

@@ -11,7 +11,35 @@ type Error struct {
 	Message string // shown to clients: no cause, no secret
 	Cause   error  // may be nil
 
+	// Fields are further elements of the document, in their order: what S3 shows of
+	// the client's own request beside some codes.
+	Fields []Field
+
 	status int // of a relayed answer; 0 = the code's
+}
+
+// Field is an element of an error document. Name is one of S3's, not escaped.
+type Field struct{ Name, Value string }
+
+// With adds an element to the document and returns e.
+func (e *Error) With(name, value string) *Error {
+	e.Fields = append(e.Fields, Field{name, value})
+	return e
+}
+
+// Argument is InvalidArgument as S3 words it: the argument's name and its value, as
+// the client sent it, beside the message.
+func Argument(name, value, message string) *Error {
+	return (&Error{Code: InvalidArgument, Message: message}).With("ArgumentName", name).With("ArgumentValue", value)
+}
+
+// shown is what a document says: the message, and what more there is to say where
+// S3 fixes the message.
+func (e *Error) shown() (message, additional string) {
+	if e.status != 0 || e.Code.row().text == free || e.Message == e.Code.Message() {
+		return e.Message, ""
+	}
+	return e.Code.Message(), e.Message
 }
 
 // Relayed is a store's own refusal (4xx), shown to the client as it came: its code

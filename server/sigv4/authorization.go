@@ -1,6 +1,9 @@
 package sigv4
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 const (
 	algorithm  = "AWS4-HMAC-SHA256"
@@ -29,9 +32,22 @@ func parseAuthorization(s string) (authorization, error) {
 	if len(s) > maxAuthorization {
 		return a, ErrMalformed
 	}
-	fields, ok := strings.CutPrefix(s, algorithm)
-	if !ok || fields == "" || !isBlank(fields[0]) {
+	scheme, fields, err := cutScheme(s)
+	if err != nil {
+		return a, err
+	}
+	switch scheme {
+	case algorithm:
+	case "AWS":
 		return a, ErrUnsupportedAuth
+	default:
+		return a, tell(ErrAuthType, "Unsupported Authorization Type").about("Authorization", scheme)
+	}
+	if strings.Count(fields, ",") != 2 {
+		return a, tell(ErrMalformed, inHeaderWords+"the authorization header requires three components: Credential, SignedHeaders, and Signature.")
+	}
+	if err := namesFields(fields); err != nil {
+		return a, err
 	}
 	var credential, signature string
 	for more := true; more; {
@@ -52,6 +68,10 @@ func parseAuthorization(s string) (authorization, error) {
 		}
 		*into = value
 	}
+	// Where the client meant to sign is of more use to it than the form of the rest.
+	if err := a.parseCredential(credential, inHeaderWords); err != nil {
+		return a, err
+	}
 	// One form of a signature only, hence lower case: AWS defines no other.
 	if !decodeHex(a.signature[:], signature) || strings.ContainsAny(signature, "ABCDEF") {
 		return a, ErrMalformed
@@ -59,28 +79,66 @@ func parseAuthorization(s string) (authorization, error) {
 	if !validSignedHeaders(a.signedHeaders) {
 		return a, ErrMalformed
 	}
-	return a, a.parseCredential(credential)
+	return a, nil
 }
 
-// parseCredential splits from the right: an access key may hold a slash.
-func (a *authorization) parseCredential(s string) error {
+// cutScheme splits the scheme off, which a blank follows.
+func cutScheme(s string) (scheme, fields string, err error) {
+	blank := strings.IndexAny(s, " \t")
+	if blank < 0 {
+		return "", "", tell(ErrAuthForm, "Authorization header is invalid -- one and only one ' ' (space) required.").about("Authorization", s)
+	}
+	return s[:blank], s[blank:], nil
+}
+
+// namesFields says which of the three fields is missing.
+func namesFields(fields string) error {
+	var names [3]string
+	for i := range names {
+		var field string
+		field, fields, _ = strings.Cut(fields, ",")
+		field = trimBlanks(field)
+		name, _, ok := strings.Cut(field, "=")
+		if !ok {
+			return tell(ErrMalformed, inHeaderWords+"the authorization component %s is malformed.", quoted(field))
+		}
+		names[i] = name
+	}
+	for _, want := range []string{"Credential", "SignedHeaders", "Signature"} {
+		if !slices.Contains(names[:], want) {
+			return tell(ErrMalformed, inHeaderWords+"missing %s.", want)
+		}
+	}
+	return nil
+}
+
+// parseCredential splits from the right: an access key may hold a slash. words
+// begin what the client is told.
+func (a *authorization) parseCredential(s, words string) error {
 	var last [4]string // date, region, service, terminator
+	slashes := strings.Count(s, "/")
 	for i := len(last) - 1; i >= 0; i-- {
 		slash := strings.LastIndexByte(s, '/')
 		if slash < 0 {
-			return ErrMalformed
+			return tell(ErrMalformed, "%s%s", words, credentialForm)
 		}
 		last[i], s = s[slash+1:], s[:slash]
 	}
 	if s == "" || len(s) > maxAccessKey || !isVisible(s) {
-		return ErrMalformed
+		return tell(ErrMalformed, "%s%s", words, credentialForm)
 	}
 	a.accessKey, a.date, a.region = s, last[0], last[1]
-	if len(a.date) != 8 || !isDigits(a.date) || last[2] != service || last[3] != terminator {
-		return ErrScope
-	}
-	if a.region == "" || len(a.region) > maxRegion || !isVisible(a.region) {
-		return ErrScope
+	switch {
+	case last[2] != service && last[3] != terminator && slashes > len(last):
+		return tell(ErrMalformed, "%s%s", words, credentialForm) // too many parts, none of them where it belongs
+	case last[2] != service:
+		return tell(ErrScope, "%sincorrect service %s. This endpoint belongs to \"s3\".", words, quoted(last[2]))
+	case last[3] != terminator:
+		return tell(ErrScope, "%sincorrect terminal %s. This endpoint uses \"aws4_request\".", words, quoted(last[3]))
+	case len(a.date) != 8 || !isDigits(a.date):
+		return tell(ErrScope, "%sincorrect date format %s. This date in the credential must be in the format \"yyyyMMdd\".", words, quoted(a.date))
+	case a.region == "" || len(a.region) > maxRegion || !isVisible(a.region):
+		return tell(ErrScope, "%s%s", words, credentialForm)
 	}
 	return nil
 }

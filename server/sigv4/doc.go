@@ -39,25 +39,29 @@
 // Content-Length nor Transfer-Encoding has no body, as was signed.
 //
 // The canonical form cannot tell repeated lines from one joined line, or one
-// blank from several. So nothing but user metadata and the headers of hops may
-// come twice, and an x-amz-* header other than user metadata may not hold a run
+// blank from several. So nothing but user metadata, x-amz-object-attributes (a
+// list, whose reader must join the lines) and the headers of hops may come twice, and an x-amz-* header other than user metadata may not hold a run
 // of blanks.
 //
 // # Errors
 //
 //	ErrMissingAuth         AccessDenied
-//	ErrQueryAuth           NotImplemented
+//	ErrQueryAuth           InvalidRequest
+//	ErrQueryScheme         AuthorizationQueryParametersError (is ErrQueryAuth)
+//	ErrToken               InvalidToken                  (is ErrQueryAuth)
 //	ErrPresigned           AuthorizationQueryParametersError
 //	ErrExpired             AccessDenied
 //	ErrBothAuth            InvalidArgument               (is ErrMalformed)
 //	ErrUnsupportedAuth     InvalidRequest                (is ErrMalformed)
+//	ErrAuthType            InvalidArgument               (is ErrUnsupportedAuth)
+//	ErrAuthForm            InvalidArgument               (is ErrUnsupportedAuth)
 //	ErrMalformed, ErrScope AuthorizationHeaderMalformed
 //	ErrDate                AccessDenied                  (is ErrMalformed)
 //	ErrTarget              InvalidURI                    (is ErrMalformed)
 //	ErrHeader              InvalidRequest                (is ErrMalformed)
 //	ErrRepeatedHeader      InvalidRequest                (is ErrMalformed)
 //	ErrSkewed              RequestTimeTooSkewed
-//	ErrMissingSHA          MissingSecurityHeader
+//	ErrMissingSHA          InvalidRequest
 //	ErrInvalidSHA          InvalidArgument
 //	ErrUnsupportedPayload  NotImplemented
 //	ErrUnsignedHeader      AccessDenied
@@ -67,10 +71,14 @@
 //
 // and of a Stream:
 //
-//	ErrFraming             InvalidRequest
+//	ErrFraming             IncompleteBody
 //	ErrChunkSignature      SignatureDoesNotMatch
 //	ErrDecodedLength       IncompleteBody
 //	ErrTrailer             MalformedTrailerError
+//
+// An error may be a *Detail, which has the words that S3 uses for it and what of the
+// request they name (TestDetailsAreTheWordsOfS3, TestDetailsRepeatLittle,
+// TestDetailHoldsNoSignature).
 //
 // # Presigned requests
 //

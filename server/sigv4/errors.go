@@ -60,6 +60,14 @@ var (
 	ErrBothAuth = fmt.Errorf("%w: both the header and the query are signed", ErrMalformed)
 	// ErrUnsupportedAuth: another scheme than AWS4-HMAC-SHA256.
 	ErrUnsupportedAuth = fmt.Errorf("%w: the scheme is not AWS4-HMAC-SHA256", ErrMalformed)
+	// ErrAuthType: a scheme that S3 never had.
+	ErrAuthType = fmt.Errorf("%w, nor another of S3's", ErrUnsupportedAuth)
+	// ErrAuthForm: the Authorization header is not a scheme, one space and fields.
+	ErrAuthForm = fmt.Errorf("%w: the header has no fields", ErrUnsupportedAuth)
+	// ErrQueryScheme: the presigned query names another scheme than AWS4-HMAC-SHA256.
+	ErrQueryScheme = fmt.Errorf("%w: its scheme is another", ErrQueryAuth)
+	// ErrToken: the presigned query carries the token of a temporary credential.
+	ErrToken = fmt.Errorf("%w: it carries a token", ErrQueryAuth)
 	// ErrScope: the credential scope is not <day of the request>/<region>/s3/aws4_request.
 	ErrScope = fmt.Errorf("%w: the credential scope is wrong", ErrMalformed)
 	// ErrDate: neither x-amz-date nor Date gives a valid time.

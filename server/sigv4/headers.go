@@ -63,19 +63,23 @@ func (x *headerIndex) get(name string) (value string, n int) {
 // sorted lines and the sorted list side by side, so it sees every line that is
 // not signed and every signed name that did not arrive.
 func (x *headerIndex) appendCanonicalHeaders(dst []byte, method, dateHeader, signed string) ([]byte, error) {
+	var unsigned []string // that must be
 	at := 0
 	for more := true; more; {
 		var name string
 		name, signed, more = strings.Cut(signed, ";")
 		for at < len(x.order) && x.name(at) < name {
 			if mustBeSigned(x.name(at), method, dateHeader) {
-				return dst, fmt.Errorf("%w: %s", ErrUnsignedHeader, x.name(at))
+				unsigned = append(unsigned, x.name(at))
 			}
 			at++
 		}
 		dst = append(dst, name...)
 		dst = append(dst, ':')
 		if at == len(x.order) || x.name(at) != name {
+			if len(unsigned) > 0 {
+				return dst, unsignedHeaders(unsigned)
+			}
 			if !x.impliedLength(name) {
 				return dst, fmt.Errorf("%w: %s", ErrAbsentHeader, name)
 			}
@@ -93,10 +97,19 @@ func (x *headerIndex) appendCanonicalHeaders(dst []byte, method, dateHeader, sig
 	}
 	for ; at < len(x.order); at++ {
 		if mustBeSigned(x.name(at), method, dateHeader) {
-			return dst, fmt.Errorf("%w: %s", ErrUnsignedHeader, x.name(at))
+			unsigned = append(unsigned, x.name(at))
 		}
 	}
+	if len(unsigned) > 0 {
+		return dst, unsignedHeaders(unsigned)
+	}
 	return dst, nil
+}
+
+// unsignedHeaders names headers that must be signed and are not.
+func unsignedHeaders(names []string) error {
+	d := tell(ErrUnsignedHeader, "There were headers present in the request which were not signed")
+	return d.about("HeadersNotSigned", strings.Join(names, ", "))
 }
 
 // impliedLength says whether name is a Content-Length that did not arrive and
@@ -132,6 +145,8 @@ func mayRepeat(name string) bool {
 	switch name {
 	case "authorization", "date", "expect", "expires", "host", "range", "transfer-encoding":
 		return false
+	case "x-amz-object-attributes":
+		return true // a list, which the SDKs send as lines; its reader joins them
 	}
 	return !isCommand(name) && !strings.HasPrefix(name, "content-") && !strings.HasPrefix(name, "if-")
 }

@@ -39,4 +39,8 @@ const (
 	maxTrailerLine = 1 << 10
 	// maxTrailers is more than the one header any client trails.
 	maxTrailers = 8
+
+	// maxShown is how much of a value an error repeats: longer than anything that is
+	// right there.
+	maxShown = 80
 )

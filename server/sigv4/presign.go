@@ -1,6 +1,7 @@
 package sigv4
 
 import (
+	"errors"
 	"strconv"
 	"strings"
 	"time"
@@ -17,6 +18,7 @@ const (
 	paramHeaders   = "X-Amz-SignedHeaders"
 	paramSignature = "X-Amz-Signature"
 	paramSHA       = "X-Amz-Content-Sha256"
+	paramToken     = "X-Amz-Security-Token"
 )
 
 // AuthParam says whether a decoded query name of a presigned request belongs to
@@ -38,35 +40,43 @@ func (v *Verifier) presigned(rawQuery string, headers *headerIndex) (c claim, er
 		return c, err
 	}
 	scheme, credential, date, expires, signed, signature, sha := params[0], params[1], params[2], params[3], params[4], params[5], params[6]
-	if scheme != algorithm {
-		return c, ErrQueryAuth
+	switch {
+	case scheme == "":
+		return c, tell(ErrQueryScheme, missingParams)
+	case scheme == "AWS4-ECDSA-P256-SHA256":
+		return c, tell(ErrQueryScheme, `X-Amz-Algorithm only supports "AWS4-HMAC-SHA256"`)
+	case scheme != algorithm:
+		return c, tell(ErrQueryScheme, `X-Amz-Algorithm only supports "AWS4-HMAC-SHA256 and AWS4-ECDSA-P256-SHA256"`)
+	case credential == "" || date == "" || signature == "" || signed == "" || expires == "":
+		return c, tell(ErrPresigned, missingParams)
+	}
+	if err := c.parseCredential(credential, inQueryWords); err != nil {
+		d := *err.(*Detail)
+		d.Err = ErrPresigned
+		return c, &d
+	}
+	at, err := parseStamp(date)
+	if err != nil {
+		return c, tell(ErrPresigned, `X-Amz-Date must be in the ISO8601 Long Format "yyyyMMdd'T'HHmmss'Z'"`)
+	}
+	if c.date != date[:8] {
+		return c, tell(ErrPresigned, "Invalid credential date %s. This date is not the same as X-Amz-Date: %s.", quoted(c.date), quoted(date[:8]))
+	}
+	c.stamp = date
+	life, err := parseExpires(expires)
+	if err != nil {
+		return c, err
 	}
 	if !decodeHex(c.signature[:], signature) || strings.ContainsAny(signature, "ABCDEF") || !validSignedHeaders(signed) {
 		return c, ErrPresigned
 	}
 	c.signedHeaders = signed
-	if err := c.parseCredential(credential); err != nil {
-		return c, ErrPresigned
-	}
-	at, err := parseStamp(date)
-	if err != nil || c.date != date[:8] {
-		return c, ErrPresigned
-	}
-	c.stamp = date
-	if len(expires) > 6 || !isDigits(expires) || expires == "" {
-		return c, ErrPresigned
-	}
-	seconds, err := strconv.Atoi(expires)
-	life := time.Duration(seconds) * time.Second
-	if err != nil || life <= 0 || life > maxExpires {
-		return c, ErrPresigned
-	}
 	now := v.now()
 	if at.Sub(now) > v.maxSkew {
 		return c, ErrSkewed
 	}
 	if now.After(at.Add(life)) {
-		return c, ErrExpired
+		return c, tell(ErrExpired, "Request has expired.").about("X-Amz-Expires", expires)
 	}
 	// Without a word about the payload nothing binds it. If the header and the
 	// query speak of it, they must say the same.
@@ -81,6 +91,22 @@ func (v *Verifier) presigned(rawQuery string, headers *headerIndex) (c claim, er
 		c.sha = value
 	}
 	return c, nil
+}
+
+// parseExpires reads X-Amz-Expires, in seconds.
+func parseExpires(s string) (time.Duration, error) {
+	seconds, err := strconv.ParseInt(s, 10, 32)
+	switch {
+	case err != nil && !errors.Is(err, strconv.ErrRange), s[0] == '+':
+		return 0, tell(ErrPresigned, "X-Amz-Expires should be a number")
+	case s[0] == '-':
+		return 0, tell(ErrPresigned, "X-Amz-Expires must be non-negative")
+	case err != nil || time.Duration(seconds)*time.Second > maxExpires:
+		return 0, tell(ErrPresigned, "X-Amz-Expires must be less than a week (in seconds); that is, the given X-Amz-Expires must be less than 604800 seconds")
+	case seconds == 0:
+		return 0, ErrPresigned
+	}
+	return time.Duration(seconds) * time.Second, nil
 }
 
 // authParams decodes the parameters of the signature, in the order of the
@@ -104,6 +130,8 @@ func authParams(raw string, into *[7]string) error {
 			}
 		}
 		switch {
+		case at < 0 && strings.EqualFold(name, paramToken):
+			return ErrToken
 		case at < 0 && carriesAuth([]byte(name)):
 			return ErrQueryAuth
 		case at < 0:

@@ -108,7 +108,7 @@ func parsePayload(value string) (Payload, error) {
 	}
 	p := Payload{Mode: Exact}
 	if !decodeHex(p.SHA256[:], value) {
-		return Payload{}, ErrInvalidSHA
+		return Payload{}, tell(ErrInvalidSHA, "").about("x-amz-content-sha256", value)
 	}
 	return p, nil
 }

@@ -2,7 +2,6 @@ package sigv4
 
 import (
 	"crypto/subtle"
-	"fmt"
 	"time"
 )
 
@@ -93,11 +92,11 @@ func (v *Verifier) Verify(r *Request) (Verified, error) {
 	}
 	if _, lines := headers.get("host"); lines == 0 {
 		// Only a present header is missed when it is not signed.
-		return Verified{}, fmt.Errorf("%w: host", ErrUnsignedHeader)
+		return Verified{}, unsignedHeaders([]string{"host"})
 	}
 	payload, err := parsePayload(claim.sha)
 	if err != nil {
-		return Verified{}, err
+		return Verified{}, err // ErrUnsupportedPayload, or a Detail of ErrInvalidSHA
 	}
 	auth := &claim.authorization
 	text, err = headers.appendCanonicalHeaders(text, r.Method, claim.dateHeader, auth.signedHeaders)
@@ -144,7 +143,7 @@ func (v *Verifier) inHeader(headers *headerIndex) (c claim, err error) {
 		return c, err
 	}
 	if c.date != c.stamp[:8] {
-		return c, ErrScope
+		return c, tell(ErrScope, inHeaderWords+inHeaderWords+"Invalid credential date. Date is not the same as X-Amz-Date.")
 	}
 	if skew := v.now().Sub(at); skew > v.maxSkew || skew < -v.maxSkew {
 		return c, ErrSkewed
