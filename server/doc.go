@@ -38,6 +38,17 @@
 //     TestRotationOnAStoreThatIgnoresIfMatchIsRefused.
 //   - A body the handler left unread never becomes the next request:
 //     TestUnreadBodyIsNotTheNextRequest.
+//   - An upload in parts lives in its id and in the ETags of its parts alone: any
+//     proxy with the keys goes on with it (TestUploadInAnyOrderThroughTwoProxies),
+//     nobody can forge or move them (TestForeignTokensAndETagsAreRefused), and a
+//     Complete that was cut anywhere leaves the old object or the new one and may
+//     be sent again (TestCompleteCutAfterEveryCall, TestCompleteWhoseAnswerWasLost,
+//     TestCompleteIsIdempotent, TestTwoCompletesAtOnce). Success is told after the object was looked at:
+//     TestCompleteLooksAtTheObject.
+//   - Nothing of an upload is left after Complete or Abort, and what is staged until
+//     then cannot be named or listed: TestAbortRemovesEverything,
+//     TestStagedObjectsAreUnreachable. A part that crosses them is removed:
+//     TestPartThatCrossesAbortIsRemoved.
 //   - No plaintext hash, name of a client key, or unsealed byte is sent to the
 //     backend; nothing unsealed is ever passed on: TestUnsealedObjectIsRefused.
 //

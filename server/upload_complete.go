@@ -64,6 +64,9 @@ func (s *Server) completeMultipart(r *request) error {
 	if err != nil {
 		return err
 	}
+	if plan.Stream {
+		s.abortUpload(r, u.BackendID()) // it has no part that counts
+	}
 	c.cleanUp()
 	return r.answerXML(completeResult{Location: "/" + r.target.bucket + "/" + r.key, Bucket: r.target.bucket, Key: r.key, ETag: clientETag(etag)})
 }
@@ -108,10 +111,7 @@ func (c *completing) run() (etag string, err error) {
 	}
 	meta.WrittenAt = c.s.now()
 	if c.plan.Stream {
-		if etag, err = c.asStream(meta); err == nil {
-			c.s.abortUpload(c.request, c.BackendID()) // it has no part that counts
-		}
-		return c.judge(etag, err)
+		return c.judge(c.asStream(meta))
 	}
 	for range completeTries {
 		if etag, err = c.asMultipart(meta); backendCode(err) != "InvalidPart" {
