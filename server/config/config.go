@@ -113,9 +113,16 @@ type Limits struct {
 	IdleTimeout     time.Duration
 }
 
+// Modes of Memkey.
+const (
+	MemkeyExport = "export" // the proxy gets the masters and derives
+	MemkeyAgent  = "agent"  // the key holder derives; the proxy never has a master
+)
+
 // Memkey is where the keys come from: a local socket, and nothing else.
 type Memkey struct {
 	SocketPath         string
+	Mode               string // MemkeyExport or MemkeyAgent
 	Endpoint           string // always "": see Load
 	PollInterval       time.Duration
 	InsecureSkipVerify bool

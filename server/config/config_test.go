@@ -65,6 +65,7 @@ func TestDefaults(t *testing.T) {
 		{"limits.progress_timeout", c.Limits.ProgressTimeout, time.Minute},
 		{"limits.idle_timeout", c.Limits.IdleTimeout, 3 * time.Minute},
 		{"memkey.socket_path", c.Memkey.SocketPath, "/run/memkey/memkey.sock"},
+		{"memkey.mode", c.Memkey.Mode, MemkeyExport},
 		{"memkey.poll_interval", c.Memkey.PollInterval, 5 * time.Second},
 		{"log_level", c.LogLevel, "info"},
 		{"log_format", c.LogFormat, "json"},
@@ -87,7 +88,7 @@ func TestFileSetsEveryKey(t *testing.T) {
 		"encryption.cipher": "auto", "encryption.chunk_size": "2MiB", "encryption.block_size": "4096", "pipeline.workers": "3",
 		"pipeline.budget": "512MiB", "pipeline.queue_timeout": "7s", "pipeline.whole_object": "32MiB", "limits.max_connections": "17",
 		"limits.max_object_size": "1GiB", "limits.header_timeout": "9s", "limits.progress_timeout": "11s", "limits.idle_timeout": "2m0s",
-		"memkey.socket_path": "/tmp/s", "memkey.poll_interval": "1s", "memkey.insecure_skip_verify": "true",
+		"memkey.socket_path": "/tmp/s", "memkey.mode": "agent", "memkey.poll_interval": "1s", "memkey.insecure_skip_verify": "true",
 		"log_level": "debug", "log_format": "console", "shutdown_timeout": "1s",
 	}
 	elsewhere := map[string]string{ // tested by name in other tests

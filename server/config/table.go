@@ -196,6 +196,11 @@ func Keys() []Key {
 			bind: text(func(c *Config) *string { return &c.Memkey.SocketPath }, checkAbsolute),
 		},
 		{
+			Name: "memkey.mode", Env: "S3CP_MEMKEY_MODE", Kind: Text, Default: MemkeyExport, Allowed: "export or agent",
+			Doc:  "export = the proxy gets the keys and derives from them itself; agent = the keys stay with the key holder, which derives what each object needs. agent costs each object a call over the socket, and requests fail while the key holder is away.",
+			bind: choice(func(c *Config) *string { return &c.Memkey.Mode }, MemkeyExport, MemkeyAgent),
+		},
+		{
 			Name: "memkey.endpoint", Env: "S3CP_MEMKEY_ENDPOINT", Kind: Text, Private: true, Allowed: "nothing",
 			Doc:  "Kept for old files; must be empty. Keys come only through the local socket.",
 			bind: text(func(c *Config) *string { return &c.Memkey.Endpoint }, nil),
