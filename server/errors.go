@@ -37,9 +37,9 @@ const (
 // faults is tried in order; the first that errors.Is matches answers. Integrity
 // is 500 and never 404: PBS renames a chunk on 404.
 var faults = []fault{
+	{ErrKeysUnavailable, s3err.ServiceUnavailable, "the key agent cannot be asked; try again", "key_agent", keyFault},
 	{format.ErrNoKey, s3err.ServiceUnavailable, "no encryption key is loaded", "no_key", keyFault},
 	{format.ErrKeyUnknown, s3err.ServiceUnavailable, "the object is sealed with a key that is not loaded", "key_unknown", keyFault},
-	{ErrKeysUnavailable, s3err.ServiceUnavailable, "the key agent cannot be asked; try again", "key_agent", keyFault},
 	{errStateKey, s3err.ServiceUnavailable, "the loaded key is not this bucket's key", "wrong_key", keyFault},
 	{errStateMissing, s3err.ServiceUnavailable, "the bucket is not initialised for sealing, or its state was lost", "state_missing", integrityFault},
 	{errStateName, s3err.ServiceUnavailable, "the bucket's state belongs to another bucket", "state_swapped", integrityFault},

@@ -31,6 +31,13 @@ type KeySource interface {
 	Ring() (Keyring, error)
 }
 
+// A KeyProbe is a KeySource that can tell more than whether it has keys.
+type KeyProbe interface {
+	// ProbeKeys tells how the keys are held, in a word or two for /readyz, and why
+	// no key could be used now.
+	ProbeKeys() (mode string, err error)
+}
+
 // ErrKeysUnavailable is what a Keyring wraps that could not ask its key agent, or
 // not in time. The request is answered 503.
 var ErrKeysUnavailable = errors.New("the keys are not available now")

@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"sort"
+	"strings"
 	"sync"
 	"time"
 
@@ -39,7 +40,16 @@ func (s *Server) readiness(ctx context.Context) []admin.Check {
 		return admin.Check{Name: name, OK: true}
 	}
 	ring, err := s.keys.Ring()
-	checks := []admin.Check{check("key", err)}
+	mode := ""
+	if probe, ok := s.keys.(KeyProbe); ok {
+		var probeErr error
+		if mode, probeErr = probe.ProbeKeys(); err == nil {
+			err = probeErr
+		}
+	}
+	key := check("key", err)
+	key.Detail = strings.Trim(mode+": "+key.Detail, ": ")
+	checks := []admin.Check{key}
 	if len(s.allowed) == 0 {
 		_, berr := s.backend.Buckets(ctx)
 		return append(checks, check("backend", berr))

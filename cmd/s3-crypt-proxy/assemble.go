@@ -35,7 +35,7 @@ type proxy struct {
 
 // assemble makes all parts; on an error nothing is left open.
 func assemble(cfg *config.Config, log zerolog.Logger) (p *proxy, err error) {
-	p = &proxy{log: log, cfg: cfg, suite: chooseSuite(cfg.Encryption), keys: &keys{log: log}}
+	p = &proxy{log: log, cfg: cfg, suite: chooseSuite(cfg.Encryption), keys: &keys{log: log, mode: cfg.Memkey.Mode}}
 	defer func() {
 		if err != nil {
 			p.release()
@@ -48,6 +48,9 @@ func assemble(cfg *config.Config, log zerolog.Logger) (p *proxy, err error) {
 		return p, err
 	}
 	figures := newFigures(p.store)
+	if cfg.Memkey.Mode == config.MemkeyAgent {
+		p.keys.asked = figures.blockKeys()
+	}
 	store, err := backend.New(backendConfig(cfg, figures.server))
 	if err != nil {
 		return p, &failure{exitConfig, &configError{err}}

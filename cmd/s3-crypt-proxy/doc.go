@@ -37,9 +37,14 @@
 //
 // No flag, key or variable takes a master key. Keys come over the Unix socket of
 // memkey.socket_path from the key holder, which pushes every change; until the
-// first one is there, requests get 503. A key holder that goes away or restarts
-// is no outage: the proxy goes on with the keys it has. An explicit clear takes
-// effect at once.
+// first one is there, requests get 503. An explicit clear takes effect at once.
+//
+//	memkey.mode   the proxy holds                    without the key holder   a hijacked proxy has
+//	export        what is derived of the masters     it goes on               all objects, for ever
+//	agent         names; asks for each block's keys  requests get 503         what it asked for meanwhile
+//
+// Agent costs a call over the socket for each object that is written or read, and
+// the key holder counts and bounds the calls. Objects are the same in both modes.
 //
 // # Certificate
 //
@@ -59,8 +64,8 @@
 // Data goes to stdout, everything else to stderr. While serving, stderr is the
 // log: one JSON object a line (log_format: json) or text for people (console).
 // The line with the message "ready" carries listen_addr and admin_listen_addr as
-// bound (also if the configuration says port 0), fingerprint, suite, workers and
-// batch_bytes. It says that the listeners accept; /readyz says whether requests
+// bound (also if the configuration says port 0), fingerprint, suite, workers,
+// batch_bytes and key_mode. It says that the listeners accept; /readyz says whether requests
 // can succeed. No line carries a secret.
 //
 // # Exit status
@@ -82,6 +87,11 @@
 //   - What doc.go says about exit codes is what the code does: TestExitCodesAreDocumented.
 //   - A clear takes the keys away at once, a repeated ring changes nothing, a ring
 //     that cannot be used leaves the old one: TestKeys*.
+//   - In mode agent the proxy serves without a master, and refuses with 503 while
+//     the key holder is away or has no key: TestAgentModeServesAndRefuses. A clear
+//     reaches clients within 100 ms in both modes: TestClearReachesClients.
+//   - While keys are loaded and cleared, every acknowledged object is under the key
+//     that its header names, in both modes: TestStormOfKeys.
 //   - Requests in flight end during a drain; a second signal ends it:
 //     TestDrainLetsRequestsEnd, TestSecondSignalEndsTheDrain. Clients without a
 //     request do not hold it up: TestSilentClientsDoNotHoldTheDrain.

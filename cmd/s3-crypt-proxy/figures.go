@@ -1,12 +1,15 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"runtime"
+	"time"
 
 	"github.com/VictoriaMetrics/metrics"
 
+	"github.com/s3-crypt-proxy/s3-crypt-proxy/keyagent"
 	"github.com/s3-crypt-proxy/s3-crypt-proxy/server"
 	"github.com/s3-crypt-proxy/s3-crypt-proxy/server/certificate"
 )
@@ -31,6 +34,30 @@ func newFigures(store *certificate.Store) *figures {
 		})
 	}
 	return f
+}
+
+// blockKeys adds the figures of mode agent and returns what counts one request
+// for the keys of a block or an upload.
+func (f *figures) blockKeys() func(took time.Duration, err error) {
+	const name = "s3_crypt_proxy_block_key_requests_total"
+	good := f.own.NewCounter(name + `{result="ok"}`)
+	unknown := f.own.NewCounter(name + `{result="unknown_key"}`)
+	busy := f.own.NewCounter(name + `{result="busy"}`)
+	failed := f.own.NewCounter(name + `{result="unavailable"}`)
+	seconds := f.own.NewHistogram("s3_crypt_proxy_block_key_duration_seconds")
+	return func(took time.Duration, err error) {
+		seconds.Update(took.Seconds())
+		switch {
+		case err == nil:
+			good.Inc()
+		case errors.Is(err, keyagent.ErrUnknownKey):
+			unknown.Inc()
+		case errors.Is(err, keyagent.ErrBusy):
+			busy.Inc()
+		default:
+			failed.Inc()
+		}
+	}
 }
 
 // WritePrometheus writes all of them.

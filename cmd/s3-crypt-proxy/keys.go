@@ -1,7 +1,6 @@
 package main
 
 import (
-	"fmt"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -9,7 +8,6 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/s3-crypt-proxy/s3-crypt-proxy/format"
-	"github.com/s3-crypt-proxy/s3-crypt-proxy/keyagent"
 	"github.com/s3-crypt-proxy/s3-crypt-proxy/server"
 	"github.com/s3-crypt-proxy/s3-crypt-proxy/server/admin"
 )
@@ -17,15 +15,18 @@ import (
 // loaded is one keyring in use; immutable. A ring that was replaced is not wiped:
 // requests hold it to their end, and one that sealed with wiped keys would be lost.
 type loaded struct {
-	ring *format.Keyring
+	ring server.Keyring
 	at   time.Time
 }
 
-// keys is the server's key source: the keyring of the last ring that the key
-// holder pushed. Safe for concurrent use; the zero keys has none.
+// keys is the server's key source: the keyring of what the key holder pushed
+// last. keys_export.go and keys_agent.go make it, one for each memkey.mode. Safe
+// for concurrent use; the zero keys has none.
 type keys struct {
 	current atomic.Pointer[loaded]
 	log     zerolog.Logger
+	mode    string                              // of the configuration
+	asked   func(took time.Duration, err error) // mode agent: after each derivation; nil = nobody counts
 }
 
 // Ring returns the keyring of this moment, or format.ErrNoKey.
@@ -45,65 +46,48 @@ func (k *keys) KeyStatus() admin.KeyStatus {
 	return admin.KeyStatus{Loaded: true, ID: l.ring.IDs()[0].String(), LoadedAt: l.at}
 }
 
-// apply takes a ring over; keyagent.Client calls it, never twice at once. On an
-// error the keys in use stay.
-func (k *keys) apply(ring keyagent.Ring) error {
-	if len(ring.Keys) == 0 {
-		if k.current.Swap(nil) != nil {
-			k.log.Warn().Uint64("generation", ring.Generation).Msg("keys cleared: requests are refused until there is a key")
-		}
-		return nil
-	}
-	next, err := keyring(ring)
+// ProbeKeys makes the keys of a block that is nowhere: in mode agent that asks
+// the key holder.
+func (k *keys) ProbeKeys() (mode string, err error) {
+	mode = "mode " + k.mode
+	ring, err := k.Ring()
 	if err != nil {
-		return err
+		return mode, err
 	}
+	where, err := format.NewContext(format.BucketID{0: 1}, "probe")
+	if err != nil {
+		return mode, err
+	}
+	id, err := ring.Active()
+	if err != nil {
+		return mode, err
+	}
+	var head [54]byte // no block begins with it
+	copy(head[10:], id[:])
+	_, err = ring.BlockKeys(id, head, where)
+	return mode, err
+}
+
+// clear takes the keys away; requests that began go on with the ring they have.
+func (k *keys) clear(generation uint64) {
+	if k.current.Swap(nil) != nil {
+		k.log.Warn().Uint64("generation", generation).Msg("keys cleared: requests are refused until there is a key")
+	}
+}
+
+// take puts a keyring into use.
+func (k *keys) take(generation uint64, next server.Keyring) {
 	if now := k.current.Load(); now != nil && sameKeys(now.ring, next) {
-		return nil // the same ring again, after a reconnect
+		return // the same ring again, after a reconnect
 	}
 	k.current.Store(&loaded{ring: next, at: time.Now()})
 	ids := next.IDs()
-	k.log.Info().Uint64("generation", ring.Generation).Stringer("key_id", ids[0]).Int("older_keys", len(ids)-1).Msg("keys loaded")
-	return nil
-}
-
-// keyring derives what the proxy needs of each master. The masters stay the
-// caller's.
-func keyring(ring keyagent.Ring) (*format.Keyring, error) {
-	var active *format.Keys
-	var older []*format.Keys
-	defer func() { // the keyring has copies
-		for _, k := range append(older, active) {
-			if k != nil {
-				k.Wipe()
-			}
-		}
-	}()
-	for i, k := range ring.Keys {
-		var derived *format.Keys
-		var err error
-		if useErr := k.Master.Use(func(master []byte) { derived, err = format.DeriveKeys(master) }); useErr != nil {
-			err = useErr
-		}
-		if err != nil {
-			return nil, fmt.Errorf("key %d: %w", i, err)
-		}
-		switch {
-		case !k.Active:
-			older = append(older, derived)
-		case active == nil:
-			active = derived
-		default:
-			derived.Wipe()
-			return nil, fmt.Errorf("key %d: there is another active key", i)
-		}
-	}
-	return format.NewKeyring(active, older...)
+	k.log.Info().Str("mode", k.mode).Uint64("generation", generation).Stringer("key_id", ids[0]).Int("older_keys", len(ids)-1).Msg("keys loaded")
 }
 
 // sameKeys compares by the verification tags, which tell masters apart even if
 // their ids collide.
-func sameKeys(a, b *format.Keyring) bool {
+func sameKeys(a, b server.Keyring) bool {
 	if !slices.Equal(a.IDs(), b.IDs()) {
 		return false
 	}

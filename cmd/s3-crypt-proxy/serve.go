@@ -44,7 +44,7 @@ func (p *proxy) run(ctx context.Context, signals <-chan os.Signal) error {
 	agentCtx, stopAgent := context.WithCancel(context.Background())
 	defer stopAgent()
 	var agent sync.WaitGroup
-	agent.Go(func() { _ = p.agent.Run(agentCtx, p.keys.apply) }) // it ends with agentCtx only
+	agent.Go(func() { p.followKeys(agentCtx) })
 
 	broken := make(chan error, 2)
 	var serving sync.WaitGroup
@@ -83,6 +83,17 @@ func (p *proxy) run(ctx context.Context, signals <-chan os.Signal) error {
 	return nil
 }
 
+// followKeys keeps p.keys at what the key holder has, until ctx ends.
+func (p *proxy) followKeys(ctx context.Context) {
+	// Both end with ctx only.
+	if p.cfg.Memkey.Mode != config.MemkeyAgent {
+		_ = p.agent.Run(ctx, p.keys.apply)
+		return
+	}
+	_ = p.agent.Watch(ctx, func(names keyagent.Names) error { return p.keys.applyNames(p.agent, names) })
+	p.agent.CloseIdle()
+}
+
 // announce writes the ready line.
 func (p *proxy) announce() {
 	e := p.log.Info().
@@ -92,7 +103,8 @@ func (p *proxy) announce() {
 		Bool("tls", p.store != nil).
 		Str("suite", suiteName(p.suite)).
 		Int("workers", p.engine.Workers()).
-		Int("batch_bytes", p.engine.BatchBytes())
+		Int("batch_bytes", p.engine.BatchBytes()).
+		Str("key_mode", p.cfg.Memkey.Mode)
 	if p.store != nil {
 		e = e.Str("fingerprint", p.store.Fingerprint())
 	}

@@ -23,6 +23,7 @@ var edges = []edge{
 	{"cmd/s3-crypt-proxy", "server/config", "it reads the configuration"},
 	{"cmd/s3-crypt-proxy", "pipeline", "it makes the one engine"},
 	{"cmd/s3-crypt-proxy", "keyagent", "it receives the keys"},
+	{"cmd/s3-crypt-proxy", "keyagent/remote", "or asks for what is derived of them"},
 	{"cmd/s3-crypt-proxy", "format", "it turns received masters into a keyring"},
 	{"server", "format", "requests meet bytes at rest"},
 	{"server", "pipeline", "requests meet bytes in motion"},
