@@ -86,7 +86,7 @@ func (a *app) knownKeys(pins string, useRing bool) (known, error) {
 		return k, nil
 	}
 	if !useRing {
-		last, err := lastRecord(c.receipts(), func(r record) bool { return len(r.Keys) > 0 })
+		last, err := lastRecord(c.receipts(), func(r record) bool { return len(r.Keys) > 0 && r.Server == c.ExpectedFingerprint })
 		if err == nil {
 			return known{"the server's receipt of " + last.Time.Format("2006-01-02"), last.Generation, last.Keys}, nil
 		}
@@ -128,12 +128,21 @@ func (a *app) drill(text string, against known) error {
 		if err := sheet.Share.Verify(); err != nil {
 			return fail(exitFile, "the sheet again, in good light", fmt.Errorf("cannot use the share: %w", err))
 		}
-		for _, k := range sheet.Share.Public().Keys {
-			found = append(found, viewKey(memkey.PackageKey{ID: k.ID, KVT: k.KVT}))
+		// A share brings back its ring and no other: an older one is no copy of the keys of today.
+		public := sheet.Share.Public()
+		if public.Generation != against.Generation || len(public.Keys) != len(against.Keys) {
+			return fail(exitConflict, "memkey-admin key split, and have the old shares destroyed", fmt.Errorf("cannot confirm the sheet: it is a share of generation %d with %d keys, %s has generation %d with %d",
+				public.Generation, len(public.Keys), against.name, against.Generation, len(against.Keys)))
+		}
+		for _, k := range public.Keys {
+			found = append(found, viewKey(memkey.PackageKey{ID: k.ID, KVT: k.KVT, Active: k.Active}))
 		}
 	}
 	for _, k := range found {
 		match, ok := against.find(k)
+		if ok && sheet.Share != nil && match.Active != k.Active {
+			ok = false
+		}
 		if !ok {
 			return fail(exitConflict, "memkey-admin key show, and throw the sheet away only if no object is under its key", fmt.Errorf("cannot confirm the sheet: key %s is not of %s", k.ID, against.name))
 		}

@@ -87,3 +87,15 @@ func FuzzParseKey(f *testing.F) {
 		_ = checkEntropy(key) // must not panic
 	})
 }
+
+// TestPassphraseWithItsLineEndIsNoKey: 31 characters and an editor's newline are 32 bytes.
+func TestPassphraseWithItsLineEndIsNoKey(t *testing.T) {
+	for _, text := range []string{"zebra Quick fox jumps over lo9!\n", "zebra Quick fox jumps ovr lo9!\r\n", "Zürich Qüick föx jümps öve\n"} {
+		if len(text) != 32 {
+			t.Fatalf("%q has %d bytes", text, len(text))
+		}
+		if checkEntropy([]byte(text)) == nil {
+			t.Errorf("%q is taken for a key", text)
+		}
+	}
+}

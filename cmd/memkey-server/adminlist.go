@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/s3-crypt-proxy/s3-crypt-proxy/keyagent/memkey"
@@ -98,7 +99,7 @@ func parsePublic(args []string) (ed25519.PublicKey, error) {
 	if err != nil || !found || len(public) != ed25519.PublicKeySize {
 		return nil, errors.New("it is not an ssh public key")
 	}
-	return public, nil
+	return public, checkPoint(public)
 }
 
 func parseHexKey(text string) (ed25519.PublicKey, error) {
@@ -106,7 +107,29 @@ func parseHexKey(text string) (ed25519.PublicKey, error) {
 	if err != nil || len(public) != ed25519.PublicKeySize {
 		return nil, errors.New("the public key is not 64 hex digits")
 	}
-	return public, nil
+	return public, checkPoint(public)
+}
+
+// smallOrder are the y coordinates of the points of small order of Ed25519 (RFC 8032), little endian, sign bit off, with
+// their forms that are not reduced. A signature under such a key can be made by anyone.
+var smallOrder = []string{
+	"0000000000000000000000000000000000000000000000000000000000000000",
+	"0100000000000000000000000000000000000000000000000000000000000000",
+	"26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05",
+	"c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a",
+	"ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+	"edffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+	"eeffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+}
+
+// checkPoint refuses keys that are nobody's.
+func checkPoint(public ed25519.PublicKey) error {
+	y := bytes.Clone(public)
+	y[len(y)-1] &= 0x7f
+	if slices.Contains(smallOrder, hex.EncodeToString(y)) {
+		return errors.New("it is a key whose signatures anyone can make")
+	}
+	return nil
 }
 
 func checkName(name string) error {

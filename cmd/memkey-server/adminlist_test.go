@@ -61,24 +61,26 @@ func TestAdminListRefusals(t *testing.T) {
 	good := keyText(1) + " deliver anna\n"
 	var many strings.Builder
 	for i := range memkey.MaxAdmins + 1 {
-		fmt.Fprintf(&many, "%s deliver a%d\n", keyText(byte(i)), i)
+		fmt.Fprintf(&many, "%s deliver a%d\n", keyText(byte(i+1)), i)
 	}
 	for text, want := range map[string]string{
-		good + keyText(1) + " deliver bert":         "line 2: the key of anna is there twice",
-		good + keyText(2) + " deliver anna":         "line 2: the name anna is there twice",
-		keyText(1) + " deliver":                     "want a public key, roles and a name",
-		keyText(1) + " deliver, enroll anna":        "want a public key, roles and a name",
-		keyText(1)[:62] + " deliver anna":           "not 64 hex digits",
-		keyText(1) + "00 deliver anna":              "not 64 hex digits",
-		"z" + keyText(1)[1:] + " deliver anna":      "not 64 hex digits",
-		keyText(1) + " all anna":                    `"all" is none of`,
-		keyText(1) + " deliver,deliver anna":        "twice",
-		keyText(1) + " deliver \x1b[2J":             "the name is not",
-		keyText(1) + " deliver " + keyText(1)[:33]:  "the name is not",
-		keyText(1) + " deliver ännä":                "the name is not",
-		many.String():                               "65 administrators, at most 64",
-		strings.Repeat("#\n", maxList):              "more than 65536 bytes",
-		"\xff\xfe" + keyText(1) + " deliver anna\n": "not 64 hex digits",
+		good + keyText(1) + " deliver bert":                "line 2: the key of anna is there twice",
+		good + keyText(2) + " deliver anna":                "line 2: the name anna is there twice",
+		keyText(0) + " deliver anna":                       "signatures anyone can make",
+		"01" + strings.Repeat("0", 60) + "80 deliver anna": "signatures anyone can make",
+		keyText(1) + " deliver":                            "want a public key, roles and a name",
+		keyText(1) + " deliver, enroll anna":               "want a public key, roles and a name",
+		keyText(1)[:62] + " deliver anna":                  "not 64 hex digits",
+		keyText(1) + "00 deliver anna":                     "not 64 hex digits",
+		"z" + keyText(1)[1:] + " deliver anna":             "not 64 hex digits",
+		keyText(1) + " all anna":                           `"all" is none of`,
+		keyText(1) + " deliver,deliver anna":               "twice",
+		keyText(1) + " deliver \x1b[2J":                    "the name is not",
+		keyText(1) + " deliver " + keyText(1)[:33]:         "the name is not",
+		keyText(1) + " deliver ännä":                       "the name is not",
+		many.String():                                      "65 administrators, at most 64",
+		strings.Repeat("#\n", maxList):                     "more than 65536 bytes",
+		"\xff\xfe" + keyText(1) + " deliver anna\n":        "not 64 hex digits",
 	} {
 		if l, err := parseList([]byte(text)); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%.80q: %v, %v, want %s", text, l, err, want)
@@ -86,7 +88,7 @@ func TestAdminListRefusals(t *testing.T) {
 	}
 	l := &adminList{}
 	for i := range memkey.MaxAdmins {
-		if err := l.put(testAdmin(byte(i), fmt.Sprint("a", i))); err != nil {
+		if err := l.put(testAdmin(byte(i+1), fmt.Sprint("a", i))); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -136,7 +138,7 @@ func TestAdminListConcurrentEditsLoseNothing(t *testing.T) {
 	var wg sync.WaitGroup
 	for i := range 20 {
 		wg.Go(func() {
-			if err := editList(path, func(l *adminList) error { return l.put(testAdmin(byte(i), fmt.Sprint("a", i))) }); err != nil {
+			if err := editList(path, func(l *adminList) error { return l.put(testAdmin(byte(i+1), fmt.Sprint("a", i))) }); err != nil {
 				t.Error(err)
 			}
 		})

@@ -208,7 +208,7 @@ func (a *agent) serveWeb() error {
 }
 
 // ready tells whether the keys are there.
-func (a *agent) ready() bool { return a.vault.State().Loaded }
+func (a *agent) ready() bool { return a.vault.Loaded() }
 
 // apply carries out a verified package and says so in the log.
 func (a *agent) apply(ctx context.Context, r memkey.Request) (memkey.Receipt, error) {

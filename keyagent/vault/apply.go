@@ -30,23 +30,44 @@ func (v *Vault) apply(ctx context.Context, r memkey.Request) (memkey.Receipt, *m
 	if !r.Admin.Roles.Has(r.Package.Op.Role()) {
 		return memkey.Receipt{}, refuse(memkey.StatusRoles, "the admin has not the role %s", r.Package.Op.Role())
 	}
-	epoch := v.ring.epoch() // first of all: a clear from here on wins
+	since, refusal := v.begin() // first of all: a clear from here on wins
+	if refusal != nil {
+		return memkey.Receipt{}, refusal
+	}
 	switch op := r.Package.Op; op {
 	case memkey.OpClear:
 		receipt := v.clear(v.entry(r, nil, ""))
 		r.Package.Wipe()
 		return receipt, nil
 	case memkey.OpDeliver, memkey.OpEnroll:
-		return v.ringPackage(ctx, r, epoch)
+		return v.ringPackage(ctx, r, since)
 	case memkey.OpShare:
-		return v.share(ctx, r, epoch)
+		return v.share(ctx, r, since)
 	default:
 		return memkey.Receipt{}, refuse(memkey.StatusMalformed, "nothing to do for %s", op)
 	}
 }
 
+// moment is when a request began: what was cleared or forgotten since ends it.
+type moment struct{ clears, forgets uint64 }
+
+// begin names the moment. A vault that has ended begins nothing.
+func (v *Vault) begin() (moment, *memkey.Refusal) {
+	v.waiting.Lock()
+	defer v.waiting.Unlock()
+	if v.ring.isClosed() {
+		return moment{}, &memkey.Refusal{Status: memkey.StatusBusy, Detail: errClosed.Error(), RetryAfter: time.Second}
+	}
+	return moment{v.ring.epoch(), v.forgets}, nil
+}
+
+// errForgotten says that the administrators, or the keys, changed while a request waited.
+func errForgotten() *memkey.Refusal {
+	return &memkey.Refusal{Status: memkey.StatusBusy, Detail: "the keys were cleared or the administrators changed meanwhile", RetryAfter: time.Second}
+}
+
 // ringPackage is deliver and enroll.
-func (v *Vault) ringPackage(ctx context.Context, r memkey.Request, epoch uint64) (memkey.Receipt, *memkey.Refusal) {
+func (v *Vault) ringPackage(ctx context.Context, r memkey.Request, since moment) (memkey.Receipt, *memkey.Refusal) {
 	if refusal := checkRing(r.Package.Keys); refusal != nil {
 		return memkey.Receipt{}, refusal
 	}
@@ -54,6 +75,9 @@ func (v *Vault) ringPackage(ctx context.Context, r memkey.Request, epoch uint64)
 		return memkey.Receipt{}, refusal
 	}
 	defer v.give()
+	if v.ring.isClosed() { // while it waited
+		return memkey.Receipt{}, &memkey.Refusal{Status: memkey.StatusBusy, Detail: errClosed.Error(), RetryAfter: time.Second}
+	}
 	old, loaded := v.ring.view()
 	next, err := pinsOf(r.Package, old)
 	if err != nil {
@@ -64,17 +88,20 @@ func (v *Vault) ringPackage(ctx context.Context, r memkey.Request, epoch uint64)
 		return memkey.Receipt{}, refusal
 	}
 	if !change {
-		return v.load(r, old, loaded, epoch)
+		return v.load(r, old, loaded, since.clears)
 	}
 	detail := ""
 	if v.config.EnrollQuorum == 2 {
-		other, confirmed := v.confirm(r.Fingerprint, enrolmentOf(next))
+		other, confirmed, current := v.confirm(r.Fingerprint, enrolmentOf(next), since)
+		if !current {
+			return memkey.Receipt{}, errForgotten()
+		}
 		if !confirmed {
 			return memkey.Receipt{}, refuse(memkey.StatusRoles, "generation %d waits for a second admin, %s at most", next.Generation, confirmTime)
 		}
 		detail = "confirmed by " + other.String()
 	}
-	return v.enrol(r, old, next, epoch, detail)
+	return v.enrol(r, old, next, since.clears, detail)
 }
 
 // load puts keys that are pinned into the holder. The same ring again is confirmed without a change.
@@ -176,8 +203,13 @@ func (v *Vault) entry(r memkey.Request, pins *Pins, detail string) audit.Entry {
 	return e
 }
 
-func (v *Vault) confirm(admin memkey.Fingerprint, what enrolment) (memkey.Fingerprint, bool) {
+// confirm is quorum's, unless what waited was forgotten since the request began: then its admin may be no admin any more.
+func (v *Vault) confirm(admin memkey.Fingerprint, what enrolment, since moment) (other memkey.Fingerprint, confirmed, current bool) {
 	v.waiting.Lock()
 	defer v.waiting.Unlock()
-	return v.quorum.confirm(admin, what, v.config.Now())
+	if v.forgets != since.forgets {
+		return other, false, false
+	}
+	other, confirmed = v.quorum.confirm(admin, what, v.config.Now())
+	return other, confirmed, true
 }

@@ -13,8 +13,10 @@ func (v *Vault) Clear(reason string) memkey.Receipt {
 
 // clear is the one operation that a failing log does not stop.
 func (v *Vault) clear(e audit.Entry) memkey.Receipt {
+	v.waiting.Lock() // one step: what waits goes with the keys
 	pins := v.ring.clear()
-	v.Forget()
+	v.forget()
+	v.waiting.Unlock()
 	e.Generation = pins.Generation
 	r := memkey.Receipt{Generation: pins.Generation}
 	seq, head, err := v.config.Audit.Append(e)
@@ -31,6 +33,12 @@ func (v *Vault) clear(e audit.Entry) memkey.Receipt {
 func (v *Vault) Forget() {
 	v.waiting.Lock()
 	defer v.waiting.Unlock()
+	v.forget()
+}
+
+// forget is Forget under the lock.
+func (v *Vault) forget() {
+	v.forgets++
 	v.quorum.clear()
 	v.shares.Close()
 	v.shares = newCollector(v.config.Logf)

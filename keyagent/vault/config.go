@@ -67,6 +67,7 @@ type Vault struct {
 
 	waiting sync.Mutex // guards the two below; held for memory work only
 	quorum  quorum
+	forgets uint64 // how often what waits was dropped
 	shares  *shares.Collector
 
 	ring ring
@@ -100,7 +101,10 @@ func Open(config Config) (*Vault, error) {
 // Close wipes the keys and all that waits, and gives the lock on the pins back. Nothing that is still running loads a key
 // after it. It comes when the holder's clients are gone already: for them, keys that are wiped are keys that were cleared.
 func (v *Vault) Close() error {
-	v.ring.clear()
+	v.ring.close()
+	if v.take(context.Background()) == nil { // a change that is under way ends first: it writes the pins
+		defer v.give()
+	}
 	v.waiting.Lock()
 	defer v.waiting.Unlock()
 	v.quorum.clear()
@@ -112,6 +116,12 @@ func (v *Vault) Close() error {
 func (v *Vault) Pins() Pins {
 	pins, _ := v.ring.view()
 	return pins
+}
+
+// Loaded tells whether the keys are in memory. It is cheap: strangers may ask.
+func (v *Vault) Loaded() bool {
+	_, loaded := v.ring.view()
+	return loaded
 }
 
 // State returns what M2 tells an admin: the names of the keys in memory, and generation and digest of the pins.

@@ -1,6 +1,7 @@
 package vault
 
 import (
+	"errors"
 	"sync"
 
 	"github.com/s3-crypt-proxy/s3-crypt-proxy/keyagent"
@@ -14,6 +15,25 @@ type ring struct {
 	pins   Pins
 	loaded bool
 	clears uint64 // how often the keys were cleared
+	closed bool   // no keys any more
+}
+
+// errClosed says that the vault has ended.
+var errClosed = errors.New("the server is ending")
+
+// close is the last clear: nothing is installed after it.
+func (r *ring) close() {
+	r.mu.Lock()
+	r.closed = true
+	r.mu.Unlock()
+	r.clear()
+}
+
+// isClosed tells whether close came.
+func (r *ring) isClosed() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.closed
 }
 
 // view returns pins and state of one moment.
@@ -45,6 +65,9 @@ func (r *ring) clear() Pins {
 func (r *ring) install(pins Pins, keys []keyagent.Key, epoch uint64) (loaded bool, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if r.closed {
+		return false, errClosed
+	}
 	if r.clears != epoch {
 		r.pins = pins
 		return false, nil

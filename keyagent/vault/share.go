@@ -2,7 +2,9 @@ package vault
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"time"
 
 	"github.com/s3-crypt-proxy/s3-crypt-proxy/keyagent/memkey"
 	"github.com/s3-crypt-proxy/s3-crypt-proxy/keyagent/shares"
@@ -10,12 +12,15 @@ import (
 
 // share takes one of k shares. The last one delivers what they hold, under the rules of deliver: shares bring back what
 // is pinned, they enroll nothing.
-func (v *Vault) share(ctx context.Context, r memkey.Request, epoch uint64) (memkey.Receipt, *memkey.Refusal) {
+func (v *Vault) share(ctx context.Context, r memkey.Request, since moment) (memkey.Receipt, *memkey.Refusal) {
 	pins, _ := v.ring.view()
 	if pins.Empty() {
 		return memkey.Receipt{}, refuse(memkey.StatusPins, "nothing is enrolled yet")
 	}
-	have, need, done, err := v.addShare(r)
+	have, need, done, err := v.addShare(r, since)
+	if errors.Is(err, errStale) {
+		return memkey.Receipt{}, errForgotten()
+	}
 	if err != nil {
 		return memkey.Receipt{}, refuse(memkey.StatusShare, "%v", err)
 	}
@@ -29,7 +34,7 @@ func (v *Vault) share(ctx context.Context, r memkey.Request, epoch uint64) (memk
 	}
 	whole := r
 	whole.Package = packageOf(done)
-	receipt, refusal := v.combined(ctx, whole, epoch)
+	receipt, refusal := v.combined(ctx, whole, since.clears)
 	if refusal != nil {
 		done.Wipe()
 		return memkey.Receipt{}, refusal
@@ -38,11 +43,17 @@ func (v *Vault) share(ctx context.Context, r memkey.Request, epoch uint64) (memk
 	return receipt, nil
 }
 
+// errStale says that what waited was forgotten since the request began.
+var errStale = errors.New("forgotten meanwhile")
+
 // addShare runs outside the lock: verifying a share takes time, and a clear ends the collector under it.
-func (v *Vault) addShare(r memkey.Request) (have, need int, done *shares.Keyring, err error) {
+func (v *Vault) addShare(r memkey.Request, since moment) (have, need int, done *shares.Keyring, err error) {
 	v.waiting.Lock()
-	collector := v.shares
+	collector, stale := v.shares, v.forgets != since.forgets
 	v.waiting.Unlock()
+	if stale {
+		return 0, 0, nil, errStale
+	}
 	return collector.Add(r.Fingerprint, r.Package.Share, v.config.Now())
 }
 
@@ -66,6 +77,9 @@ func (v *Vault) combined(ctx context.Context, r memkey.Request, epoch uint64) (m
 		return memkey.Receipt{}, refusal
 	}
 	defer v.give()
+	if v.ring.isClosed() {
+		return memkey.Receipt{}, &memkey.Refusal{Status: memkey.StatusBusy, Detail: errClosed.Error(), RetryAfter: time.Second}
+	}
 	pins, loaded := v.ring.view()
 	next, err := pinsOf(r.Package, pins)
 	if err != nil {

@@ -76,6 +76,14 @@ func read(path string) ([]byte, error) {
 		return nil, pathless(err)
 	}
 	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, pathless(err)
+	}
+	if info.Mode().Perm()&0o022 != 0 {
+		// Whoever writes it chooses who may bring keys and who gets them.
+		return nil, fmt.Errorf("others may write it (mode %04o): chmod go-w", info.Mode().Perm())
+	}
 	b, err := io.ReadAll(io.LimitReader(f, maxFile+1))
 	if err != nil {
 		return nil, pathless(err)

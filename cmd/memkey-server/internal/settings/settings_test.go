@@ -271,3 +271,19 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+// TestFileThatOthersWriteIsRefused: whoever writes the file chooses who gets the keys.
+func TestFileThatOthersWriteIsRefused(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "memkey.yaml")
+	if err := os.WriteFile(path, []byte("log_level: debug\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for mode, good := range map[os.FileMode]bool{0o600: true, 0o640: true, 0o644: true, 0o660: false, 0o602: false, 0o666: false} {
+		if err := os.Chmod(path, mode); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := Load(path); (err == nil) != good {
+			t.Errorf("mode %04o: %v", mode, err)
+		}
+	}
+}
