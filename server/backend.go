@@ -24,7 +24,9 @@ type objects interface {
 	Head(ctx context.Context, bucket, key string) (*backend.Object, error)
 	Put(ctx context.Context, bucket, key string, body io.Reader, size int64, cond backend.Conditions) (etag string, err error)
 	Delete(ctx context.Context, bucket, key string) error
+	DeleteWith(ctx context.Context, bucket, key string, with backend.DeleteOptions) error
 	DeleteMany(ctx context.Context, bucket string, keys []string) ([]backend.DeleteResult, error)
+	DeleteManyWith(ctx context.Context, bucket string, keys []string, with backend.DeleteOptions) ([]backend.DeleteResult, error)
 }
 
 type listings interface {
@@ -37,6 +39,7 @@ type listings interface {
 
 type uploads interface {
 	CreateUpload(ctx context.Context, bucket, key string) (id string, err error)
+	CreateUploadWith(ctx context.Context, bucket, key string, with backend.Attributes) (id string, err error)
 	UploadPart(ctx context.Context, bucket, key, id string, n int, body io.ReadSeeker, size int64) (etag string, err error)
 	// StreamPart is UploadPart for a body that cannot be sent again.
 	StreamPart(ctx context.Context, bucket, key, id string, n int, body io.Reader, size int64) (etag string, err error)

@@ -21,60 +21,16 @@ func (s *Server) headBucket(r *request) error {
 	if _, _, err := s.access(r.ctx, r.bucket); err != nil {
 		return err
 	}
+	r.http.Response.Header.Set("x-amz-bucket-region", clientRegion)
 	r.http.Response.Header.SetContentLength(0)
 	return nil
-}
-
-type bucketList struct {
-	XMLName xml.Name `xml:"http://s3.amazonaws.com/doc/2006-03-01/ ListAllMyBucketsResult"`
-	Owner   owner    `xml:"Owner"`
-	// Buckets is left out when there are none: PBS cannot read an empty element.
-	Buckets *bucketEntries `xml:"Buckets"`
-}
-
-type owner struct {
-	ID          string `xml:"ID"`
-	DisplayName string `xml:"DisplayName"`
-}
-
-type bucketEntries struct {
-	Bucket []bucketEntry `xml:"Bucket"`
-}
-
-type bucketEntry struct {
-	Name         string `xml:"Name"`
-	CreationDate string `xml:"CreationDate"`
-}
-
-// proxyOwner is the one owner the proxy knows.
-var proxyOwner = owner{ID: "s3-crypt-proxy", DisplayName: "s3-crypt-proxy"}
-
-// listBuckets shows the backend's buckets that this proxy serves.
-func (s *Server) listBuckets(r *request) error {
-	all, err := s.backend.Buckets(r.ctx)
-	if err != nil {
-		return err
-	}
-	out := bucketList{Owner: proxyOwner}
-	for _, b := range all {
-		if s.scope(b.Name, "") != nil {
-			continue
-		}
-		if out.Buckets == nil {
-			out.Buckets = &bucketEntries{}
-		}
-		out.Buckets.Bucket = append(out.Buckets.Bucket, bucketEntry{b.Name, b.Created.UTC().Format(xmlTime)})
-	}
-	return r.answerXML(out)
 }
 
 type location struct {
 	XMLName xml.Name `xml:"http://s3.amazonaws.com/doc/2006-03-01/ LocationConstraint"`
 }
 
-// bucketLocation answers the region without a name, us-east-1: the proxy takes
-// signatures for any region, and where the backend's buckets lie is not the
-// client's concern.
+// bucketLocation answers clientRegion, which has no name in this document.
 func (s *Server) bucketLocation(r *request) error {
 	if err := s.backend.HeadBucket(r.ctx, r.bucket); err != nil {
 		return err
@@ -85,10 +41,11 @@ func (s *Server) bucketLocation(r *request) error {
 // createBucket makes a bucket at the backend, in the backend's region. Its first
 // object initialises it for sealing.
 func (s *Server) createBucket(r *request) error {
-	if err := r.refuseHeaders("x-amz-grant-*"); err != nil {
-		return err
+	opt := backend.BucketOptions{
+		ACL: r.header("x-amz-acl"), Ownership: r.header("x-amz-object-ownership"), ObjectLock: strings.EqualFold(r.header("x-amz-bucket-object-lock-enabled"), "true"),
+		GrantFullControl: r.header("x-amz-grant-full-control"), GrantRead: r.header("x-amz-grant-read"), GrantReadACP: r.header("x-amz-grant-read-acp"),
+		GrantWrite: r.header("x-amz-grant-write"), GrantWriteACP: r.header("x-amz-grant-write-acp"),
 	}
-	opt := backend.BucketOptions{ACL: r.header("x-amz-acl"), Ownership: r.header("x-amz-object-ownership"), ObjectLock: strings.EqualFold(r.header("x-amz-bucket-object-lock-enabled"), "true")}
 	doc, err := io.ReadAll(&r.body)
 	if err != nil {
 		return err
@@ -96,20 +53,28 @@ func (s *Server) createBucket(r *request) error {
 	if len(doc) > 0 {
 		var in struct {
 			XMLName            xml.Name
-			LocationConstraint string `xml:"LocationConstraint"`
+			LocationConstraint string `xml:"LocationConstraint"` // ours to choose
+			Tags               []struct {
+				Key   string `xml:"Key"`
+				Value string `xml:"Value"`
+			} `xml:"Tags>Tag"`
 		}
 		if err := xml.Unmarshal(doc, &in); err != nil || in.XMLName.Local != "CreateBucketConfiguration" {
 			return s3err.New(s3err.MalformedXML, "the document is not a CreateBucketConfiguration")
+		}
+		for _, tag := range in.Tags {
+			opt.Tags = append(opt.Tags, backend.Tag{Key: tag.Key, Value: tag.Value})
 		}
 	}
 	if _, err := s.keys.Ring(); err != nil {
 		return err // nobody could use it
 	}
 	if err := s.backend.CreateBucket(r.ctx, r.bucket, opt); err != nil && !ownWork(err, s3err.BucketAlreadyOwnedByYou) {
-		return bucketFault(err)
+		return refusalOf(bucketFault(err), aboutBuckets)
 	}
 	s.gate.forget(r.bucket)
 	r.http.Response.Header.Set("Location", "/"+r.bucket)
+	r.http.Response.Header.Set("x-amz-bucket-arn", "arn:aws:s3:::"+r.bucket)
 	r.http.Response.Header.SetContentLength(0)
 	return nil
 }

@@ -114,7 +114,6 @@ func TestBucketLife(t *testing.T) {
 	g.want(g.do(call{method: "DELETE", target: "/fresh"}), 404, "NoSuchBucket")
 	g.want(g.do(call{method: "PUT", target: "/other2", body: []byte("<x/>")}), 400, "MalformedXML")
 	g.want(g.do(call{method: "PUT", target: "/other2", body: []byte("<CreateBucketConfiguration><LocationConstraint>eu-west-1</LocationConstraint></CreateBucketConfiguration>")}), 200, "")
-	g.want(g.do(call{method: "PUT", target: "/other3", header: map[string]string{"x-amz-grant-read": "id=1"}}), 501, "NotImplemented")
 }
 
 func TestBucketsOfOthersAreNotTouched(t *testing.T) {

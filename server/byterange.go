@@ -25,7 +25,7 @@ func parseRange(header string, size int64) (r byteRange, ok bool, err error) {
 	if !found || !strings.EqualFold(strings.TrimSpace(unit), "bytes") || strings.Contains(spec, ",") {
 		return r, false, nil
 	}
-	first, last, found := strings.Cut(strings.TrimSpace(spec), "-")
+	first, last, found := strings.Cut(spec, "-")
 	if !found {
 		return r, false, nil
 	}
@@ -35,8 +35,10 @@ func parseRange(header string, size int64) (r byteRange, ok bool, err error) {
 		switch {
 		case !ok:
 			return r, false, nil
-		case n == 0 || size == 0:
+		case n == 0:
 			return r, false, outside
+		case size == 0:
+			return r, false, nil // the last bytes of nothing are all of it
 		}
 		n = min(n, size)
 		return byteRange{size - n, n}, true, nil

@@ -37,7 +37,30 @@ var checksums = []checksum{
 	{"SHA256", 5, 32, sha256.New},
 }
 
-const checksumPrefix = "x-amz-checksum-"
+const (
+	checksumPrefix = "x-amz-checksum-"
+	checksumMode   = checksumPrefix + "mode"
+	// checksumModeParam is checksumMode in the query of requests that AWS's SDK for Go
+	// presigned.
+	checksumModeParam = "X-Amz-Checksum-Mode"
+
+	inHeader  = "header"
+	inTrailer = "trailing header"
+)
+
+// errChecksumAlgorithm is S3's answer to an algorithm that it does not have.
+func errChecksumAlgorithm() error {
+	var names []string
+	for _, c := range checksums {
+		names = append(names, c.name)
+	}
+	return s3err.New(s3err.InvalidRequest, "Checksum algorithm provided is unsupported. Please try again with any of the valid types: [%s]", strings.Join(names, ", "))
+}
+
+// checksumByName finds an algorithm by its name, in any case.
+func checksumByName(name string) *checksum {
+	return checksumByHeader(checksumPrefix + strings.ToLower(name))
+}
 
 func (c *checksum) header() string { return checksumPrefix + strings.ToLower(c.name) }
 
@@ -51,11 +74,11 @@ func checksumByHeader(name string) *checksum {
 	return nil
 }
 
-// decode reads a header's value.
-func (c *checksum) decode(value string) ([]byte, error) {
+// decode reads the value of a header; place says which.
+func (c *checksum) decode(value, place string) ([]byte, error) {
 	sum, err := base64.StdEncoding.DecodeString(value)
 	if err != nil || len(sum) != c.size {
-		return nil, s3err.New(s3err.InvalidRequest, "the value of %s is not the base64 of %d bytes", c.header(), c.size)
+		return nil, s3err.New(s3err.InvalidRequest, "Value for %s %s is invalid.", c.header(), place)
 	}
 	return sum, nil
 }

@@ -6,7 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
+	"net/url"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/s3-crypt-proxy/s3-crypt-proxy/format"
 	"github.com/s3-crypt-proxy/s3-crypt-proxy/server/backend"
@@ -18,75 +21,72 @@ type copyResult struct {
 	XMLName      xml.Name `xml:"http://s3.amazonaws.com/doc/2006-03-01/ CopyObjectResult"`
 	ETag         string   `xml:"ETag"`
 	LastModified string   `xml:"LastModified"`
+	checksumXML
 }
 
 // copyObject gives an object a second name: a new block for the destination,
 // the sealed body moved as it is. So a chunk that no longer opens can still be
 // renamed out of the way, and is refused under its new name too.
 func (s *Server) copyObject(r *request) error {
-	if err := r.refuseHeaders("x-amz-copy-source-*", "if-match", "if-none-match", "x-amz-tagging-directive", "x-amz-tagging", "x-amz-acl", "x-amz-grant-*",
-		"x-amz-server-side-encryption*", "x-amz-storage-class", "x-amz-object-lock-*", "x-amz-checksum-*"); err != nil {
+	if err := r.refuseRedirect(); err != nil {
 		return err
 	}
-	srcBucket, srcKey, err := copySource(r.header("x-amz-copy-source"))
-	if err != nil {
+	if err := r.refuseHeaders(unsealable...); err != nil {
 		return err
 	}
-	if err := s.scope(srcBucket, srcKey); err != nil {
+	if err := r.refuseHeaders("if-match", "if-none-match", "x-amz-copy-source-server-side-encryption*", "x-amz-copy-source-range"); err != nil {
 		return err
 	}
-	change, err := r.copyDirective(srcBucket, srcKey)
-	if err != nil {
+	c := &copying{s: s, r: r, conditions: r.readConditions("x-amz-copy-source-")}
+	var err error
+	if c.srcBucket, c.srcKey, err = copySource(r.header("x-amz-copy-source")); err != nil {
 		return err
 	}
-	c := &copying{s: s, r: r, srcBucket: srcBucket, srcKey: srcKey, change: change}
+	if err := s.scope(c.srcBucket, c.srcKey); err != nil {
+		return err
+	}
+	if err := c.directives(); err != nil {
+		return err
+	}
 	etag, err := c.run()
 	if err != nil {
-		return err
+		return writeRefusal(err, r.key, c.with)
 	}
-	return r.answerXML(copyResult{ETag: clientETag(etag), LastModified: s.now().UTC().Format(xmlTime)})
+	out := copyResult{ETag: clientETag(etag), LastModified: s.now().UTC().Format(xmlTime)}
+	if sum, ok := openChecksum(c.copied); ok {
+		out.checksumXML = sum.inXML()
+	}
+	return r.answerXML(out)
 }
 
 // copySource decodes [/]bucket/key, percent-encoded once; some clients encode
 // the slash behind the bucket too.
 func copySource(v string) (bucket, key string, err error) {
-	path, _, versioned := strings.Cut(v, "?")
-	if versioned {
+	path, version, versioned := strings.Cut(v, "?versionId=")
+	if versioned && version != "" && version != "null" {
 		return "", "", s3err.New(s3err.NotImplemented, "copying a version is not implemented")
 	}
-	plain, err := unescape(path, false)
+	plain, err := decodeSource(path)
 	if err != nil {
-		return "", "", s3err.Wrap(s3err.InvalidArgument, err, "x-amz-copy-source is malformed")
+		return "", "", err
 	}
 	bucket, key, _ = strings.Cut(strings.TrimPrefix(plain, "/"), "/")
-	if bucket == "" || key == "" || len(key) > maxKeyBytes {
-		return "", "", s3err.New(s3err.InvalidArgument, "x-amz-copy-source must name a bucket and a key")
+	if !bucketNameOK(bucket) || net.ParseIP(bucket) != nil {
+		return "", "", s3err.Argument("x-amz-copy-source", v, "Invalid copy source bucket name")
+	}
+	if key == "" || len(key) > maxKeyBytes {
+		return "", "", s3err.Argument("x-amz-copy-source", v, "Invalid copy source object key")
 	}
 	return bucket, key, nil
 }
 
-// copyDirective says what becomes of the metadata.
-func (r *request) copyDirective(srcBucket, srcKey string) (func(*format.Meta), error) {
-	switch d := r.header("x-amz-metadata-directive"); d {
-	case "", "COPY":
-		if srcBucket == r.bucket && srcKey == r.key {
-			return nil, s3err.New(s3err.InvalidRequest, "copying an object onto itself needs the metadata directive REPLACE")
-		}
-		return func(*format.Meta) {}, nil
-	case "REPLACE":
-		fresh, err := metaFromHeaders(&r.http.Request.Header)
-		if err != nil {
-			return nil, err
-		}
-		return func(m *format.Meta) {
-			for _, k := range kept {
-				*k.field(m) = *k.field(&fresh)
-			}
-			m.User = fresh.User
-		}, nil
-	default:
-		return nil, s3err.New(s3err.InvalidArgument, "x-amz-metadata-directive must be COPY or REPLACE")
+// decodeSource decodes %XX once. A header, unlike a target, may hold any visible byte.
+func decodeSource(v string) (string, error) {
+	plain, err := url.PathUnescape(v)
+	if err != nil || !utf8.ValidString(plain) || strings.ContainsRune(plain, 0) {
+		return "", s3err.Argument("x-amz-copy-source", v, "Invalid copy source encoding")
 	}
+	return plain, nil
 }
 
 // copying is one copy in progress.
@@ -94,7 +94,65 @@ type copying struct {
 	s                 *Server
 	r                 *request
 	srcBucket, srcKey string
-	change            func(*format.Meta)
+	conditions        preconditions
+	with              backend.Attributes
+	tags              bool      // the source's, too
+	checksum          *checksum // to be computed, if the source has another
+	replace           *format.Meta
+
+	sum    []byte      // of the source, sealed form, if checksum asked for it
+	copied format.Meta // of the copy
+}
+
+// directives reads what becomes of metadata, tags and checksum.
+func (c *copying) directives() error {
+	r := c.r
+	var err error
+	if c.with, err = r.attributes(c.s.now()); err != nil {
+		return err
+	}
+	fresh, err := metaFromHeaders(&r.http.Request.Header)
+	if err != nil {
+		return err
+	}
+	switch d := r.header("x-amz-metadata-directive"); d {
+	case "", "COPY":
+	case "REPLACE":
+		c.replace = &fresh
+	default:
+		return s3err.Argument("x-amz-metadata-directive", d, "Unknown metadata directive.")
+	}
+	switch d := r.header("x-amz-tagging-directive"); d {
+	case "", "COPY":
+		c.tags, c.with.Tagging = true, ""
+	case "REPLACE":
+	default:
+		return s3err.Argument("x-amz-tagging-directive", d, "Unknown tagging directive.")
+	}
+	if name := r.header(checksumPrefix + "algorithm"); name != "" {
+		if c.checksum = checksumByName(name); c.checksum == nil {
+			return errChecksumAlgorithm()
+		}
+	}
+	if c.srcBucket == r.bucket && c.srcKey == r.key && c.replace == nil && c.checksum == nil && c.with.StorageClass == "" {
+		return s3err.New(s3err.InvalidRequest, "This copy request is illegal because it is trying to copy an object to itself without changing the object's metadata, storage class, website redirect location or encryption attributes.")
+	}
+	return nil
+}
+
+// change makes the copy's metadata of the source's.
+func (c *copying) change(m *format.Meta) {
+	if c.replace != nil {
+		for _, k := range kept {
+			*k.field(m) = *k.field(c.replace)
+		}
+		m.User = c.replace.User
+	}
+	if c.sum != nil {
+		m.Checksum = c.sum
+	}
+	m.WrittenAt = c.s.now()
+	c.copied = *m
 }
 
 func (c *copying) run() (etag string, err error) {
@@ -103,7 +161,7 @@ func (c *copying) run() (etag string, err error) {
 		return "", err
 	}
 	if src.fresh {
-		return "", s3err.New(s3err.NoSuchKey, "the source key does not exist")
+		return "", s3err.New(s3err.NoSuchKey, "")
 	}
 	dst, err := c.s.gate.open(c.r.ctx, ring, c.r.bucket, true)
 	if err != nil {
@@ -117,11 +175,21 @@ func (c *copying) run() (etag string, err error) {
 	if err != nil {
 		return "", err
 	}
+	bound, err := c.prepare()
+	if err != nil {
+		return "", err
+	}
 	obj, err := c.s.backend.Get(c.r.ctx, c.srcBucket, c.srcKey, backend.GetOptions{})
 	if err != nil {
 		return "", err
 	}
 	defer obj.Body.Close()
+	if bound != "" && obj.ETag != bound {
+		return "", changedSource(errChanged)
+	}
+	if err := c.held(obj); err != nil {
+		return "", err
+	}
 	block := make([]byte, src.blockSize)
 	if _, ok := format.PlainSize(src.blockSize, obj.Size); !ok {
 		return "", fmt.Errorf("%w: no sealed object has %d bytes", format.ErrForeign, obj.Size)
@@ -134,14 +202,13 @@ func (c *copying) run() (etag string, err error) {
 		source := &stored{bucket: c.srcBucket, key: c.srcKey, etag: obj.ETag, size: obj.Size, block: block}
 		return (&tailCopy{c, dst.sealing(ring), from, to, source, dst}).run()
 	}
-	now := c.s.now()
-	fresh, err := format.Reblock(dst.sealing(ring), from, to, block, obj.Size, func(m *format.Meta) { c.change(m); m.WrittenAt = now }, dst.blockSize)
+	fresh, err := format.Reblock(dst.sealing(ring), from, to, block, obj.Size, c.change, dst.blockSize)
 	if err != nil {
 		return "", err
 	}
 	etag, err = c.s.mover(c.r).Move(c.r.ctx,
 		reblock.Source{Bucket: c.srcBucket, Key: c.srcKey, Size: obj.Size, BlockSize: src.blockSize, ETag: obj.ETag, Body: obj.Body},
-		reblock.Destination{Bucket: c.r.bucket, Key: c.r.key, Block: fresh})
+		reblock.Destination{Bucket: c.r.bucket, Key: c.r.key, Block: fresh, Cond: backend.Conditions{Attributes: c.with}})
 	switch {
 	case errors.Is(err, reblock.ErrSourceChanged):
 		return "", s3err.Wrap(s3err.ServiceUnavailable, err, "the source changed while it was copied; try again")
@@ -149,6 +216,16 @@ func (c *copying) run() (etag string, err error) {
 		return "", s3err.Wrap(s3err.ServiceUnavailable, err, "the backend gave the source no ETag, so its parts cannot be bound together")
 	}
 	return etag, err
+}
+
+// held applies the conditions. S3 answers 412 where a read would get 304: a copy that
+// was not made is a failure.
+func (c *copying) held(obj *backend.Object) error {
+	err := c.conditions.check(clientETag(obj.ETag), obj.LastModified)
+	if errors.Is(err, errNotModified) {
+		return s3err.New(s3err.PreconditionFailed, "")
+	}
+	return err
 }
 
 // mover moves bodies on behalf of a request, within the engine's budget.

@@ -35,13 +35,12 @@ func (c *tailCopy) run() (etag string, err error) {
 	if err != nil {
 		return "", changedSource(err)
 	}
-	now := c.s.now()
 	fresh, err := format.ReblockTail(c.ring, c.from, c.to, c.source.block[:partHeader], tail, c.source.size,
-		func(m *format.Meta) { c.change(m); m.WrittenAt = now }, c.dst.blockSize)
+		c.change, c.dst.blockSize)
 	if err != nil {
 		return "", err
 	}
-	id, err := c.s.backend.CreateUpload(c.r.ctx, c.r.bucket, c.r.key)
+	id, err := c.s.backend.CreateUploadWith(c.r.ctx, c.r.bucket, c.r.key, c.with)
 	if err != nil {
 		return "", err
 	}

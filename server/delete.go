@@ -3,23 +3,76 @@ package server
 import (
 	"encoding/xml"
 	"io"
+	"strconv"
+	"strings"
+	"time"
 
+	"github.com/s3-crypt-proxy/s3-crypt-proxy/server/backend"
 	"github.com/s3-crypt-proxy/s3-crypt-proxy/server/s3err"
 )
 
 // deleteObject removes a key: 204, also for one that is not there.
 func (s *Server) deleteObject(r *request) error {
-	if err := r.refuseHeaders("if-match", "x-amz-mfa", "x-amz-if-match-*"); err != nil {
+	if err := r.refuseHeaders("x-amz-mfa"); err != nil {
 		return err
 	}
-	if _, _, err := s.access(r.ctx, r.bucket); err != nil {
+	with := r.deleteOptions()
+	var err error
+	if r.hasHeader("if-match") || r.hasHeader(ifMatchSize) || r.hasHeader(ifMatchTime) {
+		with.IfMatch, err = s.deleteCondition(r)
+	} else {
+		_, _, err = s.access(r.ctx, r.bucket)
+	}
+	if err != nil {
 		return err
 	}
-	if err := s.backend.Delete(r.ctx, r.bucket, r.key); err != nil {
-		return err
+	if err := s.backend.DeleteWith(r.ctx, r.bucket, r.key, with); err != nil {
+		return refusalOf(err, aboutNames)
 	}
 	r.http.SetStatusCode(204)
 	return nil
+}
+
+// deleteOptions are what a removal may say of itself.
+func (r *request) deleteOptions() backend.DeleteOptions {
+	return backend.DeleteOptions{BypassGovernance: strings.EqualFold(r.header("x-amz-bypass-governance-retention"), "true")}
+}
+
+const (
+	ifMatchSize = "x-amz-if-match-size"
+	ifMatchTime = "x-amz-if-match-last-modified-time"
+)
+
+// deleteCondition holds the object to the request's conditions, which speak of the
+// plain object, and gives the ETag by which the backend then recognises it. An object
+// that is not there, or cannot be opened, is not the one that is meant.
+func (s *Server) deleteCondition(r *request) (etag string, err error) {
+	o, err := s.openHead(r.ctx, r.bucket, r.key)
+	if backendKind(err) == backend.NotFound {
+		return "", s3err.New(s3err.PreconditionFailed, "")
+	}
+	if err != nil {
+		return "", err
+	}
+	defer o.close()
+	failed := s3err.New(s3err.PreconditionFailed, "")
+	if r.hasHeader("if-match") && !listsETag(r.header("if-match"), clientETag(o.etag), false) {
+		return "", failed
+	}
+	if r.hasHeader(ifMatchSize) {
+		if size, err := strconv.ParseInt(r.header(ifMatchSize), 10, 64); err != nil || size != o.plainSize() {
+			return "", failed
+		}
+	}
+	if r.hasHeader(ifMatchTime) {
+		if at, ok := parseHTTPTime(r.header(ifMatchTime)); !ok || !at.Equal(o.modified.Truncate(time.Second)) {
+			return "", failed
+		}
+	}
+	if o.etag == "" {
+		return "", s3err.New(s3err.ServiceUnavailable, "the backend gave the object no ETag, so its removal cannot be bound to it")
+	}
+	return o.etag, nil
 }
 
 type deleteRequest struct {
@@ -70,14 +123,14 @@ func (s *Server) deleteObjects(r *request) error {
 	if _, _, err := s.access(r.ctx, r.bucket); err != nil {
 		return err
 	}
-	results, err := s.backend.DeleteMany(r.ctx, r.bucket, keys)
+	results, err := s.backend.DeleteManyWith(r.ctx, r.bucket, keys, r.deleteOptions())
 	if err != nil {
 		return err
 	}
 	var out deleteResult
 	for _, x := range results {
 		if x.Err != nil {
-			e := answerOf(x.Err)
+			e := answerOf(refusalOf(x.Err, aboutNames))
 			out.Errors = append(out.Errors, deleteFailed{Key: x.Key, Code: string(e.Code), Message: e.Message})
 		} else if !quiet {
 			out.Deleted = append(out.Deleted, deletedKey{x.Key})

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/base64"
+	"encoding/hex"
 	"errors"
 	"hash"
 	"strings"
@@ -21,6 +22,37 @@ var (
 	// errBodyChecksum: the body does not have its x-amz-checksum.
 	errBodyChecksum = errors.New("the body does not have the given checksum")
 )
+
+// wrongDigest is a claim that does not hold, with what S3 tells its client of it. The
+// digests are of the client's own bytes: they go into its answer and nowhere else.
+type wrongDigest struct {
+	is        error  // one of the above
+	algorithm string // of a checksum
+	want, got []byte
+}
+
+func (w *wrongDigest) Error() string { return w.is.Error() + w.of() }
+
+func (w *wrongDigest) of() string {
+	if w.algorithm == "" {
+		return ""
+	}
+	return ": " + w.algorithm
+}
+
+func (w *wrongDigest) Unwrap() error { return w.is }
+
+// show adds the digests to an answer as S3 does.
+func (w *wrongDigest) show(e *s3err.Error) {
+	switch w.is {
+	case errBodySHA256:
+		e.With("ClientComputedContentSHA256", hex.EncodeToString(w.want)).With("S3ComputedContentSHA256", hex.EncodeToString(w.got))
+	case errBodyMD5:
+		e.With("CalculatedDigest", base64.StdEncoding.EncodeToString(w.got)).With("ExpectedDigest", base64.StdEncoding.EncodeToString(w.want))
+	case errBodyChecksum:
+		e.Message = "The " + w.algorithm + " you specified did not match the calculated checksum."
+	}
+}
 
 // digest is one claim about a body.
 type digest struct {
@@ -58,7 +90,7 @@ func (d *digests) trail(lines []sigv4.Header) error {
 		if c == nil || c != d.checksum || !d.trailing {
 			continue
 		}
-		want, err := c.decode(h.Value)
+		want, err := c.decode(h.Value, inTrailer)
 		if err != nil {
 			return err
 		}
@@ -74,9 +106,15 @@ func (d *digests) trail(lines []sigv4.Header) error {
 // prove compares all of them. A claim without a value is a failure.
 func (d *digests) prove() error {
 	for _, c := range d.claims {
-		if subtle.ConstantTimeCompare(c.sum.Sum(nil), c.want) != 1 {
-			return c.wrong
+		got := c.sum.Sum(nil)
+		if subtle.ConstantTimeCompare(got, c.want) == 1 {
+			continue
 		}
+		wrong := &wrongDigest{is: c.wrong, want: c.want, got: got}
+		if c.wrong == errBodyChecksum {
+			wrong.algorithm = d.checksum.name
+		}
+		return wrong
 	}
 	return nil
 }
@@ -101,7 +139,7 @@ func (r *request) claims(payload sigv4.Payload) (digests, error) {
 	if r.hasHeader("content-md5") {
 		sum, err := base64.StdEncoding.DecodeString(r.header("Content-MD5"))
 		if err != nil || len(sum) != md5.Size {
-			return d, s3err.New(s3err.InvalidDigest, "Content-MD5 is not the base64 of 16 bytes")
+			return d, s3err.New(s3err.InvalidDigest, "").With("Content-MD5", r.header("Content-MD5"))
 		}
 		d.md5 = sum
 		d.claim(md5.New, sum, errBodyMD5)
@@ -113,6 +151,11 @@ func (r *request) claims(payload sigv4.Payload) (digests, error) {
 		return d, err
 	}
 	return d, nil
+}
+
+// errManyChecksums is S3's answer to more than one additional checksum.
+func errManyChecksums() error {
+	return s3err.New(s3err.InvalidRequest, "Expecting a single x-amz-checksum- header. Multiple checksum Types are not allowed.")
 }
 
 // claimChecksum reads the additional checksum: one at most, in a header or
@@ -129,10 +172,10 @@ func (r *request) claimChecksum(d *digests) error {
 		}
 		c := checksumByHeader(h.Name)
 		if c == nil {
-			return s3err.New(s3err.NotImplemented, "the checksum %s is not implemented", h.Name)
+			return s3err.New(s3err.InvalidRequest, "The algorithm type you specified in x-amz-checksum- header is invalid.")
 		}
 		if d.checksum != nil {
-			return s3err.New(s3err.InvalidRequest, "only one %s header is allowed", checksumPrefix)
+			return errManyChecksums()
 		}
 		d.checksum, value = c, h.Value
 	}
@@ -142,10 +185,10 @@ func (r *request) claimChecksum(d *digests) error {
 		}
 		c := checksumByHeader(name)
 		if c == nil {
-			return s3err.New(s3err.InvalidRequest, "x-amz-trailer announces %q, which is no checksum", name)
+			return s3err.New(s3err.InvalidRequest, "The value specified in the x-amz-trailer header is not supported")
 		}
 		if d.checksum != nil {
-			return s3err.New(s3err.InvalidRequest, "only one checksum is allowed")
+			return errManyChecksums()
 		}
 		d.checksum, d.trailing = c, true
 	}
@@ -158,10 +201,10 @@ func (r *request) claimChecksum(d *digests) error {
 			continue
 		}
 		if d.checksum == nil {
-			return s3err.New(s3err.InvalidRequest, "%s is given, but no checksum in a header or trailer", hint)
+			return s3err.New(s3err.InvalidRequest, "%s specified, but no corresponding x-amz-checksum-* or x-amz-trailer headers were found.", hint)
 		}
-		if name != d.checksum.name {
-			return s3err.New(s3err.InvalidRequest, "%s names %s, the checksum is %s", hint, name, d.checksum.name)
+		if !strings.EqualFold(name, d.checksum.name) {
+			return s3err.New(s3err.InvalidRequest, "Value for %s header is invalid.", hint)
 		}
 	}
 	if d.checksum == nil {
@@ -170,7 +213,7 @@ func (r *request) claimChecksum(d *digests) error {
 	var want []byte
 	if !d.trailing {
 		var err error
-		if want, err = d.checksum.decode(value); err != nil {
+		if want, err = d.checksum.decode(value, inHeader); err != nil {
 			return err
 		}
 	}

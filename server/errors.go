@@ -118,6 +118,9 @@ func faultOf(err error) fault {
 	if errors.As(err, &own) {
 		return fault{code: own.Code, text: own.Message, label: string(own.Code), class: clientFault}
 	}
+	if locked(err) {
+		return fault{code: s3err.AccessDenied, text: "Access Denied because object protected by object lock.", label: "object_lock", class: clientFault}
+	}
 	if f, ok := backendFaults[backendKind(err)]; ok {
 		return f
 	}
@@ -134,12 +137,15 @@ func answerOf(err error) *s3err.Error {
 	e := s3err.Wrap(f.code, err, f.text)
 	var own *s3err.Error
 	var detail *sigv4.Detail
+	var wrong *wrongDigest
 	switch {
 	case errors.As(err, &own) && own.Code == f.code:
 		if own.IsRelayed() {
 			return own
 		}
 		e.Fields = own.Fields
+	case errors.As(err, &wrong):
+		wrong.show(e)
 	case errors.As(err, &detail):
 		if detail.Text != "" {
 			e.Message = detail.Text
@@ -151,6 +157,9 @@ func answerOf(err error) *s3err.Error {
 			e.Fields = s3err.Argument(detail.Name, detail.Value, "").Fields
 		} else {
 			e.With(detail.Name, detail.Value)
+		}
+		for _, more := range detail.More {
+			e.With(more.Name, more.Value)
 		}
 	}
 	return e

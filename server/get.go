@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
 	"time"
 
@@ -26,6 +27,8 @@ type stored struct {
 	block    []byte         // the first bytes, as stored
 	etag     string         // the backend's
 	modified time.Time
+	kept     backend.Attributes // that the backend tells of
+	tags     int
 	size     int64         // stored bytes of the whole object
 	rest     io.ReadCloser // what follows the block; nil after a HEAD
 }
@@ -113,7 +116,7 @@ func (s *Server) openObject(ctx context.Context, bucketName, key string, behind 
 	if err != nil {
 		return nil, err
 	}
-	o := &stored{bucket: bucketName, key: key, etag: obj.ETag, modified: obj.LastModified, size: obj.Size}
+	o := &stored{bucket: bucketName, key: key, etag: obj.ETag, modified: obj.LastModified, kept: obj.Attributes, tags: obj.Tags, size: obj.Size}
 	o.rest = &resuming{ctx: ctx, from: s.backend, bucket: bucketName, key: key, etag: obj.ETag, body: obj.Body, end: obj.Length}
 	if _, ok := format.PlainSize(b.blockSize, obj.Size); !ok {
 		o.close()
@@ -221,18 +224,39 @@ func (s *Server) begin(r *request, o *stored) (part byteRange, done bool, err er
 	return part, false, nil
 }
 
+// wantsChecksum says whether the answer is to show the object's checksum. A presigned
+// request says so in its query.
+func (r *request) wantsChecksum() bool {
+	v := r.header(checksumMode)
+	for _, name := range []string{checksumMode, checksumModeParam} {
+		if asked, ok := r.query.get(name); ok {
+			v = asked
+		}
+	}
+	return strings.EqualFold(v, "ENABLED")
+}
+
 // describe writes the headers every read of an object carries.
 func (r *request) describe(o *stored) {
 	h := &r.http.Response.Header
 	meta := o.meta()
 	_, numbered := r.query.get("partNumber")
 	writeMeta(h, meta)
-	if c, ok := openChecksum(meta); ok && !numbered && !r.hasHeader("range") && strings.EqualFold(r.header("x-amz-checksum-mode"), "ENABLED") {
+	if c, ok := openChecksum(meta); ok && (!numbered || o.multi == nil) && !r.hasHeader("range") && r.wantsChecksum() {
 		r.showChecksum(c)
 	}
 	h.Set("ETag", clientETag(o.etag))
 	h.Set("Last-Modified", o.modified.UTC().Format(httpTime))
 	h.Set("Accept-Ranges", "bytes")
+	for name, v := range map[string]string{"x-amz-storage-class": o.kept.StorageClass, "x-amz-object-lock-mode": o.kept.LockMode,
+		"x-amz-object-lock-retain-until-date": o.kept.RetainUntil, "x-amz-object-lock-legal-hold": o.kept.LegalHold} {
+		if v != "" {
+			h.Set(name, v)
+		}
+	}
+	if o.tags > 0 {
+		h.Set("x-amz-tagging-count", strconv.Itoa(o.tags))
+	}
 	for _, k := range kept { // what a signed request wants shown instead
 		if v, ok := r.query.get("response-" + strings.ToLower(k.name)); ok {
 			h.Set(k.name, v)

@@ -17,6 +17,12 @@ const (
 	// maxListKeys is S3's page size, and the largest max-keys honoured.
 	maxListKeys = 1000
 
+	// maxBuckets is S3's page of ListBuckets.
+	maxBuckets = 10_000
+
+	// maxUserMeta is S3's bound of user metadata, names and values together.
+	maxUserMeta = 2 << 10
+
 	// maxPartList holds 10,000 parts with ETags of ours and the longest checksum that
 	// clients repeat there, spaced out: about 400 bytes each.
 	maxPartList = 5 << 20

@@ -136,7 +136,7 @@ func (s *Server) listPage(r *request, opt backend.ListOptions, out *listResult, 
 	if err := nameable(out, page); err != nil {
 		return listedPage{}, err
 	}
-	s.fillPage(out, page, b, owners)
+	s.fillPage(r, out, page, b, owners)
 	return listedPage{page}, nil
 }
 
@@ -159,9 +159,9 @@ func (r *request) listOptions() (backend.ListOptions, *listResult, error) {
 	opt := backend.ListOptions{MaxKeys: maxListKeys}
 	out := &listResult{Name: r.bucket}
 	if v, ok := r.query.get("max-keys"); ok && v != "" {
-		n, err := strconv.Atoi(v)
-		if err != nil || n < 0 {
-			return opt, nil, s3err.New(s3err.InvalidArgument, "max-keys is not a number from 0")
+		n, err := parseMax("max-keys", v)
+		if err != nil {
+			return opt, nil, err
 		}
 		opt.MaxKeys = min(n, maxListKeys)
 	}
@@ -177,9 +177,21 @@ func (r *request) listOptions() (backend.ListOptions, *listResult, error) {
 	return opt, out, nil
 }
 
+// parseMax reads the size of a page.
+func parseMax(name, v string) (int, error) {
+	n, err := strconv.ParseInt(v, 10, 32)
+	if err != nil {
+		return 0, s3err.Argument(name, v, "Provided "+name+" not an integer or within integer range")
+	}
+	if n < 0 {
+		return 0, s3err.Argument(name, v, "Argument "+v+" must be an integer between 0 and 2147483647")
+	}
+	return int(n), nil
+}
+
 // fillPage translates a backend page. Keys that do not carry the prefix were
 // refused by the backend client already: a listing that lies is no listing.
-func (s *Server) fillPage(out *listResult, page *backend.Page, b *bucket, owners bool) {
+func (s *Server) fillPage(r *request, out *listResult, page *backend.Page, b *bucket, owners bool) {
 	out.IsTruncated = page.Truncated
 	for _, o := range page.Objects {
 		if strings.HasPrefix(o.Key, format.ReservedPrefix) {
@@ -200,7 +212,8 @@ func (s *Server) fillPage(out *listResult, page *backend.Page, b *bucket, owners
 			e.StorageClass = "STANDARD"
 		}
 		if owners {
-			e.Owner = &proxyOwner
+			mine := r.owner()
+			e.Owner = &mine
 		}
 		out.Contents = append(out.Contents, e)
 	}

@@ -20,11 +20,14 @@ import (
 // fail at a chosen call, lie, and tell how often it was asked. What the real
 // servers do is tested against a real one in bench/integration.
 type memory struct {
-	mu      sync.Mutex
-	buckets map[string]map[string]*blob
-	uploads map[string]map[int][]byte
-	calls   []string // "Op bucket/key"
-	ids     int
+	mu          sync.Mutex
+	buckets     map[string]map[string]*blob
+	uploads     map[string]map[int][]byte
+	uploadsWith map[string]backend.Attributes
+	calls       []string // "Op bucket/key"
+	ids         int
+
+	deleted []backend.DeleteOptions // of every removal
 
 	asked []backend.Question // by Relay
 	reply *backend.Reply     // of Relay, nil = a small document
@@ -41,10 +44,11 @@ type blob struct {
 	data []byte
 	etag string
 	time time.Time
+	with backend.Attributes
 }
 
 func newMemory(buckets ...string) *memory {
-	m := &memory{buckets: map[string]map[string]*blob{}, uploads: map[string]map[int][]byte{}}
+	m := &memory{buckets: map[string]map[string]*blob{}, uploads: map[string]map[int][]byte{}, uploadsWith: map[string]backend.Attributes{}}
 	for _, b := range buckets {
 		m.buckets[b] = map[string]*blob{}
 	}
@@ -95,7 +99,7 @@ func (m *memory) Get(_ context.Context, bucket, key string, opt backend.GetOptio
 	if m.body != nil {
 		body = m.body(body)
 	}
-	return &backend.Object{Body: io.NopCloser(body), Length: int64(len(data)), Size: int64(len(o.data)), ETag: o.etag, LastModified: o.time}, nil
+	return &backend.Object{Body: io.NopCloser(body), Length: int64(len(data)), Size: int64(len(o.data)), ETag: o.etag, LastModified: o.time, Attributes: o.with}, nil
 }
 
 func (m *memory) Head(_ context.Context, bucket, key string) (*backend.Object, error) {
@@ -138,21 +142,34 @@ func (m *memory) commit(b map[string]*blob, key string, data []byte, cond backen
 		return "", fault4(backend.Precondition, "Put")
 	}
 	etag := fmt.Sprintf("%q", fmt.Sprintf("%x", md5.Sum(data)))
-	b[key] = &blob{data: data, etag: etag, time: time.Unix(1768478400, 0)}
+	b[key] = &blob{data: data, etag: etag, time: time.Unix(1768478400, 0), with: cond.Attributes}
 	return etag, nil
 }
 
-func (m *memory) Delete(_ context.Context, bucket, key string) error {
+func (m *memory) Delete(ctx context.Context, bucket, key string) error {
+	return m.DeleteWith(ctx, bucket, key, backend.DeleteOptions{})
+}
+
+func (m *memory) DeleteWith(_ context.Context, bucket, key string, with backend.DeleteOptions) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	b, err := m.enter("Delete", bucket, key)
-	if err == nil {
-		delete(b, key)
+	if err != nil {
+		return err
 	}
-	return err
+	if with.IfMatch != "" && (b[key] == nil || b[key].etag != with.IfMatch) {
+		return fault4(backend.Precondition, "Delete")
+	}
+	m.deleted = append(m.deleted, with)
+	delete(b, key)
+	return nil
 }
 
-func (m *memory) DeleteMany(_ context.Context, bucket string, keys []string) ([]backend.DeleteResult, error) {
+func (m *memory) DeleteMany(ctx context.Context, bucket string, keys []string) ([]backend.DeleteResult, error) {
+	return m.DeleteManyWith(ctx, bucket, keys, backend.DeleteOptions{})
+}
+
+func (m *memory) DeleteManyWith(_ context.Context, bucket string, keys []string, with backend.DeleteOptions) ([]backend.DeleteResult, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	b, err := m.enter("DeleteMany", bucket, "")
@@ -160,6 +177,7 @@ func (m *memory) DeleteMany(_ context.Context, bucket string, keys []string) ([]
 		return nil, err
 	}
 	var out []backend.DeleteResult
+	m.deleted = append(m.deleted, with)
 	for _, k := range keys {
 		delete(b, k)
 		out = append(out, backend.DeleteResult{Key: k})
@@ -250,7 +268,11 @@ func (m *memory) DeleteBucket(_ context.Context, bucket string) error {
 	return nil
 }
 
-func (m *memory) CreateUpload(_ context.Context, bucket, key string) (string, error) {
+func (m *memory) CreateUpload(ctx context.Context, bucket, key string) (string, error) {
+	return m.CreateUploadWith(ctx, bucket, key, backend.Attributes{})
+}
+
+func (m *memory) CreateUploadWith(_ context.Context, bucket, key string, with backend.Attributes) (string, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if _, err := m.enter("CreateUpload", bucket, key); err != nil {
@@ -259,6 +281,7 @@ func (m *memory) CreateUpload(_ context.Context, bucket, key string) (string, er
 	m.ids++
 	id := fmt.Sprintf("upload-%d", m.ids)
 	m.uploads[id] = map[int][]byte{}
+	m.uploadsWith[id] = with
 	return id, nil
 }
 
@@ -323,6 +346,7 @@ func (m *memory) CompleteUpload(_ context.Context, bucket, key, id string, parts
 		}
 		data = append(data, piece...)
 	}
+	cond.Attributes = m.uploadsWith[id]
 	etag, err := m.commit(b, key, data, cond)
 	if err == nil {
 		delete(m.uploads, id)
@@ -348,11 +372,31 @@ func (m *memory) Relay(_ context.Context, q backend.Question) (*backend.Reply, e
 	if _, err := m.enter("Relay", q.Bucket, q.Key); err != nil {
 		return nil, err
 	}
+	if q.Op == "GetObjectTagging" && q.Query.Has("tagging") && m.reply == nil {
+		return m.tags(q.Bucket, q.Key), nil // of a copy's source
+	}
 	m.asked = append(m.asked, q)
 	if m.reply != nil {
 		return m.reply, nil
 	}
 	return &backend.Reply{Status: 200, Body: []byte("<Asked/>")}, nil
+}
+
+// tags is an object's tag set as a document.
+func (m *memory) tags(bucket, key string) *backend.Reply {
+	o, ok := m.buckets[bucket][key]
+	if !ok {
+		return &backend.Reply{Status: 404, Code: "NoSuchKey"}
+	}
+	var doc strings.Builder
+	doc.WriteString("<Tagging><TagSet>")
+	for pair := range strings.SplitSeq(o.with.Tagging, "&") {
+		if key, value, ok := strings.Cut(pair, "="); ok {
+			fmt.Fprintf(&doc, "<Tag><Key>%s</Key><Value>%s</Value></Tag>", key, value)
+		}
+	}
+	doc.WriteString("</TagSet></Tagging>")
+	return &backend.Reply{Status: 200, Body: []byte(doc.String())}
 }
 
 func (m *memory) Connections() int64 { return 1 }

@@ -2,6 +2,7 @@ package server
 
 import (
 	"sort"
+	"strconv"
 	"strings"
 
 	"github.com/valyala/fasthttp"
@@ -51,6 +52,13 @@ func metaFromHeaders(h *fasthttp.RequestHeader) (format.Meta, error) {
 		} else {
 			user[n] = string(value)
 		}
+	}
+	size := 0
+	for n, v := range user {
+		size += len(n) + len(v)
+	}
+	if size > maxUserMeta {
+		return m, s3err.New(s3err.MetadataTooLarge, "").With("Size", strconv.Itoa(size)).With("MaxSizeAllowed", strconv.Itoa(maxUserMeta))
 	}
 	for n, v := range user {
 		m.User = append(m.User, format.Pair{Name: n, Value: v})

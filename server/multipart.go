@@ -160,7 +160,7 @@ func same(src io.Reader, want []byte) error {
 // is its own part 1.
 func (s *Server) numberedPart(r *request, o *stored) (byteRange, error) {
 	if r.hasHeader("range") {
-		return byteRange{}, s3err.New(s3err.InvalidRequest, "Range and partNumber exclude each other")
+		return byteRange{}, s3err.New(s3err.InvalidRequest, "Cannot specify both Range header and partNumber query parameter")
 	}
 	n, err := partNumber(r)
 	if err != nil {

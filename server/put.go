@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"strconv"
 	"strings"
 	"time"
 
@@ -44,12 +45,20 @@ func (p *put) finishBlock() error {
 //   - parts: larger than WholeObject: a backend multipart upload whose first
 //     part, which carries the block, is sent last.
 func (s *Server) putObject(r *request) error {
-	if err := r.refuseHeaders("x-amz-tagging", "x-amz-acl", "x-amz-grant-*",
-		"x-amz-server-side-encryption*", "x-amz-storage-class", "x-amz-object-lock-*", "x-amz-website-redirect-location", "x-amz-write-offset-bytes", "x-amz-copy-source*", "content-range"); err != nil {
+	if err := r.refuseRedirect(); err != nil {
+		return err
+	}
+	if err := r.refuseHeaders(unsealable...); err != nil {
+		return err
+	}
+	if err := r.refuseHeaders("x-amz-copy-source*"); err != nil {
 		return err
 	}
 	cond, err := r.conditions()
 	if err != nil {
+		return err
+	}
+	if cond.Attributes, err = r.attributes(s.now()); err != nil {
 		return err
 	}
 	meta, err := metaFromHeaders(&r.http.Request.Header)
@@ -91,10 +100,11 @@ func (s *Server) putObject(r *request) error {
 	}
 	etag, err := s.store(p)
 	if err != nil {
-		return err
+		return writeRefusal(err, r.key, cond.Attributes)
 	}
 	s.metrics.sealedBytes.Add(int(r.body.length))
 	r.http.Response.Header.Set("ETag", clientETag(etag))
+	r.http.Response.Header.Set("x-amz-object-size", strconv.FormatInt(r.body.length, 10))
 	if c, ok := openChecksum(format.Meta{Checksum: r.body.want.sealed()}); ok {
 		r.showChecksum(c)
 	}
@@ -133,7 +143,7 @@ func (r *request) conditions() (backend.Conditions, error) {
 	}
 	if r.hasHeader("if-match") {
 		if c.IfNoneMatch {
-			return c, s3err.New(s3err.InvalidArgument, "If-Match and If-None-Match exclude each other")
+			return c, s3err.New(s3err.NotImplemented, "If-Match and If-None-Match exclude each other")
 		}
 		etag, ok := backendETag(r.header("If-Match"))
 		if !ok {
@@ -204,7 +214,7 @@ func (s *Server) storeWhole(p *put) (string, error) {
 		// is better than calling it stored.
 		p.log.Warn().Msg("overwriting an object that cannot be opened")
 		s.metrics.overwrites.Inc()
-		etag, err = send(backend.Conditions{IfMatch: verdict.overwrite})
+		etag, err = send(backend.Conditions{IfMatch: verdict.overwrite, Attributes: p.cond.Attributes})
 	}
 	if backendKind(err) == backend.Precondition {
 		return "", s3err.Wrap(s3err.ConditionalRequestConflict, err, "the existing object keeps changing; try again")

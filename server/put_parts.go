@@ -29,7 +29,7 @@ func (s *Server) storeParts(p *put) (etag string, err error) {
 	}
 	defer res.Release()
 
-	id, err := s.backend.CreateUpload(p.ctx, p.target.bucket, p.key)
+	id, err := s.backend.CreateUploadWith(p.ctx, p.target.bucket, p.key, p.cond.Attributes)
 	if err != nil {
 		return "", err
 	}

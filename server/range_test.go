@@ -26,7 +26,7 @@ func TestParseRange(t *testing.T) {
 		"bytes=0-0": {0, 1, true, false}, "bytes=0-": {0, 100, true, false}, "bytes=99-": {99, 1, true, false}, "bytes=10-19": {10, 10, true, false},
 		"bytes=90-200": {90, 10, true, false}, "bytes=0-99999999999999999999999": {0, 100, true, false}, "bytes=-1": {99, 1, true, false},
 		"bytes=-100": {0, 100, true, false}, "bytes=-101": {0, 100, true, false}, "bytes=-99999999999999999999": {0, 100, true, false},
-		"bytes = 1-2": {1, 2, true, false}, "BYTES=1-2": {1, 2, true, false},
+		"bytes = 1-2": whole, "bytes= -1": whole, "bytes=0 -1": whole, "BYTES=1-2": {1, 2, true, false},
 		"bytes=100-": outside, "bytes=100-200": outside, "bytes=-0": outside, "bytes=99999999999999999999-": outside,
 		"": whole, "bytes": whole, "bytes=": whole, "bytes=-": whole, "bytes=a-b": whole, "bytes=5-4": whole, "bytes=0-1,3-4": whole,
 		"items=0-1": whole, "bytes=--1": whole, "bytes=+1-2": whole, "bytes=0x1-2": whole, "bytes=1.0-2": whole, "bytes=1": whole,
@@ -36,7 +36,10 @@ func TestParseRange(t *testing.T) {
 			t.Errorf("%q: %+v %v %v, want %+v", spec, r, ok, err, w)
 		}
 	}
-	for _, spec := range []string{"bytes=0-", "bytes=0-0", "bytes=-1"} {
+	if _, ok, err := parseRange("bytes=-1", 0); ok || err != nil {
+		t.Errorf("the last byte of an empty object: %v, %v; S3 gives all of it", ok, err)
+	}
+	for _, spec := range []string{"bytes=0-", "bytes=0-0", "bytes=-0"} {
 		if _, ok, err := parseRange(spec, 0); ok || err == nil {
 			t.Errorf("%s of an empty object: %v, %v", spec, ok, err)
 		}

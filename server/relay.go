@@ -49,11 +49,15 @@ var relayRoutes = []route{
 // relayed is one row: the sub-resource, and the headers beside the standard ones
 // that are passed on (a * at the end stands for any rest).
 func relayed(op, method string, at level, sub string, body bodyKind, headers ...string) route {
-	return route{op: op, method: method, level: at, query: []string{sub}, auth: signed, body: body, headers: headers, serve: (*Server).relay}
+	return route{op: op, method: method, level: at, query: []string{sub}, allowed: versions[at], auth: signed, body: body, headers: headers, serve: (*Server).relay}
 }
 
+// versions: what is asked of an object may be asked of a version of it. Names of
+// versions are the backend's; an object's bytes have none here.
+var versions = map[level][]string{onObject: {"versionId"}}
+
 // relayOwn are headers of the request itself, which the proxy has dealt with.
-var relayOwn = []string{"x-amz-date", "x-amz-content-sha256", "x-amz-user-agent", "x-amz-decoded-content-length", "x-amz-trailer", "x-amz-checksum-*", "x-amz-sdk-checksum-algorithm"}
+var relayOwn = []string{"x-amz-date", "x-amz-content-sha256", "x-amz-user-agent", "x-amz-decoded-content-length", "x-amz-trailer", "x-amz-checksum-*", "x-amz-sdk-checksum-algorithm", "x-amz-expected-bucket-owner"}
 
 // relay passes a question on and the answer back.
 func (s *Server) relay(r *request) error {
@@ -63,7 +67,7 @@ func (s *Server) relay(r *request) error {
 	}
 	q := backend.Question{Op: r.route.op, Method: r.route.method, Bucket: r.bucket, Key: r.key, Query: url.Values{}, Header: http.Header{}, Body: doc}
 	for _, p := range r.query {
-		if p.name != sdkHint {
+		if p.name != sdkHint && (p.name != "versionId" || p.value != "") {
 			q.Query.Set(p.name, p.value)
 		}
 	}
@@ -84,6 +88,12 @@ func (s *Server) relay(r *request) error {
 			return err
 		}
 	}
+	_, acl := q.Query["acl"]
+	if acl && q.Method == http.MethodPut {
+		if err := s.nameOwner(r.ctx, r, &q); err != nil {
+			return err
+		}
+	}
 	reply, err := s.backend.Relay(r.ctx, q)
 	if err != nil {
 		return err
@@ -95,7 +105,11 @@ func (s *Server) relay(r *request) error {
 	if t := reply.Header.Get("Content-Type"); t != "" {
 		r.http.SetContentType(t)
 	}
-	r.http.Response.SetBodyRaw(reply.Body)
+	body := reply.Body
+	if acl {
+		body = r.showOwner(body)
+	}
+	r.http.Response.SetBodyRaw(body)
 	return nil
 }
 

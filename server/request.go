@@ -143,7 +143,7 @@ func (r *request) admitStream(v sigv4.Verified) error {
 		return s3err.New(s3err.MissingContentLength, "an aws-chunked body needs %s", name)
 	}
 	if r.body.wire != chunkedWire && length > r.body.wire {
-		return s3err.New(s3err.InvalidArgument, "%s is larger than Content-Length", name)
+		return s3err.New(s3err.IncompleteBody, "")
 	}
 	r.body.length = length
 	r.body.stream, err = sigv4.NewStream(wireReader{&r.body}, v, length, r.header("x-amz-trailer"))

@@ -60,11 +60,11 @@ const sdkHint = "x-id"
 var responseNames = []string{"response-content-type", "response-content-language", "response-expires", "response-cache-control", "response-content-disposition", "response-content-encoding"}
 
 // readNames are what a read of an object may have in its query.
-var readNames = append([]string{"partNumber"}, responseNames...)
+var readNames = append([]string{"partNumber", checksumMode, checksumModeParam}, responseNames...)
 
 // routes is every operation, in the order they are tried.
 var routes = append(relayRoutes, []route{
-	{op: "ListBuckets", method: "GET", level: onService, auth: signed, body: noBody, serve: (*Server).listBuckets},
+	{op: "ListBuckets", method: "GET", level: onService, allowed: []string{"max-buckets", "continuation-token", "prefix", "bucket-region"}, auth: signed, body: noBody, serve: (*Server).listBuckets},
 	{op: "HeadBucket", method: "HEAD", level: onBucket, auth: signed, body: noBody, serve: (*Server).headBucket},
 	{op: "ListObjectsV2", method: "GET", level: onBucket, query: []string{"list-type"},
 		allowed: []string{"prefix", "delimiter", "continuation-token", "start-after", "max-keys", "encoding-type", "fetch-owner"},
@@ -77,13 +77,14 @@ var routes = append(relayRoutes, []route{
 	{op: "DeleteBucket", method: "DELETE", level: onBucket, auth: signed, body: noBody, serve: (*Server).deleteBucket},
 	{op: "DeleteObjects", method: "POST", level: onBucket, query: []string{"delete"}, auth: signed, body: smallBody, serve: (*Server).deleteObjects},
 	{op: "HeadObject", method: "HEAD", level: onObject, allowed: readNames, auth: signed, body: noBody, serve: (*Server).headObject},
+	{op: "GetObjectAttributes", method: "GET", level: onObject, query: []string{"attributes"}, auth: signed, body: noBody, serve: (*Server).objectAttributes},
 	{op: "GetObject", method: "GET", level: onObject, allowed: readNames, auth: signed, body: noBody, serve: (*Server).getObject},
 	{op: "CreateMultipartUpload", method: "POST", level: onObject, query: []string{"uploads"}, objectChecksum: true, auth: signed, body: noBody, serve: (*Server).createUpload},
 	{op: "UploadPartCopy", method: "PUT", level: onObject, header: "x-amz-copy-source", query: []string{"partNumber", "uploadId"}, auth: signed, body: noBody, serve: (*Server).uploadPartCopy},
 	{op: "UploadPart", method: "PUT", level: onObject, query: []string{"partNumber", "uploadId"}, auth: signed, body: objectBody, serve: (*Server).uploadPart},
 	{op: "CompleteMultipartUpload", method: "POST", level: onObject, query: []string{"uploadId"}, objectChecksum: true, auth: signed, body: listBody, serve: (*Server).completeMultipart},
 	{op: "AbortMultipartUpload", method: "DELETE", level: onObject, query: []string{"uploadId"}, auth: signed, body: noBody, serve: (*Server).abortMultipart},
-	{op: "CopyObject", method: "PUT", level: onObject, header: "x-amz-copy-source", auth: signed, body: noBody, serve: (*Server).copyObject},
+	{op: "CopyObject", method: "PUT", level: onObject, header: "x-amz-copy-source", objectChecksum: true, auth: signed, body: noBody, serve: (*Server).copyObject},
 	{op: "PutObject", method: "PUT", level: onObject, auth: signed, body: objectBody, serve: (*Server).putObject},
 	{op: "DeleteObject", method: "DELETE", level: onObject, auth: signed, body: noBody, serve: (*Server).deleteObject},
 }...)

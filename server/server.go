@@ -275,6 +275,9 @@ func (s *Server) serve(r *request) error {
 	if err := s.scope(r.bucket, r.key); err != nil {
 		return err
 	}
+	if err := r.checkOwner(); err != nil {
+		return err
+	}
 	if err := s.admitBody(r, verified); err != nil {
 		return err
 	}

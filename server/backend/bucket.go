@@ -65,8 +65,15 @@ func (c *Client) HeadBucket(ctx context.Context, bucket string) error {
 // BucketOptions of a new bucket, each as its header has it; "" is left out.
 type BucketOptions struct {
 	ACL, Ownership string
-	ObjectLock     bool
+	// Grants: full control, read, read the ACL, write, write the ACL.
+	GrantFullControl, GrantRead, GrantReadACP, GrantWrite, GrantWriteACP string
+
+	ObjectLock bool
+	Tags       []Tag
 }
+
+// Tag is one tag of a bucket.
+type Tag struct{ Key, Value string }
 
 // CreateBucket makes a bucket in the store's region. Where the store refuses because of its name, the error's Code says
 // BucketAlreadyExists or BucketAlreadyOwnedByYou.
@@ -79,8 +86,16 @@ func (c *Client) CreateBucket(ctx context.Context, bucket string, opt BucketOpti
 	if opt.ObjectLock {
 		in.ObjectLockEnabledForBucket = &opt.ObjectLock
 	}
+	in.GrantFullControl, in.GrantRead, in.GrantReadACP = optional(opt.GrantFullControl), optional(opt.GrantRead), optional(opt.GrantReadACP)
+	in.GrantWrite, in.GrantWriteACP = optional(opt.GrantWrite), optional(opt.GrantWriteACP)
+	if c.config.Region != "us-east-1" || len(opt.Tags) > 0 {
+		in.CreateBucketConfiguration = &types.CreateBucketConfiguration{}
+	}
 	if c.config.Region != "us-east-1" { // which has no name in this document
-		in.CreateBucketConfiguration = &types.CreateBucketConfiguration{LocationConstraint: types.BucketLocationConstraint(c.config.Region)}
+		in.CreateBucketConfiguration.LocationConstraint = types.BucketLocationConstraint(c.config.Region)
+	}
+	for i := range opt.Tags {
+		in.CreateBucketConfiguration.Tags = append(in.CreateBucketConfiguration.Tags, types.Tag{Key: &opt.Tags[i].Key, Value: &opt.Tags[i].Value})
 	}
 	call := &call{op: op, answer: answerEmpty, status: [2]int{200}}
 	return c.do(ctx, call, func(ctx context.Context, at *attempt) error {

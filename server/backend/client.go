@@ -122,6 +122,8 @@ type Conditions struct {
 	IfNoneMatch bool
 	// IfMatch: only if the object with the key has this ETag.
 	IfMatch string
+	// Attributes go with a Put. An upload takes them when it begins: CreateUploadWith.
+	Attributes
 }
 
 func (c Conditions) any() bool { return c.IfNoneMatch || c.IfMatch != "" }

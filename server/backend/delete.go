@@ -15,13 +15,31 @@ import (
 
 // Delete removes an object. A missing one is a success.
 func (c *Client) Delete(ctx context.Context, bucket, key string) error {
+	return c.DeleteWith(ctx, bucket, key, DeleteOptions{})
+}
+
+// DeleteOptions are what a removal is bound to; the zero value binds it to nothing.
+type DeleteOptions struct {
+	// IfMatch: only the object with this ETag. Not for DeleteMany.
+	IfMatch string
+	// BypassGovernance: also an object that is locked in governance mode.
+	BypassGovernance bool
+}
+
+// DeleteWith is Delete with options. With a condition it is sent once, as the answer to
+// a second request would say nothing about the first.
+func (c *Client) DeleteWith(ctx context.Context, bucket, key string, with DeleteOptions) error {
 	const op = "DeleteObject"
 	if err := object(op, bucket, key); err != nil {
 		return err
 	}
-	call := &call{op: op, answer: answerEmpty, status: [2]int{204, 200}, object: true}
+	in := &s3.DeleteObjectInput{Bucket: &bucket, Key: &key, IfMatch: optional(with.IfMatch)}
+	if with.BypassGovernance {
+		in.BypassGovernanceRetention = &with.BypassGovernance
+	}
+	call := &call{op: op, answer: answerEmpty, status: [2]int{204, 200}, object: true, conditional: with.IfMatch != "", once: with.IfMatch != ""}
 	err := c.do(ctx, call, func(ctx context.Context, at *attempt) error {
-		_, err := c.s3.DeleteObject(ctx, &s3.DeleteObjectInput{Bucket: &bucket, Key: &key})
+		_, err := c.s3.DeleteObject(ctx, in)
 		return err
 	})
 	if KindOf(err) == NotFound {
@@ -43,7 +61,15 @@ type DeleteResult struct {
 //
 // Keys that XML cannot carry, and all keys of a store without DeleteObjects, are deleted one by one.
 func (c *Client) DeleteMany(ctx context.Context, bucket string, keys []string) ([]DeleteResult, error) {
+	return c.DeleteManyWith(ctx, bucket, keys, DeleteOptions{})
+}
+
+// DeleteManyWith is DeleteMany with options, which hold for every key.
+func (c *Client) DeleteManyWith(ctx context.Context, bucket string, keys []string, with DeleteOptions) ([]DeleteResult, error) {
 	const op = "DeleteObjects"
+	if with.IfMatch != "" {
+		return nil, invalid(op, errors.New("a condition on many objects"))
+	}
 	if err := checkBucket(bucket); err != nil {
 		return nil, invalid(op, err)
 	}
@@ -66,7 +92,7 @@ func (c *Client) DeleteMany(ctx context.Context, bucket string, keys []string) (
 	var whole error
 	for len(batch) > 0 {
 		n := min(len(batch), maxBatch)
-		open, err := c.deleteBatch(ctx, bucket, batch[:n], errs)
+		open, err := c.deleteBatch(ctx, bucket, batch[:n], with, errs)
 		var e *Error
 		if errors.As(err, &e) && (e.Status == 501 || e.Status == 405) {
 			single = append(single, batch...)
@@ -83,7 +109,7 @@ func (c *Client) DeleteMany(ctx context.Context, bucket string, keys []string) (
 	if whole != nil {
 		return nil, whole
 	}
-	c.deleteSingly(ctx, bucket, single, errs)
+	c.deleteSingly(ctx, bucket, single, with, errs)
 	results := make([]DeleteResult, len(keys))
 	for i, k := range keys {
 		results[i] = DeleteResult{Key: k, Err: errs[k]}
@@ -93,7 +119,7 @@ func (c *Client) DeleteMany(ctx context.Context, bucket string, keys []string) (
 
 // deleteBatch deletes at most 1000 keys and notes in errs those that failed for good. It returns the
 // keys whose outcome is still open, and why.
-func (c *Client) deleteBatch(ctx context.Context, bucket string, keys []string, errs map[string]error) (open []string, err error) {
+func (c *Client) deleteBatch(ctx context.Context, bucket string, keys []string, with DeleteOptions, errs map[string]error) (open []string, err error) {
 	open = keys
 	call := &call{op: "DeleteObjects", answer: answerXML, root: "DeleteResult", status: [2]int{200}}
 	err = c.do(ctx, call, func(ctx context.Context, at *attempt) error {
@@ -103,6 +129,9 @@ func (c *Client) deleteBatch(ctx context.Context, bucket string, keys []string, 
 		}
 		// Not quiet: what the store does not confirm is not deleted.
 		in := &s3.DeleteObjectsInput{Bucket: &bucket, Delete: &types.Delete{Objects: ids, Quiet: aws.Bool(false)}}
+		if with.BypassGovernance {
+			in.BypassGovernanceRetention = &with.BypassGovernance
+		}
 		out, err := c.s3.DeleteObjects(ctx, in, s3.WithAPIOptions(contentMD5))
 		if err != nil {
 			return err
@@ -139,7 +168,7 @@ func (c *Client) deleteBatch(ctx context.Context, bucket string, keys []string, 
 func refused(at *attempt, e *types.Error, errs map[string]error, settled map[string]bool) error {
 	key := aws.ToString(e.Key)
 	r := &replyError{code: aws.ToString(e.Code), message: aws.ToString(e.Message)}
-	f := &fault{Error: &Error{Kind: Busy, Op: at.call.op, Status: at.status, Code: r.code, Attempts: at.number}}
+	f := &fault{Error: &Error{Kind: Busy, Op: at.call.op, Status: at.status, Code: r.code, Message: r.shown(at.client.config.AccessKey), Attempts: at.number}}
 	f.err = r.text(at.client.config.AccessKey)
 	switch r.code {
 	case "NoSuchKey", "NoSuchVersion":
@@ -166,7 +195,7 @@ func refused(at *attempt, e *types.Error, errs map[string]error, settled map[str
 }
 
 // deleteSingly deletes keys one by one, some at a time.
-func (c *Client) deleteSingly(ctx context.Context, bucket string, keys []string, errs map[string]error) {
+func (c *Client) deleteSingly(ctx context.Context, bucket string, keys []string, with DeleteOptions, errs map[string]error) {
 	var (
 		wg   sync.WaitGroup
 		mu   sync.Mutex
@@ -175,7 +204,7 @@ func (c *Client) deleteSingly(ctx context.Context, bucket string, keys []string,
 	for _, k := range keys {
 		gate <- struct{}{}
 		wg.Go(func() {
-			err := c.Delete(ctx, bucket, k)
+			err := c.DeleteWith(ctx, bucket, k, with)
 			<-gate
 			mu.Lock()
 			defer mu.Unlock()

@@ -47,6 +47,8 @@ type Error struct {
 	Op     string // S3 operation, for instance "PutObject"
 	Status int    // HTTP status of the last answer, 0 if there was none
 	Code   string // S3 error code of the last answer, if it had one
+	// Message is the text beside Code: printable, short and without the access key.
+	Message string
 	// Attempts is the number of requests that were sent.
 	Attempts int
 	// Unsure is set when an earlier request of the same call may have taken effect though its answer was

@@ -48,6 +48,10 @@ type Object struct {
 	ETag string
 	// LastModified is zero if the backend gave none.
 	LastModified time.Time
+	// Attributes are what the store tells of those it keeps: class and locks.
+	Attributes
+	// Tags is the number of the object's tags, 0 if the store does not say.
+	Tags int
 }
 
 // Get opens an object, or a range of it. A range that reaches beyond the object's end gives what there
@@ -97,6 +101,11 @@ func opened(at *attempt, want *Range, out *s3.GetObjectOutput) (*Object, error) 
 		return nil, malformed(at, "answer without a length")
 	}
 	o := &Object{Length: *out.ContentLength, Size: *out.ContentLength, ETag: aws.ToString(out.ETag), LastModified: aws.ToTime(out.LastModified)}
+	o.Attributes = Attributes{StorageClass: string(out.StorageClass), LockMode: string(out.ObjectLockMode), LegalHold: string(out.ObjectLockLegalHoldStatus)}
+	if out.ObjectLockRetainUntilDate != nil {
+		o.RetainUntil = out.ObjectLockRetainUntilDate.UTC().Format(time.RFC3339)
+	}
+	o.Tags = int(aws.ToInt32(out.TagCount))
 	if o.ETag == "" && strings.HasPrefix(aws.ToString(out.ContentType), "text/html") {
 		return nil, malformed(at, "answer is a web page")
 	}

@@ -61,7 +61,7 @@ func (c *Client) Put(ctx context.Context, bucket, key string, body io.Reader, si
 		if in.Body, err = source.next(at); err != nil {
 			return err
 		}
-		out, err := c.s3.PutObject(ctx, in, unsigned)
+		out, err := c.s3.PutObject(ctx, in, unsigned, s3.WithAPIOptions(cond.Attributes.options()...))
 		if err != nil {
 			return err
 		}

@@ -29,7 +29,7 @@ type Question struct {
 	Body        []byte
 }
 
-// Reply is the store's answer: a success, or a refusal (4xx) with its S3 code, which is then the client's to read.
+// Reply is the store's answer: a success, or a refusal (4xx, and 501 of a store without the operation) with its S3 code, which is then the client's to read.
 type Reply struct {
 	Status        int
 	Header        http.Header
@@ -52,8 +52,7 @@ func (c *Client) Relay(ctx context.Context, q Question) (*Reply, error) {
 	if err != nil {
 		return nil, invalid(q.Op, err)
 	}
-	read := q.Method == http.MethodGet || q.Method == http.MethodHead
-	call := &call{op: q.Op, once: !read}
+	call := &call{op: q.Op, once: !read(q.Method)}
 	var reply *Reply
 	err = c.do(ctx, call, func(ctx context.Context, at *attempt) error {
 		req, err := c.question(ctx, q, target)
@@ -73,6 +72,9 @@ func (c *Client) Relay(ctx context.Context, q Question) (*Reply, error) {
 	}
 	return reply, nil
 }
+
+// read says whether a method changes nothing.
+func read(method string) bool { return method == http.MethodGet || method == http.MethodHead }
 
 // target is the URL of a question.
 func (c *Client) target(q Question) (*url.URL, error) {
@@ -121,7 +123,7 @@ func (c *Client) question(ctx context.Context, q Question, target *url.URL) (*ht
 	sum := sha256.Sum256(q.Body)
 	payload := hex.EncodeToString(sum[:])
 	req.Header.Set("X-Amz-Content-Sha256", payload)
-	if len(q.Body) > 0 {
+	if !read(q.Method) {
 		sum := md5.Sum(q.Body) // some of these calls demand it
 		req.Header.Set("Content-Md5", base64.StdEncoding.EncodeToString(sum[:]))
 	}
@@ -139,11 +141,12 @@ func (at *attempt) reply(resp *http.Response, method string) (*Reply, error) {
 		if !ok {
 			return nil, fault
 		}
-		refusal := resp.StatusCode >= 400 && resp.StatusCode < 500 && !throttles(answer) && (answer.code != "" || method == http.MethodHead)
+		refusal := resp.StatusCode >= 400 && resp.StatusCode < 500 && !throttles(answer) && (answer.code != "" || method == http.MethodHead) ||
+			resp.StatusCode == http.StatusNotImplemented && answer.code == "NotImplemented"
 		if !refusal {
 			return nil, answer
 		}
-		r.Code, r.Message = answer.code, printable(strings.ReplaceAll(answer.message, at.client.config.AccessKey, "[access key]"))
+		r.Code, r.Message = answer.code, answer.shown(at.client.config.AccessKey)
 		return r, nil
 	}
 	doc, err := at.read(resp, maxDocument)

@@ -33,17 +33,22 @@ func (r *replyError) text(accessKey string) error {
 	if r.code != "" {
 		s = strings.TrimPrefix(s+": "+printable(r.code), ": ")
 	}
-	if r.message != "" {
-		m := r.message
-		if accessKey != "" {
-			m = strings.ReplaceAll(m, accessKey, "[access key]")
-		}
-		s = strings.TrimPrefix(s+": "+printable(m), ": ")
+	if m := r.shown(accessKey); m != "" {
+		s = strings.TrimPrefix(s+": "+m, ": ")
 	}
 	if s == "" {
 		s = "answer without an S3 error code"
 	}
 	return errors.New(s)
+}
+
+// shown is the store's message as people may see it.
+func (r *replyError) shown(accessKey string) string {
+	m := r.message
+	if accessKey != "" {
+		m = strings.ReplaceAll(m, accessKey, "[access key]")
+	}
+	return printable(m)
 }
 
 func printable(s string) string {

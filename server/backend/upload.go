@@ -26,13 +26,18 @@ type Part struct {
 // CreateUpload begins a multipart upload. If an answer is lost and the request sent again, an upload
 // without parts stays behind; stores remove such by a lifecycle rule.
 func (c *Client) CreateUpload(ctx context.Context, bucket, key string) (id string, err error) {
+	return c.CreateUploadWith(ctx, bucket, key, Attributes{})
+}
+
+// CreateUploadWith is CreateUpload for an object with attributes.
+func (c *Client) CreateUploadWith(ctx context.Context, bucket, key string, with Attributes) (id string, err error) {
 	const op = "CreateMultipartUpload"
 	if err := object(op, bucket, key); err != nil {
 		return "", err
 	}
 	call := &call{op: op, answer: answerXML, root: "InitiateMultipartUploadResult", status: [2]int{200}}
 	err = c.do(ctx, call, func(ctx context.Context, at *attempt) error {
-		out, err := c.s3.CreateMultipartUpload(ctx, &s3.CreateMultipartUploadInput{Bucket: &bucket, Key: &key, ContentType: aws.String(contentType)})
+		out, err := c.s3.CreateMultipartUpload(ctx, &s3.CreateMultipartUploadInput{Bucket: &bucket, Key: &key, ContentType: aws.String(contentType)}, s3.WithAPIOptions(with.options()...))
 		if err != nil {
 			return err
 		}

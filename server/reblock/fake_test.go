@@ -16,6 +16,7 @@ type fake struct {
 	mu            sync.Mutex
 	objects       map[string]stored // "bucket/key"
 	uploads       map[string]map[int][]byte
+	with          backend.Attributes // of the last upload
 	ids, n        int
 	calls         []string
 	before, after func(n int, op string) error
@@ -97,11 +98,12 @@ func (f *fake) Put(ctx context.Context, bucket, key string, body io.Reader, size
 	return etag, err
 }
 
-func (f *fake) CreateUpload(ctx context.Context, _, _ string) (id string, err error) {
+func (f *fake) CreateUploadWith(ctx context.Context, _, _ string, with backend.Attributes) (id string, err error) {
 	err = f.call(ctx, "CreateUpload", func() error {
 		f.ids++
 		id = fmt.Sprint(f.ids)
 		f.uploads[id] = map[int][]byte{}
+		f.with = with
 		return nil
 	})
 	return id, err

@@ -24,7 +24,7 @@ func (m *Mover) parts(ctx context.Context, from Source, to Destination, front []
 		return "", err
 	}
 	store := m.cfg.Store
-	id, err := store.CreateUpload(ctx, to.Bucket, to.Key)
+	id, err := store.CreateUploadWith(ctx, to.Bucket, to.Key, to.Cond.Attributes)
 	if err != nil {
 		return "", err
 	}

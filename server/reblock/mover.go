@@ -23,7 +23,7 @@ var (
 type Store interface {
 	Get(ctx context.Context, bucket, key string, opt backend.GetOptions) (*backend.Object, error)
 	Put(ctx context.Context, bucket, key string, body io.Reader, size int64, cond backend.Conditions) (etag string, err error)
-	CreateUpload(ctx context.Context, bucket, key string) (id string, err error)
+	CreateUploadWith(ctx context.Context, bucket, key string, with backend.Attributes) (id string, err error)
 	UploadPart(ctx context.Context, bucket, key, id string, n int, body io.ReadSeeker, size int64) (etag string, err error)
 	CopyPart(ctx context.Context, bucket, key, id string, n int, srcBucket, srcKey string, r backend.Range, ifMatch string) (etag string, err error)
 	CompleteUpload(ctx context.Context, bucket, key, id string, parts []backend.Part, cond backend.Conditions) (etag string, err error)

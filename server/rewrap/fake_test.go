@@ -142,7 +142,7 @@ func (f *fake) List(ctx context.Context, _ string, opt backend.ListOptions) (pag
 	return page, err
 }
 
-func (f *fake) CreateUpload(ctx context.Context, _, key string) (id string, err error) {
+func (f *fake) CreateUploadWith(ctx context.Context, _, key string, _ backend.Attributes) (id string, err error) {
 	err = f.call(ctx, "CreateUpload", key, func() error {
 		f.ids++
 		id = fmt.Sprintf("upload-%d", f.ids)

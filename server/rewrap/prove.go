@@ -67,7 +67,7 @@ func (r *Run) provePut(ctx context.Context, key string) error {
 
 func (r *Run) proveParts(ctx context.Context, key string) (err error) {
 	store, body := r.cfg.Store, []byte("must be refused\n")
-	id, err := store.CreateUpload(ctx, r.cfg.Bucket, key)
+	id, err := store.CreateUploadWith(ctx, r.cfg.Bucket, key, backend.Attributes{})
 	if err != nil {
 		return fmt.Errorf("cannot try the store's conditions: %w", err)
 	}

@@ -14,6 +14,8 @@ type Detail struct {
 	// Name and Value are an argument of the request, or an element beside the text;
 	// "" = none.
 	Name, Value string
+	// More are further elements beside the text.
+	More []Header
 }
 
 // Error is the sentinel's text, and the client's if there is one.

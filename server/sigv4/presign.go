@@ -76,7 +76,9 @@ func (v *Verifier) presigned(rawQuery string, headers *headerIndex) (c claim, er
 		return c, ErrSkewed
 	}
 	if now.After(at.Add(life)) {
-		return c, tell(ErrExpired, "Request has expired.").about("X-Amz-Expires", expires)
+		d := tell(ErrExpired, "Request has expired.").about("X-Amz-Expires", expires)
+		d.More = []Header{{"Expires", at.Add(life).Format(time.RFC3339)}, {"ServerTime", now.UTC().Format(time.RFC3339)}}
+		return c, d
 	}
 	// Without a word about the payload nothing binds it. If the header and the
 	// query speak of it, they must say the same.

@@ -1,0 +1,106 @@
+package server
+
+import (
+	"cmp"
+	"encoding/xml"
+	"slices"
+	"strings"
+
+	"github.com/s3-crypt-proxy/s3-crypt-proxy/server/s3err"
+)
+
+type attributesResult struct {
+	XMLName      xml.Name     `xml:"http://s3.amazonaws.com/doc/2006-03-01/ GetObjectAttributesResponse"`
+	ETag         string       `xml:"ETag,omitempty"` // without quotes here
+	Checksum     *checksumXML `xml:"Checksum"`
+	StorageClass string       `xml:"StorageClass,omitempty"`
+	ObjectSize   *int64       `xml:"ObjectSize"`
+}
+
+// checksumXML is a checksum as documents have it: one element named after the
+// algorithm, and its type.
+type checksumXML struct {
+	CRC32     string `xml:"ChecksumCRC32,omitempty"`
+	CRC32C    string `xml:"ChecksumCRC32C,omitempty"`
+	CRC64NVME string `xml:"ChecksumCRC64NVME,omitempty"`
+	SHA1      string `xml:"ChecksumSHA1,omitempty"`
+	SHA256    string `xml:"ChecksumSHA256,omitempty"`
+	Type      string `xml:"ChecksumType,omitempty"`
+}
+
+// inXML is the checksum as documents have it.
+func (c sealedChecksum) inXML() checksumXML {
+	x := checksumXML{Type: "FULL_OBJECT"}
+	element := map[string]*string{"CRC32": &x.CRC32, "CRC32C": &x.CRC32C, "CRC64NVME": &x.CRC64NVME, "SHA1": &x.SHA1, "SHA256": &x.SHA256}[c.name]
+	if element == nil {
+		panic("BUG: the checksum " + c.name + " has no element")
+	}
+	*element = c.value()
+	return x
+}
+
+// attributeNames is what GetObjectAttributes can be asked for.
+var attributeNames = []string{"ETag", "Checksum", "ObjectParts", "StorageClass", "ObjectSize"}
+
+// objectAttributes answers from the block, as HeadObject does. The parts of an object
+// are not told.
+func (s *Server) objectAttributes(r *request) error {
+	if err := r.refuseReadHeaders(); err != nil {
+		return err
+	}
+	if _, _, err := s.access(r.ctx, r.bucket); err != nil {
+		return err
+	}
+	asked, err := r.askedAttributes()
+	if err != nil {
+		return err
+	}
+	o, err := s.openHead(r.ctx, r.bucket, r.key)
+	if err != nil {
+		return err
+	}
+	defer o.close()
+	var out attributesResult
+	for _, name := range asked {
+		switch name {
+		case "ETag":
+			out.ETag = strings.Trim(clientETag(o.etag), `"`)
+		case "Checksum":
+			if c, ok := openChecksum(o.meta()); ok {
+				doc := c.inXML()
+				out.Checksum = &doc
+			}
+		case "ObjectSize":
+			size := o.plainSize()
+			out.ObjectSize = &size
+		case "StorageClass":
+			out.StorageClass = cmp.Or(o.kept.StorageClass, "STANDARD") // S3 does not name this one to readers
+		}
+	}
+	r.http.Response.Header.Set("Last-Modified", o.modified.UTC().Format(httpTime))
+	return r.answerXML(out)
+}
+
+// askedAttributes reads the list, which may come in several lines.
+func (r *request) askedAttributes() ([]string, error) {
+	const header = "x-amz-object-attributes"
+	var asked []string
+	for _, h := range r.lines {
+		if h.Name != header {
+			continue
+		}
+		for name := range strings.SplitSeq(h.Value, ",") {
+			if name = strings.TrimSpace(name); name == "" {
+				continue
+			}
+			if !slices.Contains(attributeNames, name) {
+				return nil, s3err.Argument(header, name, "Invalid attribute name specified.")
+			}
+			asked = append(asked, name)
+		}
+	}
+	if len(asked) == 0 {
+		return nil, s3err.New(s3err.InvalidRequest, "The x-amz-object-attributes header specifying the attributes to be retrieved is either missing or empty")
+	}
+	return asked, nil
+}
