@@ -27,6 +27,20 @@ func newRequestID() string {
 	return hex.EncodeToString(b[:])
 }
 
+// resetAnswer takes back what was said of an object. Whether the connection stays
+// open is not.
+func (r *request) resetAnswer() {
+	h := &r.http.Response.Header
+	gone := r.http.Response.ConnectionClose()
+	h.Reset()
+	r.http.Response.ResetBody()
+	r.http.SetStatusCode(200)
+	h.Set("x-amz-request-id", r.id)
+	if gone {
+		r.http.Response.SetConnectionClose()
+	}
+}
+
 // answerXML writes a 200 with a document, its length known.
 func (r *request) answerXML(doc any) error {
 	out, err := xml.Marshal(doc)

@@ -34,7 +34,6 @@ type listings interface {
 	Buckets(ctx context.Context) ([]backend.Bucket, error)
 	HeadBucket(ctx context.Context, bucket string) error
 	CreateBucket(ctx context.Context, bucket string, opt backend.BucketOptions) error
-	DeleteBucket(ctx context.Context, bucket string) error
 }
 
 type uploads interface {

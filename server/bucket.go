@@ -1,13 +1,11 @@
 package server
 
 import (
-	"encoding/base64"
 	"encoding/xml"
 	"errors"
 	"io"
 	"strings"
 
-	"github.com/s3-crypt-proxy/s3-crypt-proxy/format"
 	"github.com/s3-crypt-proxy/s3-crypt-proxy/server/backend"
 	"github.com/s3-crypt-proxy/s3-crypt-proxy/server/s3err"
 )
@@ -79,69 +77,11 @@ func (s *Server) createBucket(r *request) error {
 	return nil
 }
 
-// deleteBucket removes a bucket that holds nothing but its state.
-//
-// The state has to go first, and another proxy may store an object under it at
-// that very moment. So it is logged before (it is sealed, and without it nothing
-// of the bucket can be read), and put back if the backend keeps the bucket.
-func (s *Server) deleteBucket(r *request) error {
-	if _, _, err := s.access(r.ctx, r.bucket); err != nil {
-		return err
-	}
-	page, err := s.backend.List(r.ctx, r.bucket, backend.ListOptions{MaxKeys: 2})
-	if err != nil {
-		return err
-	}
-	for _, o := range page.Objects {
-		if o.Key != format.StateKey {
-			return s3err.New(s3err.BucketNotEmpty, "")
-		}
-	}
-	state, err := s.takeState(r)
-	if err != nil {
-		return err
-	}
-	err = s.backend.DeleteBucket(r.ctx, r.bucket)
-	if ownWork(err, s3err.NoSuchBucket) {
-		err = nil
-	}
-	s.gate.forget(r.bucket)
-	if err != nil && state != nil {
-		if _, back := s.backend.Put(r.ctx, r.bucket, format.StateKey, newBytesReader(state), int64(len(state)), backend.Conditions{IfNoneMatch: true}); back != nil {
-			r.log.Error().Err(back).Msg("cannot put the state of a bucket back whose removal failed; its bytes are in the line before")
-		}
-	}
-	if err != nil {
-		return bucketFault(err)
-	}
-	r.http.SetStatusCode(204)
-	return nil
-}
-
-// takeState removes the bucket's state object and returns its bytes, nil if there
-// is none.
-func (s *Server) takeState(r *request) ([]byte, error) {
-	obj, err := s.backend.Get(r.ctx, r.bucket, format.StateKey, backend.GetOptions{})
-	if backendKind(err) == backend.NotFound {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	defer obj.Body.Close()
-	state, err := io.ReadAll(io.LimitReader(obj.Body, maxState))
-	if err != nil {
-		return nil, err
-	}
-	r.log.Warn().Str("bucket", r.bucket).Str("state", base64.StdEncoding.EncodeToString(state)).Msg("removing a bucket and its sealed state")
-	return state, s.backend.Delete(r.ctx, r.bucket, format.StateKey)
-}
-
 // bucketFault gives the client the backend's reason where it is one of S3's.
 func bucketFault(err error) error {
 	var e *backend.Error
 	if errors.As(err, &e) {
-		for _, code := range []s3err.Code{s3err.BucketAlreadyExists, s3err.BucketAlreadyOwnedByYou, s3err.BucketNotEmpty} {
+		for _, code := range []s3err.Code{s3err.BucketAlreadyExists, s3err.BucketAlreadyOwnedByYou} {
 			if e.Code == string(code) {
 				return s3err.Wrap(code, err, "")
 			}

@@ -193,8 +193,8 @@ func (s *Server) fail(r *request, err error) {
 	f := faultOf(err)
 	s.metrics.fault(f)
 	h := &r.http.Response.Header
-	keepOpen := !r.http.Response.ConnectionClose()
-	r.http.Response.ResetBody()
+	contentRange := string(h.Peek("Content-Range")) // of a 416
+	r.resetAnswer()
 	answer := answerOf(err)
 	if f.code == s3err.InvalidAccessKeyId || f.code == s3err.SignatureDoesNotMatch {
 		r.showClaim(answer)
@@ -203,8 +203,8 @@ func (s *Server) fail(r *request, err error) {
 	if f.class == overload {
 		h.Set("Retry-After", strconv.Itoa(retryAfterSeconds))
 	}
-	if !keepOpen {
-		r.http.Response.SetConnectionClose()
+	if f.code == s3err.InvalidRange && contentRange != "" {
+		h.Set("Content-Range", contentRange)
 	}
 }
 

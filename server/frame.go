@@ -28,7 +28,7 @@ func checkFrame(raw []byte) error {
 		if bytes.IndexByte(line, '\r') >= 0 || bytes.IndexByte(line, 0) >= 0 {
 			return s3err.New(s3err.InvalidRequest, "a header line holds a control byte")
 		}
-		name, _, ok := bytes.Cut(line, []byte{':'})
+		name, value, ok := bytes.Cut(line, []byte{':'})
 		if !ok {
 			return s3err.New(s3err.InvalidRequest, "a header line has no colon")
 		}
@@ -37,6 +37,9 @@ func checkFrame(raw []byte) error {
 			lengths++
 		case bytes.EqualFold(name, []byte("transfer-encoding")):
 			encodings++
+			if !bytes.EqualFold(bytes.Trim(value, " \t"), []byte("chunked")) {
+				return s3err.New(s3err.InvalidRequest, "Transfer-Encoding may be chunked and nothing else")
+			}
 		case bytes.EqualFold(name, []byte("host")):
 			hosts++
 		}

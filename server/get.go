@@ -271,6 +271,7 @@ func (s *Server) getObject(r *request) error {
 		return err
 	}
 	for range maxRestarts {
+		r.resetAnswer() // nothing of a round before
 		err := s.getOnce(r)
 		if !errors.Is(err, errChanged) {
 			return err

@@ -92,7 +92,8 @@ func (s *Server) listObjectsV1(r *request) error {
 	}
 	marker, _ := r.query.get("marker")
 	out.Marker = &marker
-	for opt.StartAfter = beyond(marker, opt); ; {
+	opt.StartAfter = beyond(marker, opt)
+	for rounds := 0; ; rounds++ {
 		page, err := s.listPage(r, opt, out, true)
 		if err != nil {
 			return err
@@ -101,8 +102,8 @@ func (s *Server) listObjectsV1(r *request) error {
 		if !page.Truncated {
 			break
 		}
-		if last == "" {
-			return s3err.New(s3err.ServiceUnavailable, "the backend gave an empty page and says there is more")
+		if last <= marker || rounds == maxOwnPages {
+			return s3err.New(s3err.ServiceUnavailable, "the backend's listing does not advance")
 		}
 		if len(out.Contents)+len(out.CommonPrefixes) > 0 {
 			out.NextMarker = last
@@ -113,12 +114,16 @@ func (s *Server) listObjectsV1(r *request) error {
 	return r.answerXML(out.encoded())
 }
 
+// maxOwnPages is how many pages in a row may hold objects of our own alone.
+const maxOwnPages = 64
+
 // beyond is the start-after that continues behind a marker. A marker that is a
-// common prefix stands for every name below it.
+// common prefix stands for every name below it, the greatest of which has the
+// greatest character to its end.
 func beyond(marker string, opt backend.ListOptions) string {
 	rest, ok := strings.CutPrefix(marker, opt.Prefix)
 	if opt.Delimiter != "" && ok && strings.HasSuffix(rest, opt.Delimiter) && strings.Index(rest, opt.Delimiter) == len(rest)-len(opt.Delimiter) {
-		return marker + string(utf8.MaxRune)
+		return marker + strings.Repeat(string(utf8.MaxRune), max(0, maxKeyBytes-len(marker))/utf8.UTFMax)
 	}
 	return marker
 }

@@ -254,20 +254,6 @@ func (m *memory) CreateBucket(_ context.Context, bucket string, _ backend.Bucket
 	return nil
 }
 
-func (m *memory) DeleteBucket(_ context.Context, bucket string) error {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	b, err := m.enter("DeleteBucket", bucket, "")
-	switch {
-	case err != nil:
-		return err
-	case len(b) > 0:
-		return &backend.Error{Kind: backend.Busy, Op: "DeleteBucket", Status: 409, Code: "BucketNotEmpty"}
-	}
-	delete(m.buckets, bucket)
-	return nil
-}
-
 func (m *memory) CreateUpload(ctx context.Context, bucket, key string) (string, error) {
 	return m.CreateUploadWith(ctx, bucket, key, backend.Attributes{})
 }

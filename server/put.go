@@ -162,19 +162,30 @@ func (s *Server) store(p *put) (etag string, err error) {
 		defer res.Release()
 		return s.storeWhole(p)
 	}
-	room := s.engine.Window()
 	if p.late != nil {
-		room = s.engine.Footprint(p.body.length) // the block, which is sent first, is not known yet
+		return s.storeLate(p)
 	}
-	res, err := s.engine.Reserve(p.ctx, room)
+	res, err := s.engine.Reserve(p.ctx, s.engine.Window())
 	if err != nil {
 		return "", err
 	}
 	defer res.Release()
-	if p.late != nil {
-		return s.storeWhole(p)
-	}
 	return s.storeThrough(p)
+}
+
+// storeLate stores an object whose block, which stands first, is known last, while
+// the budget is short: in parts where they need less room than the whole does.
+func (s *Server) storeLate(p *put) (string, error) {
+	whole := s.engine.Footprint(p.body.length)
+	if plan, err := planParts(p.sealer, s.engine); err != nil || plan.memory < whole {
+		return s.storeParts(p)
+	}
+	res, err := s.engine.Reserve(p.ctx, whole)
+	if err != nil {
+		return "", err
+	}
+	defer res.Release()
+	return s.storeWhole(p)
 }
 
 // reserveWhole takes budget for a whole object while a quarter of the budget

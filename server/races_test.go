@@ -265,3 +265,69 @@ func TestWaitingForTheGateEndsWithTheRequest(t *testing.T) {
 		t.Errorf("got %v, want canceled", err)
 	}
 }
+
+// TestReplacedObjectLeavesNothingOfTheFirstRound: headers and status of a round that began again are gone.
+func TestReplacedObjectLeavesNothingOfTheFirstRound(t *testing.T) {
+	g := newRig(t)
+	old := g.do(call{method: "PUT", target: "/bkt/k", body: pattern(300_000), header: map[string]string{"content-encoding": "gzip", "x-amz-meta-a": "old"}}).header.Get("ETag")
+	g.store.clone("k", "first", g.store.buckets["bkt"]["k"].etag)
+	fresh := bytes.Repeat([]byte("new!"), 70_000)
+	g.put("/bkt/k", fresh)
+	g.store.clone("k", "aside", `"fresh"`)
+	for _, header := range []map[string]string{{"range": "bytes=200000-209999", "if-range": old}, {"range": "bytes=200000-209999"}} {
+		g.store.clone("first", "k", g.store.buckets["bkt"]["first"].etag)
+		gets := 0
+		g.store.before = func(op, _, key string) error {
+			if op == "Get" && key == "k" {
+				if gets++; gets == 2 {
+					g.store.clone("aside", "k", `"fresh"`)
+				}
+			}
+			return nil
+		}
+		a := g.do(call{method: "GET", target: "/bkt/k", header: header})
+		g.store.before = nil
+		if a.header.Get("Content-Encoding") != "" || a.header.Get("x-amz-meta-a") != "" {
+			t.Errorf("%v: metadata of the replaced object: %v", header, a.header)
+		}
+		whole := header["if-range"] != ""
+		if whole && (a.status != 200 || a.header.Get("Content-Range") != "" || !bytes.Equal(a.body, fresh)) || !whole && (a.status != 206 || !bytes.Equal(a.body, fresh[200000:210000])) {
+			t.Errorf("%v: %d, %q, %d bytes", header, a.status, a.header.Get("Content-Range"), len(a.body))
+		}
+	}
+}
+
+// TestErrorsCarryNothingOfTheObject: a cache must not keep an error for a year.
+func TestErrorsCarryNothingOfTheObject(t *testing.T) {
+	g := newRig(t)
+	g.do(call{method: "PUT", target: "/bkt/k", body: pattern(3000), header: map[string]string{"content-encoding": "gzip", "cache-control": "max-age=31536000"}})
+	g.store.tamper("bkt", "k", func(b []byte) []byte { b[len(b)-600] ^= 1; return b })
+	a := g.get("/bkt/k")
+	if a.status != 500 || a.header.Get("Content-Encoding") != "" || a.header.Get("Cache-Control") != "" || a.header.Get("ETag") != "" || a.header.Get("x-amz-request-id") == "" {
+		t.Errorf("%d %v", a.status, a.header)
+	}
+}
+
+// stuckStore says for ever that there is more, and repeats itself.
+type stuckStore struct{ *memory }
+
+func (s stuckStore) List(context.Context, string, backend.ListOptions) (*backend.Page, error) {
+	return &backend.Page{CommonPrefixes: []string{format.ReservedPrefix + "/"}, Truncated: true, NextToken: "x"}, nil
+}
+
+func TestListingThatDoesNotAdvanceEnds(t *testing.T) {
+	g := newRig(t)
+	g.put("/bkt/k", []byte("x"))
+	h := newRig(t, func(c *Config) { c.Backend = stuckStore{g.store} })
+	h.want(h.do(call{method: "GET", target: "/bkt?delimiter=%2F"}), 503, "ServiceUnavailable")
+}
+
+func TestTransferEncodingIsChunkedOrRefused(t *testing.T) {
+	g := newRig(t)
+	for _, te := range []string{"identity", "gzip, chunked", "xchunked", "chunked, identity"} {
+		a := g.do(call{method: "GET", target: "/bkt/k", edit: func(h string) string { return h + "transfer-encoding: " + te + "\r\n" }})
+		if a.status != 400 {
+			t.Errorf("%s: %d %s", te, a.status, a.code())
+		}
+	}
+}

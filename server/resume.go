@@ -59,6 +59,10 @@ func (r *resuming) resume() bool {
 	if err != nil {
 		return false
 	}
+	if obj.ETag != r.etag || obj.Length != r.end-r.at {
+		obj.Body.Close()
+		return false
+	}
 	r.body.Close()
 	r.body = obj.Body
 	return true

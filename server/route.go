@@ -74,7 +74,6 @@ var routes = append(relayRoutes, []route{
 		allowed: []string{"prefix", "delimiter", "marker", "max-keys", "encoding-type"},
 		auth:    signed, body: noBody, serve: (*Server).listObjectsV1},
 	{op: "CreateBucket", method: "PUT", level: onBucket, auth: signed, body: optionalBody, serve: (*Server).createBucket},
-	{op: "DeleteBucket", method: "DELETE", level: onBucket, auth: signed, body: noBody, serve: (*Server).deleteBucket},
 	{op: "DeleteObjects", method: "POST", level: onBucket, query: []string{"delete"}, auth: signed, body: smallBody, serve: (*Server).deleteObjects},
 	{op: "HeadObject", method: "HEAD", level: onObject, allowed: readNames, auth: signed, body: noBody, serve: (*Server).headObject},
 	{op: "GetObjectAttributes", method: "GET", level: onObject, query: []string{"attributes"}, auth: signed, body: noBody, serve: (*Server).objectAttributes},
