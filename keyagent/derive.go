@@ -30,14 +30,24 @@ const (
 	derivedBusy    = 3
 )
 
+// appendDerive and appendDerived write their frame with no copy in between: an answer is secret.
+func appendDerive(dst []byte, id [nameIDSize]byte, request []byte) []byte {
+	dst = binary.BigEndian.AppendUint32(dst, uint32(1+len(id)+len(request)))
+	return append(append(append(dst, msgDerive), id[:]...), request...)
+}
+
+func appendDerived(dst []byte, status byte, answer []byte) []byte {
+	dst = binary.BigEndian.AppendUint32(dst, uint32(1+1+len(answer)))
+	return append(append(dst, msgDerived, status), answer...)
+}
+
 // derive answers DERIVE after DERIVE until the client goes; one at a time, so answers cannot be mixed up.
 func (s *session) derive(ctx context.Context, body []byte) error {
 	frame := make([]byte, 0, 4+1+1+MaxAnswer) // never moved, so that no copy stays behind
 	for {
 		status, answer, err := s.deriveOne(body)
 		s.derived(s.peer, err)
-		frame = binary.BigEndian.AppendUint32(frame[:0], uint32(1+1+len(answer)))
-		frame = append(append(frame, msgDerived, status), answer...)
+		frame = appendDerived(frame[:0], status, answer)
 		clear(answer)
 		err = writeFrames(s.uc, frame)
 		clear(frame)
@@ -123,8 +133,7 @@ func (c *Client) derive(ctx context.Context, id [nameIDSize]byte, request []byte
 		return nil, fmt.Errorf("%w: all connections are busy", ErrUnavailable)
 	}
 	var room [4 + 1 + nameIDSize + 256]byte // of most requests
-	frame := binary.BigEndian.AppendUint32(room[:0], uint32(1+len(id)+len(request)))
-	frame = append(append(append(frame, msgDerive), id[:]...), request...)
+	frame := appendDerive(room[:0], id, request)
 	if conn := c.derivers.take(); conn != nil {
 		status, answer, err := c.exchange(ctx, conn, frame)
 		if err == nil {

@@ -45,9 +45,9 @@ const (
 	// maxClientFrame is the largest frame the agent accepts: a HELLO with the longest name.
 	maxClientFrame = 1 + helloFixed + 1 + MaxClientName
 
-	// defaultMaxConns bounds the connections, and with them the goroutines and descriptors, that clients can hold:
-	// one per proxy process on the host, with room for restarts that overlap.
-	defaultMaxConns = 64
+	// defaultMaxConns bounds the connections, and with them the goroutines and descriptors, that clients can hold: a
+	// host's proxy processes with all their connections for derivations, with room for restarts that overlap.
+	defaultMaxConns = 256
 
 	// frameTime is how long the other side may take from the first byte of a frame to its last, and for the whole
 	// HELLO exchange. Both sides are on one host; seconds mean that the process is stopped or hostile.

@@ -18,7 +18,7 @@ type Policy struct {
 	// only. Root is not implied: it can take the keys anyway, but a process that runs as root by accident should not.
 	UIDs []int
 
-	// MaxConns bounds the connections; 0 means 64. One more is refused, the existing ones stay.
+	// MaxConns bounds the connections; 0 means 256. One more is refused, the existing ones stay.
 	MaxConns int
 
 	// Deriver, if set, answers clients that never hold a master (mode agent). Nil refuses them.

@@ -24,6 +24,10 @@ const (
 	vectorRing        = "00000013 03 0000000000000008 02 01 03 6f6c64 03 6e6577"
 	vectorCleared     = "0000000b 03 0000000000000009 00 ff"
 	vectorRefused     = "00000002 04 01"
+	vectorWatch       = "00000009 05 0000000000000007"
+	vectorNames       = "00000038 06 0000000000000008 01 00 0102030405060708 202122232425262728292a2b2c2d2e2f303132333435363738393a3b3c3d3e3f 04 6d61696e"
+	vectorDerive      = "0000000c 07 0102030405060708 616263"
+	vectorDerived     = "00000005 08 00 616263"
 )
 
 func unhex(t testing.TB, text string) []byte {
@@ -59,6 +63,18 @@ func TestWireVectors(t *testing.T) {
 	cleared := ringHead{generation: 9, active: -1}
 	check("ring", appendRing(nil, ring), vectorRing)
 	check("cleared", appendRing(nil, cleared), vectorCleared)
+
+	names := Names{Generation: 8, Keys: []KeyName{{ID: [8]byte{1, 2, 3, 4, 5, 6, 7, 8}, Label: "main", Active: true}}}
+	for i := range names.Keys[0].KVT {
+		names.Keys[0].KVT[i] = 0x20 + byte(i)
+	}
+	check("watch", appendWatch(nil, 7), vectorWatch)
+	check("names", appendNames(nil, names), vectorNames)
+	check("derive", appendDerive(nil, names.Keys[0].ID, []byte("abc")), vectorDerive)
+	check("derived", appendDerived(nil, derivedOK, []byte("abc")), vectorDerived)
+	if got, err := parseNames(frameBody(t, unhex(t, vectorNames), msgNames)); err != nil || !reflect.DeepEqual(got, names) {
+		t.Errorf("names %+v, %v", got, err)
+	}
 
 	if err := parseAgentHello(frameBody(t, unhex(t, vectorAgentHello), msgHello)); err != nil {
 		t.Error(err)
