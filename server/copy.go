@@ -43,6 +43,9 @@ func (s *Server) copyObject(r *request) error {
 		return err
 	}
 	if err := s.scope(c.srcBucket, c.srcKey); err != nil {
+		if s3err.From(err).Code == s3err.InvalidArgument {
+			return s3err.Argument("x-amz-copy-source", c.srcKey, "Invalid copy source object key")
+		}
 		return err
 	}
 	if err := c.directives(); err != nil {
@@ -50,7 +53,7 @@ func (s *Server) copyObject(r *request) error {
 	}
 	etag, err := c.run()
 	if err != nil {
-		return writeRefusal(err, r.key, c.with)
+		return writeRefusal(err, c.with)
 	}
 	out := copyResult{ETag: clientETag(etag), LastModified: s.now().UTC().Format(xmlTime)}
 	if sum, ok := openChecksum(c.copied); ok {

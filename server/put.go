@@ -100,7 +100,7 @@ func (s *Server) putObject(r *request) error {
 	}
 	etag, err := s.store(p)
 	if err != nil {
-		return writeRefusal(err, r.key, cond.Attributes)
+		return writeRefusal(err, cond.Attributes)
 	}
 	s.metrics.sealedBytes.Add(int(r.body.length))
 	r.http.Response.Header.Set("ETag", clientETag(etag))

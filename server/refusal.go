@@ -43,7 +43,7 @@ func refusalOf(err error, codes ...[]string) error {
 }
 
 // writeRefusal is refusalOf for a write of an object.
-func writeRefusal(err error, key string, with backend.Attributes) error {
+func writeRefusal(err error, with backend.Attributes) error {
 	var e *backend.Error
 	if errors.As(err, &e) && e.Status == http.StatusNotFound && e.Code == string(s3err.NoSuchKey) {
 		return s3err.New(s3err.NoSuchKey, "") // If-Match speaks of an object that is not there
@@ -51,20 +51,7 @@ func writeRefusal(err error, key string, with backend.Attributes) error {
 	if with.Any() {
 		return refusalOf(err, aboutNames, aboutAttributes)
 	}
-	if errors.As(err, &e) && e.Status == http.StatusBadRequest && e.Code == "400" && !cleanPath(key) {
-		return s3err.Relayed(e.Status, e.Code, e.Message) // versitygw's word for a name that leaves the bucket
-	}
 	return refusalOf(err, aboutNames)
-}
-
-// cleanPath says whether a key names itself when it is read as a path.
-func cleanPath(key string) bool {
-	for segment := range strings.SplitSeq(key, "/") {
-		if segment == "" || segment == "." || segment == ".." {
-			return false
-		}
-	}
-	return true
 }
 
 // locked says whether the backend denied a change because of an object lock, which is
