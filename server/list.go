@@ -49,8 +49,7 @@ type listPrefix struct {
 }
 
 // listObjects answers one page of ListObjectsV2 from one backend page: sizes by
-// arithmetic, no request per key, the proxy's own objects left out. A page may come
-// out shorter than asked, even empty; what counts is IsTruncated.
+// arithmetic, no request per key, the proxy's own objects left out.
 func (s *Server) listObjects(r *request) error {
 	opt, out, err := r.listOptions()
 	if err != nil {
@@ -69,11 +68,11 @@ func (s *Server) listObjects(r *request) error {
 	opt.StartAfter, _ = r.query.get("start-after")
 	out.StartAfter = opt.StartAfter
 	_, owners := r.query.get("fetch-owner")
-	page, err := s.listPage(r, opt, out, owners)
+	page, err := s.listFull(r, opt, out, owners, func(p listedPage) string { return p.NextToken })
 	if err != nil {
 		return err
 	}
-	if page.Truncated {
+	if out.IsTruncated {
 		// Opaque and free of bytes that a query or XML could change.
 		out.NextContinuationToken = base64.RawURLEncoding.EncodeToString([]byte(page.NextToken))
 	}
@@ -93,25 +92,62 @@ func (s *Server) listObjectsV1(r *request) error {
 	marker, _ := r.query.get("marker")
 	out.Marker = &marker
 	opt.StartAfter = beyond(marker, opt)
-	for rounds := 0; ; rounds++ {
-		page, err := s.listPage(r, opt, out, true)
-		if err != nil {
-			return err
-		}
-		last := page.last()
-		if !page.Truncated {
-			break
-		}
-		if last <= marker || rounds == maxOwnPages {
-			return s3err.New(s3err.ServiceUnavailable, "the backend's listing does not advance")
-		}
-		if len(out.Contents)+len(out.CommonPrefixes) > 0 {
-			out.NextMarker = last
-			break
-		}
-		opt.StartAfter = beyond(last, opt)
+	page, err := s.listFull(r, opt, out, true, nil)
+	if err != nil {
+		return err
+	}
+	if out.IsTruncated {
+		out.NextMarker = page.last()
 	}
 	return r.answerXML(out.encoded())
+}
+
+// listFull fetches pages until the client's is full or there are no more: names of our
+// own take no place in it, and a page that has but them behind it is the last. next
+// gives the token of the page behind one; nil continues behind the last name, for a
+// backend that was asked by name.
+func (s *Server) listFull(r *request, opt backend.ListOptions, out *listResult, owners bool, next func(listedPage) string) (page listedPage, err error) {
+	asked := opt.MaxKeys
+	for rounds := 0; ; rounds++ {
+		before := page.last()
+		if page, err = s.listPage(r, opt, out, owners); err != nil {
+			return page, err
+		}
+		room := asked - len(out.Contents) - len(out.CommonPrefixes)
+		if !page.Truncated || room == 0 && !ownBehind(page.last(), opt.Prefix) {
+			return page, nil
+		}
+		if next == nil && page.last() <= max(before, *out.Marker) || rounds == maxOwnPages {
+			return page, s3err.New(s3err.ServiceUnavailable, "the backend's listing does not advance")
+		}
+		if opt.MaxKeys = room; room == 0 {
+			opt.MaxKeys = peekKeys
+		}
+		if next == nil {
+			opt.StartAfter = beyond(page.last(), opt)
+		} else {
+			opt.ContinuationToken = next(page)
+		}
+		if room > 0 {
+			continue
+		}
+		// Full: the next page only tells whether there is anything to come back for.
+		var peek listResult
+		peeked, err := s.listPage(r, opt, &peek, false)
+		if err != nil {
+			return page, err
+		}
+		out.IsTruncated = peeked.Truncated || len(peek.Contents)+len(peek.CommonPrefixes) > 0
+		return page, nil
+	}
+}
+
+// peekKeys is how far listFull looks ahead: one of the bucket's state, and one more.
+const peekKeys = 2
+
+// ownBehind says whether names of our own may follow last in a listing.
+func ownBehind(last, prefix string) bool {
+	return last < format.ReservedPrefix+string(utf8.MaxRune) && (strings.HasPrefix(format.ReservedPrefix, prefix) || strings.HasPrefix(prefix, format.ReservedPrefix))
 }
 
 // maxOwnPages is how many pages in a row may hold objects of our own alone.
@@ -150,6 +186,9 @@ type listedPage struct{ *backend.Page }
 // last is the greatest name of the page, ours included.
 func (p listedPage) last() string {
 	last := ""
+	if p.Page == nil {
+		return last
+	}
 	for _, o := range p.Objects {
 		last = max(last, o.Key)
 	}

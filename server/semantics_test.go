@@ -322,3 +322,49 @@ func TestPresignedQueryMayAskForTheChecksum(t *testing.T) {
 		}
 	}
 }
+
+// TestOwnNamesTakeNoPlaceInAPage: a page is as full as it can be, and the last one says
+// so, wherever our own names lie.
+func TestOwnNamesTakeNoPlaceInAPage(t *testing.T) {
+	g := newRig(t)
+	for _, k := range []string{"A", "z", "zz"} {
+		g.put("/bkt/"+k, []byte("x"))
+	}
+	for _, c := range []struct {
+		query, names string
+		truncated    bool
+	}{
+		{"max-keys=1", "A ", true},
+		{"max-keys=2", "A z ", true},
+		{"max-keys=3", "A z zz ", false},
+		{"max-keys=1&prefix=A", "A ", false},
+		{"max-keys=2&prefix=z", "z zz ", false},
+		{"max-keys=1&prefix=_", "", false},
+		{"max-keys=0", "", false},
+	} {
+		for _, version := range []string{"", "list-type=2&"} {
+			a := g.do(call{method: "GET", target: "/bkt?" + version + c.query})
+			g.want(a, 200, "")
+			var doc struct {
+				IsTruncated bool
+				Contents    []struct{ Key string }
+			}
+			if err := xml.Unmarshal(a.body, &doc); err != nil {
+				t.Fatal(err)
+			}
+			names := ""
+			for _, o := range doc.Contents {
+				names += o.Key + " "
+			}
+			if names != c.names || doc.IsTruncated != c.truncated {
+				t.Errorf("%s%s: %q truncated %v: %s", version, c.query, names, doc.IsTruncated, a.body)
+			}
+		}
+	}
+	// A listing that our own names cannot be in costs one request.
+	n := g.store.count()
+	g.want(g.do(call{method: "GET", target: "/bkt?list-type=2&prefix=z&max-keys=1"}), 200, "")
+	if calls := g.store.callsSince(n); len(calls) != 1 {
+		t.Errorf("%v", calls)
+	}
+}
