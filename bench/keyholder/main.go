@@ -11,6 +11,7 @@ import (
 	"syscall"
 
 	"github.com/s3-crypt-proxy/s3-crypt-proxy/keyagent"
+	"github.com/s3-crypt-proxy/s3-crypt-proxy/keyagent/remote"
 )
 
 func main() {
@@ -54,5 +55,5 @@ func run(ctx context.Context, socket string, out io.Writer) error {
 		ln.Close()
 		return err
 	}
-	return keyagent.Serve(ctx, ln, holder, keyagent.Policy{})
+	return keyagent.Serve(ctx, ln, holder, keyagent.Policy{Deriver: remote.Deriver{}})
 }

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 
 	"github.com/s3-crypt-proxy/s3-crypt-proxy/keyagent"
+	"github.com/s3-crypt-proxy/s3-crypt-proxy/keyagent/remote"
 )
 
 // StartKeyHolder starts the key holder as a process of its own: a random master key, in its memory only, served on the
@@ -56,7 +57,7 @@ func ServeKeys(dir string) (*LocalKeys, error) {
 	}
 	var ctx context.Context
 	ctx, k.stop = context.WithCancel(context.Background())
-	go func() { k.served <- keyagent.Serve(ctx, ln, k.holder, keyagent.Policy{}) }()
+	go func() { k.served <- keyagent.Serve(ctx, ln, k.holder, keyagent.Policy{Deriver: remote.Deriver{}}) }()
 	return k, nil
 }
 
