@@ -41,7 +41,7 @@ func badRequests() []badRequest {
 	other := md5.Sum([]byte("other"))
 	return []badRequest{
 		{name: "wrong signature", method: "PUT", path: "bad", body: body, status: 403, code: "SignatureDoesNotMatch",
-			tamper: func(h string) string { return h[:len(h)-5] + "0" + h[len(h)-4:] }},
+			tamper: otherSignature},
 		{name: "unknown access key", method: "GET", path: "good", status: 403, code: "InvalidAccessKeyId",
 			tamper: func(h string) string { return strings.Replace(h, "Credential=", "Credential=X", 1) }},
 		{name: "unsigned", method: "GET", path: "good", status: 403, code: "AccessDenied",
@@ -81,6 +81,16 @@ func badRequests() []badRequest {
 		{name: "foreign source", method: "PUT", path: "bad", status: 403, code: "AccessDenied",
 			change: func(h map[string]string) { h["x-amz-copy-source"] = "elsewhere/good" }},
 	}
+}
+
+// otherSignature changes one digit of the signature, whatever digit stands there.
+func otherSignature(head string) string {
+	at := strings.Index(head, "Signature=") + len("Signature=")
+	digit := "0"
+	if head[at:at+1] == digit {
+		digit = "1"
+	}
+	return head[:at] + digit + head[at+1:]
 }
 
 // deliver builds, signs, spoils and sends the request.
