@@ -358,10 +358,10 @@ func (m *memory) Relay(_ context.Context, q backend.Question) (*backend.Reply, e
 	if _, err := m.enter("Relay", q.Bucket, q.Key); err != nil {
 		return nil, err
 	}
+	m.asked = append(m.asked, q)
 	if q.Op == "GetObjectTagging" && q.Query.Has("tagging") && m.reply == nil {
 		return m.tags(q.Bucket, q.Key), nil // of a copy's source
 	}
-	m.asked = append(m.asked, q)
 	if m.reply != nil {
 		return m.reply, nil
 	}
