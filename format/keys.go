@@ -18,11 +18,12 @@ const (
 	labelToken  = labelPrefix + "upload-token"
 	labelETag   = labelPrefix + "part-etag"
 
-	labelBlock = labelPrefix + "meta-block" + "\x00"
-	labelWrap  = labelPrefix + "oek-wrap" + "\x00"
-	labelBody  = labelPrefix + "body" + "\x00"
-	labelPart  = labelPrefix + "part" + "\x00"
-	labelTable = labelPrefix + "part-table" + "\x00"
+	labelBlock   = labelPrefix + "meta-block" + "\x00"
+	labelWrap    = labelPrefix + "oek-wrap" + "\x00"
+	labelBody    = labelPrefix + "body" + "\x00"
+	labelPart    = labelPrefix + "part" + "\x00"
+	labelTable   = labelPrefix + "part-table" + "\x00"
+	labelReceipt = labelPrefix + "part-receipt" + "\x00"
 )
 
 // KeyID is the public name of a master key: 8 bytes derived from it. It picks exactly one key of a ring; there is no trial decryption.

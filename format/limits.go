@@ -31,6 +31,10 @@ const (
 	// MaxBackendETag bounds the backend's ETag of a part: 32 digits in practice, a strong hash in a long encoding at most.
 	MaxBackendETag = 128
 
+	// MaxPartNote holds two digests of 32 bytes. With it, the last segment of a receipt's name stays below the 255 bytes that file systems under
+	// some backends take (TestReceiptFitsAFileName).
+	MaxPartNote = 96
+
 	// MaxKeySize is S3's limit for an object key in bytes of UTF-8.
 	MaxKeySize = 1024
 	// MaxStateSize bounds the JSON of a bucket state: room for about ten thousand key rotations.

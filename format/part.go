@@ -63,12 +63,16 @@ func (s *PartSealer) SealInPlace(slots []byte, plain int, first int64) int {
 }
 
 // ETag returns the part's ETag for the client, without quotes. backend is the backend's own for the stored bytes of this attempt, without
-// quotes: 1 to MaxBackendETag bytes that may stand in an ETag, else an error.
-func (s *PartSealer) ETag(backend string) (string, error) {
+// quotes: 1 to MaxBackendETag bytes that may stand in an ETag, else an error. note is at most MaxPartNote bytes that VerifyETag gives back: what
+// has to be known of the part when the upload is completed.
+func (s *PartSealer) ETag(backend, note string) (string, error) {
 	if err := checkBackendETag(backend); err != nil {
 		return "", fmt.Errorf("cannot make ETag of part: %w", err)
 	}
-	return s.upload.etag(PartETag{Number: s.number, PlainSize: s.body.plain, Staged: s.Staged(), Backend: backend, salt: s.salt}), nil
+	if len(note) > MaxPartNote {
+		return "", fmt.Errorf("cannot make ETag of part: a note of %d bytes", len(note))
+	}
+	return s.upload.etag(PartETag{Number: s.number, PlainSize: s.body.plain, Staged: s.Staged(), Note: note, Backend: backend, salt: s.salt}), nil
 }
 
 // Format prints public facts only, whatever the verb.

@@ -6,6 +6,8 @@ import (
 	"encoding/base64"
 	"encoding/binary"
 	"encoding/hex"
+	"fmt"
+	"strings"
 	"sync"
 )
 
@@ -255,4 +257,32 @@ func refETag(in refInput, salt []byte, number int, partSalt []byte, plain int64,
 	_, _, ek := refUploadKeys(in.master, salt, refCat(in.bucket, uint16(len(in.key)), in.key))
 	mac := refHMAC(ek, refCat(in.oid, uint32(number), partSalt, uint64(plain), flags, backend))[:16]
 	return hex.EncodeToString(refCat(partSalt, uint64(plain), flags, mac)) + "." + backend
+}
+
+// refSummedToken is a token of version 3: refSecret with checksum, u16, between time and backend id.
+func refSummedToken(in refInput, salt []byte, ms uint64, checksum uint16, id string) string {
+	ctx := refCat(in.bucket, uint16(len(in.key)), in.key)
+	tk, tn, _ := refUploadKeys(in.master, salt, ctx)
+	head := refCat(byte(3), refMaster(in.master, "key-id", 8), salt)
+	aead, _ := refAEAD(1, tk)
+	return base64.RawURLEncoding.EncodeToString(aead.Seal(bytes.Clone(head), tn, refCat(in.oek, in.oid, in.suite, ms, checksum, id), head))
+}
+
+// refNotedETag is an ETag with a note.
+func refNotedETag(in refInput, salt []byte, number int, partSalt []byte, plain int64, flags byte, note, backend string) string {
+	_, _, ek := refUploadKeys(in.master, salt, refCat(in.bucket, uint16(len(in.key)), in.key))
+	facts := refCat(partSalt, uint64(plain), flags, byte(len(note)), note)
+	mac := refHMAC(ek, refCat(in.oid, uint32(number), facts, backend))[:16]
+	return hex.EncodeToString(refCat(facts, mac)) + "." + backend
+}
+
+// refReceipt is the name of a receipt for an ETag, whose digits hold all that is in it.
+func refReceipt(in refInput, number int, etag string) string {
+	digits, _, _ := strings.Cut(etag, ".")
+	b := unhex(digits)
+	salt, facts, mac := b[:16], b[16:len(b)-16], b[len(b)-16:]
+	okm := refExpand(refExtract(in.oid, in.oek), refCat("s3-crypt-proxy/v2/part-receipt", byte(0), uint32(number), salt, mac), 56)
+	aead, _ := refAEAD(1, okm[:32])
+	sealed := aead.Seal(refCat(salt, mac), okm[32:], facts, nil)
+	return fmt.Sprintf("_objcryptproxy___/mpu/%x/part-%05d-%s", in.oid, number, base64.RawURLEncoding.EncodeToString(sealed))
 }

@@ -112,7 +112,7 @@ func completeUpload(t testing.TB, ring UploadRing, u *Upload, L int, parts []ref
 			t.Fatal(err)
 		}
 		stored[p.number] = sealedPart(s, refContent(p.seed, p.plain))
-		etag, err := s.ETag(fmt.Sprintf("backend-%d", p.number))
+		etag, err := s.ETag(fmt.Sprintf("backend-%d", p.number), "")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -227,7 +227,7 @@ func TestPartRefuses(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, backend := range []string{"", "\"", "a b", "a\n", "\x7f", "\xc3\xa4", string(make([]byte, 129))} {
-		if etag, err := s.ETag(backend); err == nil {
+		if etag, err := s.ETag(backend, ""); err == nil {
 			t.Errorf("backend ETag %q gives %s", backend, etag)
 		}
 	}
@@ -278,7 +278,7 @@ func TestPartAllocations(t *testing.T) {
 	}); n > 2 {
 		t.Errorf("%v allocations for 64 segments, both ways", n)
 	}
-	etag, err := s.ETag("0123456789abcdef0123456789abcdef")
+	etag, err := s.ETag("0123456789abcdef0123456789abcdef", "")
 	if err != nil {
 		t.Fatal(err)
 	}

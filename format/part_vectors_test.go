@@ -97,7 +97,7 @@ func TestUploadVectors(t *testing.T) {
 			t.Fatalf("%s: %v, %v", v.Name, u, err)
 		}
 		e := &entropy{oek: u.oek, oid: u.oid}
-		if again, err := newUpload(ring, where, UploadOptions{u.suite, v.BackendID, u.created}, e, [24]byte(unhex(v.TokenSalt))); err != nil || again.Token() != v.Token {
+		if again, err := newUpload(ring, where, UploadOptions{Suite: u.suite, BackendID: v.BackendID, Created: u.created}, e, [24]byte(unhex(v.TokenSalt))); err != nil || again.Token() != v.Token {
 			t.Errorf("%s: another token, %v", v.Name, err)
 		}
 		for _, p := range v.ETags {
@@ -105,7 +105,7 @@ func TestUploadVectors(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if etag, err := s.ETag(p.Backend); err != nil || etag != p.ETag {
+			if etag, err := s.ETag(p.Backend, ""); err != nil || etag != p.ETag {
 				t.Errorf("%s: ETag %s, %v; want %s", v.Name, etag, err, p.ETag)
 			}
 			if e, err := u.VerifyETag(p.Number, p.ETag); err != nil || e.PlainSize != p.PlainLen || e.Staged != s.Staged() {

@@ -17,6 +17,7 @@ type Upload struct {
 	oek       [32]byte
 	etagKey   [32]byte
 	created   time.Time
+	checksum  [2]byte
 	backendID string
 	token     string
 }
@@ -26,6 +27,7 @@ type UploadOptions struct {
 	Suite     Suite     // of the parts; 0 = XChaCha20Poly1305
 	BackendID string    // the backend's upload id, 1 to MaxBackendID bytes without control bytes
 	Created   time.Time // kept to the millisecond
+	Checksum  [2]byte   // what the upload's parts and object are summed with, in the S3 front's own encoding; opaque here, zero = nothing
 }
 
 // NewUpload makes the keys and the token of an upload for the object at where, under the ring's active key. It does not keep the ring. Errors:
@@ -60,9 +62,9 @@ func newUpload(ring UploadRing, where Context, opt UploadOptions, e *entropy, sa
 		return nil, fmt.Errorf("cannot begin upload: %w", err)
 	}
 	defer keys.wipe()
-	u := &Upload{where: where, kid: kid, suite: opt.Suite, oid: e.oid, oek: e.oek, etagKey: keys.ETagKey, backendID: opt.BackendID}
+	u := &Upload{where: where, kid: kid, suite: opt.Suite, oid: e.oid, oek: e.oek, etagKey: keys.ETagKey, backendID: opt.BackendID, checksum: opt.Checksum}
 	u.created = time.UnixMilli(opt.Created.UnixMilli()).UTC()
-	u.token, err = u.sealToken(tokenHead{kid, salt}, &keys)
+	u.token, err = u.sealToken(tokenHead{tokenVersionOf(opt.Checksum), kid, salt}, &keys)
 	if err != nil {
 		return nil, fmt.Errorf("cannot begin upload: %w", err)
 	}
@@ -82,7 +84,7 @@ func OpenUpload(ring UploadRing, where Context, token string) (*Upload, error) {
 	}
 	defer keys.wipe()
 	u := &Upload{where: where, kid: h.kid, etagKey: keys.ETagKey, token: token}
-	if err := u.openToken(raw, &keys); err != nil {
+	if err := u.openToken(h, raw, &keys); err != nil {
 		return nil, fmt.Errorf("cannot open upload: %w", err)
 	}
 	return u, nil
@@ -105,6 +107,9 @@ func (u *Upload) KeyID() KeyID { return u.kid }
 
 // Created returns the time of NewUpload, to the millisecond, UTC.
 func (u *Upload) Created() time.Time { return u.created }
+
+// Checksum returns UploadOptions.Checksum.
+func (u *Upload) Checksum() [2]byte { return u.checksum }
 
 // BackendID returns the backend's upload id.
 func (u *Upload) BackendID() string { return u.backendID }

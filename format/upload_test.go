@@ -26,7 +26,7 @@ func TestTokenRoundTrip(t *testing.T) {
 	where := testContext(t, vectorBucket(), vectorKey)
 	old, both := testRing(t, vectorMaster()), testRing(t, counting(1, 32), vectorMaster())
 	for _, id := range []string{"x", "backend-1", strings.Repeat("i", MaxBackendID), "a b\t\xff"} {
-		u, err := NewUpload(agentRing{old}, where, UploadOptions{AES256GCM, id, uploadTime})
+		u, err := NewUpload(agentRing{old}, where, UploadOptions{Suite: AES256GCM, BackendID: id, Created: uploadTime})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -84,15 +84,15 @@ func TestTokenRefuses(t *testing.T) {
 	f("id", ring, where, refToken(in, salt, refSecret(in, 0, "\x00")), ErrUpload)
 	f("no id", ring, where, refToken(in, salt, refSecret(in, 0, "")), ErrUpload)
 	f("long id", ring, where, refToken(in, salt, refSecret(in, 0, strings.Repeat("i", MaxBackendID+1))), ErrUpload)
-	for _, opt := range []UploadOptions{{3, "b", uploadTime}, {0, "", uploadTime}, {0, strings.Repeat("i", MaxBackendID+1), uploadTime}, {0, "\n", uploadTime}, {0, "b", time.Time{}}} {
+	for _, opt := range []UploadOptions{{Suite: 3, BackendID: "b", Created: uploadTime}, {Suite: 0, BackendID: "", Created: uploadTime}, {Suite: 0, BackendID: strings.Repeat("i", MaxBackendID+1), Created: uploadTime}, {Suite: 0, BackendID: "\n", Created: uploadTime}, {Suite: 0, BackendID: "b", Created: time.Time{}}} {
 		if u, err := NewUpload(ring, where, opt); err == nil {
 			t.Errorf("%+v: %v", opt, u)
 		}
 	}
-	if _, err := NewUpload((*Keyring)(nil), where, UploadOptions{0, "b", uploadTime}); !errors.Is(err, ErrNoKey) {
+	if _, err := NewUpload((*Keyring)(nil), where, UploadOptions{BackendID: "b", Created: uploadTime}); !errors.Is(err, ErrNoKey) {
 		t.Error(err)
 	}
-	if _, err := NewUpload(ring, Context{}, UploadOptions{0, "b", uploadTime}); err == nil {
+	if _, err := NewUpload(ring, Context{}, UploadOptions{BackendID: "b", Created: uploadTime}); err == nil {
 		t.Error("the zero place")
 	}
 }
@@ -173,7 +173,7 @@ func TestETag(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	etag, err := s.ETag("0123456789abcdef-x")
+	etag, err := s.ETag("0123456789abcdef-x", "")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -12,13 +12,16 @@ import (
 // The token of an upload (SPEC.md section 12.2): all state of the upload, sealed, in the client's hands as its UploadId.
 //
 //	u8 2 ‖ KID[8] ‖ salt[24] ‖ XChaCha20-Poly1305(OEK[32] ‖ OID[16] ‖ u8 suite ‖ u64 milliseconds ‖ backend upload id)
+//	u8 3 ‖ KID[8] ‖ salt[24] ‖ XChaCha20-Poly1305(OEK[32] ‖ OID[16] ‖ u8 suite ‖ u64 milliseconds ‖ checksum[2] ‖ backend upload id)
 
 const (
-	tokenVersion  = 2
+	tokenPlain    = 2 // of an upload without a checksum
+	tokenSummed   = 3 // of one with a checksum, which is not zero
 	tokenHeadSize = 1 + 8 + 24
 	tokenFixed    = 32 + 16 + 1 + 8
+	tokenChecksum = 2
 	tokenMin      = tokenHeadSize + tokenFixed + 1 + TagSize
-	tokenMax      = tokenHeadSize + tokenFixed + MaxBackendID + TagSize
+	tokenMax      = tokenHeadSize + tokenFixed + tokenChecksum + MaxBackendID + TagSize
 )
 
 // MaxTokenSize is the longest UploadId that NewUpload makes, in characters of A–Z a–z 0–9 - _.
@@ -28,12 +31,20 @@ var tokenEncoding = base64.RawURLEncoding.Strict()
 
 // tokenHead is the open part of a token.
 type tokenHead struct {
-	kid  KeyID
-	salt [24]byte
+	version byte
+	kid     KeyID
+	salt    [24]byte
+}
+
+func tokenVersionOf(checksum [2]byte) byte {
+	if checksum == [2]byte{} {
+		return tokenPlain
+	}
+	return tokenSummed
 }
 
 func (h tokenHead) encode() []byte {
-	b := append(make([]byte, 0, tokenMax), tokenVersion)
+	b := append(make([]byte, 0, tokenMax), h.version)
 	b = append(b, h.kid[:]...)
 	return append(b, h.salt[:]...)
 }
@@ -45,10 +56,10 @@ func parseToken(token string) (h tokenHead, raw []byte, ok bool) {
 	}
 	raw, err := tokenEncoding.DecodeString(token)
 	// The decoder skips line breaks; a token has none.
-	if err != nil || len(raw) < tokenMin || len(raw) > tokenMax || raw[0] != tokenVersion || tokenEncoding.EncodedLen(len(raw)) != len(token) {
+	if err != nil || len(raw) < tokenMin || len(raw) > tokenMax || raw[0] != tokenPlain && raw[0] != tokenSummed || tokenEncoding.EncodedLen(len(raw)) != len(token) {
 		return h, nil, false
 	}
-	return tokenHead{KeyID(raw[1:9]), [24]byte(raw[9:tokenHeadSize])}, raw, true
+	return tokenHead{raw[0], KeyID(raw[1:9]), [24]byte(raw[9:tokenHeadSize])}, raw, true
 }
 
 // sealToken returns the token of u.
@@ -57,10 +68,13 @@ func (u *Upload) sealToken(h tokenHead, keys *UploadKeys) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	secret := make([]byte, 0, tokenFixed+len(u.backendID))
+	secret := make([]byte, 0, tokenFixed+tokenChecksum+len(u.backendID))
 	secret = append(append(secret, u.oek[:]...), u.oid[:]...)
 	secret = append(secret, byte(u.suite))
 	secret = binary.BigEndian.AppendUint64(secret, uint64(u.created.UnixMilli()))
+	if h.version == tokenSummed {
+		secret = append(secret, u.checksum[:]...)
+	}
 	secret = append(secret, u.backendID...)
 	defer clear(secret)
 	head := h.encode()
@@ -68,7 +82,7 @@ func (u *Upload) sealToken(h tokenHead, keys *UploadKeys) (string, error) {
 }
 
 // openToken authenticates raw, as parseToken gave it, and fills u.
-func (u *Upload) openToken(raw []byte, keys *UploadKeys) error {
+func (u *Upload) openToken(h tokenHead, raw []byte, keys *UploadKeys) error {
 	aead, err := chacha20poly1305.NewX(keys.TokenKey[:])
 	if err != nil {
 		return err
@@ -89,7 +103,17 @@ func (u *Upload) openToken(raw []byte, keys *UploadKeys) error {
 	copy(u.oek[:], secret)
 	copy(u.oid[:], secret[32:])
 	u.created = time.UnixMilli(int64(ms)).UTC()
-	u.backendID = string(secret[tokenFixed:])
+	rest := secret[tokenFixed:]
+	if h.version == tokenSummed {
+		if len(rest) < tokenChecksum {
+			return fmt.Errorf("%w: the token has no checksum", ErrUpload)
+		}
+		u.checksum, rest = [2]byte(rest), rest[tokenChecksum:]
+		if u.checksum == [2]byte{} {
+			return fmt.Errorf("%w: the token's checksum is none", ErrUpload)
+		}
+	}
+	u.backendID = string(rest)
 	if err := checkBackendID(u.backendID); err != nil {
 		return fmt.Errorf("%w: %w", ErrUpload, err)
 	}

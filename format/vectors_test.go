@@ -219,7 +219,7 @@ func vectorFiles() map[string]any {
 	files := map[string]any{
 		"keys.json": keyVectors(), "sizes.json": sizeVectors(), "metadata.json": metadataVectors(),
 		"negative.json": negativeVectors(), "state.json": stateVectors(), "state-negative.json": stateNegatives(), "copy.json": copyVectors(),
-		"multipart.json": multipartVectors(), "multipart-negative.json": multipartNegatives(), "upload.json": uploadVectors(),
+		"multipart.json": multipartVectors(), "multipart-negative.json": multipartNegatives(), "upload.json": uploadVectors(), "upload-checksums.json": summedVectors(),
 	}
 	for _, suite := range []Suite{XChaCha20Poly1305, AES256GCM} {
 		for _, L := range []int{512, 1024, 4096} {

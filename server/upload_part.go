@@ -82,7 +82,7 @@ func (p *partUp) store(src io.Reader) (string, error) {
 		}
 	}
 	p.s.metrics.sealedBytes.Add(int(p.sealer.PlainSize()))
-	client, err := p.sealer.ETag(strings.Trim(etag, `"`))
+	client, err := p.sealer.ETag(strings.Trim(etag, `"`), "")
 	if err != nil {
 		return "", s3err.Wrap(s3err.ServiceUnavailable, err, "the backend gave the part an ETag that cannot be kept")
 	}

@@ -43,6 +43,7 @@ BLOCKS = (512, 1024, 2048, 4096)
 MAX_PLAIN = 5 << 40
 UNIT = 5 << 20
 MAX_FILLERS = 9999
+MAX_NOTE = 96  # bytes that the ETag of a part carries for a proxy
 MAX_PARTS = 10000               # section 12
 MAX_PART = (5 << 30) - (8 << 20)
 STATE_KEY = "_objcryptproxy___.json"
@@ -523,38 +524,84 @@ def upload_keys(master, salt, ctx):
     return okm[:32], okm[32:], hkdf_expand(master.etag, LABEL + b"part-etag\0" + salt + ctx, 32)
 
 
-def open_token(ring, ctx, token):
-    """Returns (suite, oek, oid, created, backend id, EK), or None for a token that is not one of this place."""
+def base64url(text):
+    """The bytes of the one spelling, or None for any other."""
     try:
-        raw = base64.b64decode(token + "=" * (-len(token) % 4), b"-_", validate=True)
+        raw = base64.b64decode(text + "=" * (-len(text) % 4), b"-_", validate=True)
     except ValueError:
         return None
-    if base64.urlsafe_b64encode(raw).rstrip(b"=").decode() != token or not 107 <= len(raw) <= 1130 or raw[0] != 2 or raw[1:9] not in ring:
+    return raw if base64.urlsafe_b64encode(raw).rstrip(b"=").decode() == text else None
+
+
+def open_token(ring, ctx, token):
+    """Returns (suite, oek, oid, created, checksum, backend id, EK), or None for a token that is not one of this place."""
+    raw = base64url(token)
+    if raw is None or not 107 <= len(raw) <= 1132 or raw[0] not in (2, 3) or raw[1:9] not in ring:
         return None
     tk, tn, ek = upload_keys(ring[raw[1:9]], raw[9:33], ctx)
     try:
         secret = unseal(XChaCha20Poly1305(tk), tn, raw[33:], raw[:33], "the token")
     except ErrIntegrity:
         return None
-    suite, created, backend = secret[48], int.from_bytes(secret[49:57], "big"), secret[57:]
-    if suite not in SUITES or created >= 1 << 47 or not 1 <= len(backend) <= 1024 or CONTROL.search(backend):
+    end = 57 if raw[0] == 2 else 59
+    suite, created, checksum, backend = secret[48], int.from_bytes(secret[49:57], "big"), secret[57:end], secret[end:]
+    if suite not in SUITES or created >= 1 << 47 or not 1 <= len(backend) <= 1024 or CONTROL.search(backend) or checksum == b"\0\0":
         return None
-    return suite, secret[:32], secret[32:48], created, backend, ek
+    return suite, secret[:32], secret[32:48], created, checksum, backend, ek
 
 
-def make_etag(ek, oid, number, salt, plain, flags, backend):
-    fixed = salt + struct.pack(">QB", plain, flags)
-    mac = hmac.new(ek, oid + struct.pack(">I", number) + fixed + backend.encode("latin-1"), hashlib.sha256).digest()[:16]
-    return (fixed + mac).hex() + "." + backend
+def make_etag(ek, oid, number, salt, plain, flags, note, backend):
+    facts = salt + struct.pack(">QB", plain, flags) + (bytes([len(note)]) + note if flags & 2 else b"")
+    mac = hmac.new(ek, oid + struct.pack(">I", number) + facts + backend.encode("latin-1"), hashlib.sha256).digest()[:16]
+    return (facts + mac).hex() + "." + backend
+
+
+def parse_facts(facts):
+    """salt, plain size, flags, note, or None."""
+    if len(facts) < 25:
+        return None
+    plain, flags = struct.unpack(">QB", facts[16:25])
+    note = facts[26:]
+    if flags > 3 or (len(facts) != 25 if not flags & 2 else not 1 <= len(note) <= MAX_NOTE or facts[25] != len(note)):
+        return None
+    return facts[:16], plain, flags, note
+
+
+def allowed_part(number, plain, flags):
+    return 1 <= number <= MAX_PARTS and plain <= MAX_PART and flags & 1 == (plain < UNIT or number == MAX_PARTS)
 
 
 def accept_etag(ek, oid, number, etag):
-    """The plain size of the part, or None for an ETag that is not one of this number of this upload."""
-    if not re.fullmatch(r"[0-9a-f]{82}\.[!#-~]{1,128}", etag) or not 1 <= number <= MAX_PARTS:
+    """(plain size, note) of the part, or None for an ETag that is not one of this number of this upload."""
+    m = re.fullmatch(r"((?:[0-9a-f]{2}){41,%d})\.([!#-~]{1,128})" % (42 + MAX_NOTE), etag)
+    facts = m and parse_facts(bytes.fromhex(m[1])[:-16])
+    if not facts or not 1 <= number <= MAX_PARTS:
         return None
-    salt, plain, flags = bytes.fromhex(etag[:32]), int(etag[32:48], 16), int(etag[48:50], 16)
-    good = hmac.compare_digest(make_etag(ek, oid, number, salt, plain, flags, etag[83:]).encode(), etag.encode())
-    return plain if good and plain <= MAX_PART and flags == (plain < UNIT or number == MAX_PARTS) else None
+    salt, plain, flags, note = facts
+    good = hmac.compare_digest(make_etag(ek, oid, number, salt, plain, flags, note, m[2]).encode(), etag.encode())
+    return (plain, note) if good and allowed_part(number, plain, flags) else None
+
+
+def receipt_keys(oek, oid, number, salt, mac):
+    okm = hkdf_expand(hkdf_extract(oid, oek), LABEL + b"part-receipt\0" + struct.pack(">I", number) + salt + mac, 56)
+    return XChaCha20Poly1305(okm[:32]), okm[32:]
+
+
+def open_receipt(oek, oid, name):
+    """Section 12.8: (number, digits of the ETag), or None for a name that is not a receipt of this upload."""
+    prefix = "_objcryptproxy___/mpu/%s/part-" % oid.hex()
+    m = re.fullmatch(r"([0-9]{5})-([A-Za-z0-9_-]+)", name[len(prefix):]) if name.startswith(prefix) else None
+    raw = m and base64url(m[2])
+    if not raw or len(raw) < 57 or not 1 <= int(m[1]) <= MAX_PARTS:
+        return None
+    number, salt, mac = int(m[1]), raw[:16], raw[16:32]
+    aead, nonce = receipt_keys(oek, oid, number, salt, mac)
+    try:
+        facts = salt + unseal(aead, nonce, raw[32:], b"", "the receipt")
+    except ErrIntegrity:
+        return None
+    parsed = parse_facts(facts)
+    return (number, (facts + mac).hex()) if parsed and allowed_part(number, parsed[1], parsed[2]) else None
 
 
 # ---- bucket state (section 11) ---------------------------------------------

@@ -231,17 +231,36 @@ def uploads(directory):
         ring, oid, oek = scpx.keyring([master]), bytes.fromhex(v["oid"]), bytes.fromhex(v["oek"])
         tk, tn, ek = scpx.upload_keys(scpx.Master(master), bytes.fromhex(v["token_salt"]), ctx)
         check(v["name"], (tk.hex(), tn.hex(), ek.hex()) == (v["tk"], v["tn"], v["ek"]), "other keys")
-        want = SUITES[v["suite"]], oek, oid, v["created_ms"], v["backend_id"].encode(), ek
+        want = SUITES[v["suite"]], oek, oid, v["created_ms"], b"", v["backend_id"].encode(), ek
         check(v["name"], scpx.open_token(ring, ctx, v["token"]) == want, "another token")
         for i, token in enumerate(v["refused_tokens"]):
             check(v["name"], scpx.open_token(ring, ctx, token) is None, "refused token %d opens" % i)
         for e in v["etags"]:
             size = e.get("plain_len", 0)
             flags = int(size < scpx.UNIT or e["number"] == scpx.MAX_PARTS)
-            check(v["name"], scpx.make_etag(ek, oid, e["number"], bytes.fromhex(e["salt"]), size, flags, e["backend_etag"]) == e["etag"], "another ETag")
-            check(v["name"], scpx.accept_etag(ek, oid, e["number"], e["etag"]) == size, "an ETag is refused")
+            check(v["name"], scpx.make_etag(ek, oid, e["number"], bytes.fromhex(e["salt"]), size, flags, b"", e["backend_etag"]) == e["etag"], "another ETag")
+            check(v["name"], scpx.accept_etag(ek, oid, e["number"], e["etag"]) == (size, b""), "an ETag is refused")
         for i, e in enumerate(v["refused_etags"]):
             check(v["name"], scpx.accept_etag(ek, oid, e["number"], e["etag"]) is None, "refused ETag %d is accepted" % i)
+    for v in load(directory, "upload-checksums.json"):
+        master, ctx = bytes.fromhex(v["master"]), scpx.object_context(bytes.fromhex(v["bucket_id"]), v["key"])
+        ring, oid, oek = scpx.keyring([master]), bytes.fromhex(v["oid"]), bytes.fromhex(v["oek"])
+        ek = scpx.upload_keys(scpx.Master(master), bytes.fromhex(v["token_salt"]), ctx)[2]
+        want = SUITES[v["suite"]], oek, oid, v["created_ms"], bytes.fromhex(v["checksum"]), v["backend_id"].encode(), ek
+        check(v["name"], scpx.open_token(ring, ctx, v["token"]) == want, "another token")
+        for i, token in enumerate(v["refused_tokens"]):
+            check(v["name"], scpx.open_token(ring, ctx, token) is None, "refused token %d opens" % i)
+        for p in v["parts"]:
+            size, note = p["plain_len"], bytes.fromhex(p["note"])
+            flags = int(size < scpx.UNIT or p["number"] == scpx.MAX_PARTS) | 2 * bool(note)
+            etag = scpx.make_etag(ek, oid, p["number"], bytes.fromhex(p["salt"]), size, flags, note, p["backend_etag"])
+            check(v["name"], etag == p["etag"], "another ETag")
+            check(v["name"], scpx.accept_etag(ek, oid, p["number"], p["etag"]) == (size, note), "an ETag is refused")
+            check(v["name"], scpx.open_receipt(oek, oid, p["receipt"]) == (p["number"], etag.split(".")[0]), "another receipt")
+        for i, e in enumerate(v["refused_etags"]):
+            check(v["name"], scpx.accept_etag(ek, oid, e["number"], e["etag"]) is None, "refused ETag %d is accepted" % i)
+        for i, name in enumerate(v["refused_receipts"]):
+            check(v["name"], scpx.open_receipt(oek, oid, name) is None, "refused receipt %d opens" % i)
 
 
 def keys_and_sizes(directory, kept):
