@@ -80,7 +80,7 @@ func TestAnchors(t *testing.T) {
 	where := testContext(t, vectorBucket(), vectorKey)
 	f := func(plain, stored int, suite Suite, want string) {
 		t.Helper()
-		object, err := sealObject(ring, where, Meta{ContentType: vectorType}, SealOptions{suite, 512}, vectorPlain(plain), vectorEntropy())
+		object, err := sealObject(ring, where, Meta{ContentType: vectorType}, SealOptions{Suite: suite, BlockSize: 512}, vectorPlain(plain), vectorEntropy())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -100,7 +100,7 @@ func TestAnchors(t *testing.T) {
 	f(5242880, 5245184, XChaCha20Poly1305, "06d447a1338448c58ee8efd4c2432efc")
 	f(5242880, 5245184, AES256GCM, "5cf2a1b38126b442a8d9f59e8f8de3b4")
 
-	object, err := sealObject(ring, where, Meta{ContentType: vectorType}, SealOptions{XChaCha20Poly1305, 512}, vectorPlain(1), vectorEntropy())
+	object, err := sealObject(ring, where, Meta{ContentType: vectorType}, SealOptions{Suite: XChaCha20Poly1305, BlockSize: 512}, vectorPlain(1), vectorEntropy())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -128,8 +128,8 @@ func authenticate(ring Ring, where Context, h Header, block []byte, sealedSize i
 	if err != nil {
 		return nil, err
 	}
-	if meta.PlainSize != plain {
-		return nil, fmt.Errorf("%w: object of %d stored bytes, sealed with %d", ErrIntegrity, sealedSize, SealedSize(h.BlockSize, meta.PlainSize))
+	if body := h.bodyPlain(meta.PlainSize); body != plain {
+		return nil, fmt.Errorf("%w: object of %d stored bytes, sealed with %d", ErrIntegrity, sealedSize, SealedSize(h.BlockSize, body))
 	}
 	return &openedBlock{header: h, oek: [32]byte(oek), meta: meta, table: table}, nil
 }

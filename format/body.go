@@ -13,20 +13,23 @@ type body struct {
 	aead  cipher.AEAD
 	base  [chacha20poly1305.NonceSizeX]byte // BN; the first nonceSize bytes count
 	size  int                               // of a nonce
-	plain int64
-	last  int64 // number of the last segment
+	plain int64                             // in the segments
+	data  int64                             // of them, the client's; what follows is padding
+	last  int64                             // number of the last segment
 }
 
-// newBody derives the keys of SPEC.md section 8.
-func newBody(suite Suite, oek *[32]byte, oid [16]byte, plain int64) (body, error) {
-	prk := extract(oid[:], oek[:])
+// newBody derives the keys of SPEC.md section 8, for a stream of plain client bytes that begins with h.
+func newBody(h Header, oek *[32]byte, plain int64) (body, error) {
+	prk := extract(h.OID[:], oek[:])
 	defer clear(prk[:])
-	return newSegments(suite, &prk, append([]byte(labelBody), byte(suite), segmentLog2), plain)
+	b, err := newSegments(h.Suite, &prk, append([]byte(labelBody), byte(h.Suite), segmentLog2), h.bodyPlain(plain))
+	b.data = plain
+	return b, err
 }
 
 // newSegments derives the keys of one run of segments, plain bytes long, from the PRK of the object's OEK and OID.
 func newSegments(suite Suite, prk *[32]byte, info []byte, plain int64) (body, error) {
-	b := body{size: suite.nonceSize(), plain: plain, last: segments(plain) - 1}
+	b := body{size: suite.nonceSize(), plain: plain, data: plain, last: segments(plain) - 1}
 	var okm [32 + chacha20poly1305.NonceSizeX]byte
 	defer clear(okm[:])
 	expand(okm[:32+b.size], prk, info)
@@ -91,6 +94,9 @@ func (b *body) sealInPlace(slots []byte, plain int, first int64) int {
 	if need := bodySize(int64(plain)); int64(len(slots)) < need {
 		panic(fmt.Sprintf("BUG: format: sealing %d bytes in slots of %d, want %d", plain, len(slots), need))
 	}
+	if b.data != b.plain {
+		clearPadding(slots, plain, first, b.data)
+	}
 	return b.seal(slots, plain, first)
 }
 
@@ -106,6 +112,10 @@ func (b *body) openInPlace(sealed []byte, first int64) error {
 	if err := b.open(sealed, first); err != nil {
 		clear(sealed)
 		return err
+	}
+	if b.data != b.plain && !paddingIsZero(sealed, first, b.data) {
+		clear(sealed)
+		return fmt.Errorf("cannot accept padding: %w: nonzero byte", ErrIntegrity)
 	}
 	return nil
 }

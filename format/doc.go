@@ -11,6 +11,9 @@
 //	master ─HKDF─► K_meta, K_obj ─HKDF(first 54 bytes, bucket id, object key)─► keys of the block ─► random OEK ─HKDF(OID)─► body key, base nonce
 //	segment nonce  = base nonce XOR (last flag ‖ segment number)
 //
+//	stored name    = each path component for itself, deterministic, under a key in the bucket's sealed state (Namer; where the bucket's settings say so)
+//	padded body    = plain bytes and zeroes up to PaddedSize (flag; where the bucket's settings say so)
+//
 //	multipart      = part … part ‖ table ‖ filler ‖ tail, of exactly SealedSize(P) bytes as well
 //	part           = header (class 1, 54 bytes) ‖ segments, under HKDF(OEK, OID, number, salt of the attempt)
 //	table          = number, size, salt of each part, sealed under HKDF(OEK, OID, count, salt);  tail = a block of class 2
@@ -24,14 +27,14 @@
 //  5. One block opens under one key only: the commitment is compared before any AEAD runs.
 //  6. Keys of one object say nothing about another; a lost OEK is one lost object.
 //  7. Not prevented: deleting, hiding, and going back to an older genuine version of a mutable object.
-//  8. Not prevented: traffic analysis, since number, size, time and (by default) names of objects are visible.
+//  8. Not prevented: traffic analysis, since number, size (but for padding), time and (by default) names of objects are visible.
 //  9. Not prevented: a hijacked proxy host. Keys and plaintext are in its memory.
 //  10. Client authentication is another layer.
 //
 // # Use
 //
 // Streams: derive Keys from a master, put them in a Keyring, name the object's place with NewContext. Writing: NewSealer, then SealInPlace over all
-// segments, then Filler zero bytes. Reading: OpenBlock on the first bytes and the stored size, then OpenInPlace on the segments that Cover names,
+// segments, then Filler zero bytes (PaddedSize is what both go by). Reading: OpenBlock on the first bytes and the stored size, then OpenInPlace on the segments that Cover names,
 // then CheckFiller. Copying, renaming, rotating: Reblock.
 //
 // Uploads: NewUpload gives the token for the client, OpenUpload takes it back in any process, NewPart seals one attempt of a part, its ETag goes to
@@ -56,6 +59,10 @@
 //   - No value here prints a secret (TestSecretsDoNotPrint).
 //
 //   - A failed OpenInPlace leaves zeroes (TestFailedOpenLeavesZeroes).
+//
+//   - Names that open are exactly those that were sealed, in this bucket and this place (TestNameVectors, FuzzName).
+//
+//   - Padding is made, checked and kept back by this package (TestSealerMakesThePadding, TestPaddingOfARangeIsChecked).
 //
 //   - An upload lives in its token and ETags alone; parts are sealed in any order by any process (TestUploadInAnyOrder), and an attempt never repeats
 //     a nonce of another (TestUploadNonces, TestPlanStream).

@@ -27,4 +27,8 @@ var (
 	ErrMetadataInvalid = errors.New("metadata is invalid")
 	// ErrRange: a plain range that is empty or leaves the object.
 	ErrRange = errors.New("range is not within the object")
+	// ErrName: a stored name that was not sealed in this bucket, or not in this place of it.
+	ErrName = errors.New("not a sealed name of this bucket")
+	// ErrNameTooLong: a name that S3 could take in the clear, but not sealed.
+	ErrNameTooLong = errors.New("the sealed name is too long")
 )

@@ -16,7 +16,7 @@ const (
 	magic         = "SCPX"
 	formatVersion = 2
 	segmentLog2   = 16
-	flagPadded    = 0x01 // reserved: see SPEC.md section 4
+	flagPadded    = 0x01 // of a stream: its body ends with padding (SPEC.md section 19)
 )
 
 // Header is what the first 54 bytes of a sealed object say. It is a claim until OpenBlock has checked the commitment.
@@ -60,9 +60,7 @@ func ParseHeader(b []byte) (Header, error) {
 		return Header{}, fmt.Errorf("cannot parse header: %w: %s", ErrUnsupported, h.Suite)
 	case b[8] != segmentLog2:
 		return Header{}, fmt.Errorf("cannot parse header: %w: segments of 2^%d bytes", ErrUnsupported, b[8])
-	case h.Flags == flagPadded:
-		return Header{}, fmt.Errorf("cannot parse header: %w: padded object", ErrUnsupported)
-	case h.Flags != 0:
+	case h.Flags&^flagPadded != 0 || h.Flags != 0 && h.Class != ClassStream:
 		return Header{}, fmt.Errorf("cannot parse header: %w: flags %#02x", ErrUnsupported, h.Flags)
 	case h.Class == ClassPart && (metaLen != 0 || h.KeyID != KeyID{}):
 		return Header{}, fmt.Errorf("cannot parse header: %w: multipart part with a key id or a block", ErrUnsupported)

@@ -58,7 +58,8 @@ func TestReservedHeaders(t *testing.T) {
 			t.Errorf("%s: %+v, %v", word, h, err)
 		}
 	}
-	f("padded", func(b []byte) { b[9] = 1 })
+	f("flags 0x01", func(b []byte) { b[6], b[9] = 1, 1 })
+	f("flags 0x01", func(b []byte) { b[6], b[9] = 2, 1 })
 	f("flags 0x03", func(b []byte) { b[9] = 3 })
 	f("part with a key id", func(b []byte) { b[6] = 1; clear(b[50:]) })
 	f("part with a key id or a block", func(b []byte) { b[6] = 1; clear(b[10:18]) })

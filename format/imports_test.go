@@ -14,7 +14,7 @@ func TestImports(t *testing.T) {
 	allowed := map[string]bool{
 		"bytes": true, "crypto/aes": true, "crypto/cipher": true, "crypto/rand": true, "crypto/sha256": true, "crypto/subtle": true,
 		"encoding/base64": true, "encoding/binary": true, "encoding/hex": true, "encoding/json": true, "errors": true, "fmt": true,
-		"slices": true, "sort": true, "strings": true, "time": true, "golang.org/x/crypto/chacha20poly1305": true,
+		"math/bits": true, "slices": true, "sort": true, "strings": true, "time": true, "golang.org/x/crypto/chacha20poly1305": true,
 	}
 	files, err := filepath.Glob("*.go")
 	if err != nil || len(files) < 20 {

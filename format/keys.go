@@ -24,6 +24,8 @@ const (
 	labelPart    = labelPrefix + "part" + "\x00"
 	labelTable   = labelPrefix + "part-table" + "\x00"
 	labelReceipt = labelPrefix + "part-receipt" + "\x00"
+
+	labelName = labelPrefix + "name-encryption"
 )
 
 // KeyID is the public name of a master key: 8 bytes derived from it. It picks exactly one key of a ring; there is no trial decryption.

@@ -19,7 +19,7 @@ func TestRandomObjects(t *testing.T) {
 		L := blockSizes[r.IntN(4)]
 		in := vectorInput(suite, L, size)
 		in.tlv = refTLV(size)
-		s, err := newSealer(ring, where, Meta{PlainSize: int64(size)}, SealOptions{suite, L}, vectorEntropy())
+		s, err := newSealer(ring, where, Meta{PlainSize: int64(size)}, SealOptions{Suite: suite, BlockSize: L}, vectorEntropy())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -206,7 +206,7 @@ func TestCheckFiller(t *testing.T) {
 func TestFailedOpenLeavesZeroes(t *testing.T) {
 	ring, where := testRing(t, vectorMaster()), testContext(t, vectorBucket(), vectorKey)
 	for _, suite := range []Suite{XChaCha20Poly1305, AES256GCM} {
-		object, err := sealObject(ring, where, Meta{}, SealOptions{suite, 512}, vectorPlain(3*SegmentSize), vectorEntropy())
+		object, err := sealObject(ring, where, Meta{}, SealOptions{Suite: suite, BlockSize: 512}, vectorPlain(3*SegmentSize), vectorEntropy())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -324,7 +324,7 @@ func TestConcurrentDisjointRanges(t *testing.T) {
 	for _, suite := range []Suite{XChaCha20Poly1305, AES256GCM} {
 		in := vectorInput(suite, 512, size)
 		in.tlv = refTLV(size)
-		s, err := newSealer(ring, where, Meta{PlainSize: int64(size)}, SealOptions{suite, 512}, vectorEntropy())
+		s, err := newSealer(ring, where, Meta{PlainSize: int64(size)}, SealOptions{Suite: suite, BlockSize: 512}, vectorEntropy())
 		if err != nil {
 			t.Fatal(err)
 		}

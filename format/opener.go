@@ -20,7 +20,7 @@ func OpenBlock(ring Ring, where Context, block []byte, sealedSize int64) (*Opene
 		return nil, fmt.Errorf("cannot open block: %w", err)
 	}
 	defer clear(opened.oek[:])
-	b, err := newBody(opened.header.Suite, &opened.oek, opened.header.OID, opened.meta.PlainSize)
+	b, err := newBody(opened.header, &opened.oek, opened.meta.PlainSize)
 	if err != nil {
 		return nil, fmt.Errorf("cannot open block: %w", err)
 	}
@@ -31,7 +31,10 @@ func OpenBlock(ring Ring, where Context, block []byte, sealedSize int64) (*Opene
 func (o *Opener) Meta() Meta { return o.meta }
 
 // PlainSize returns the size of the object as the client sees it.
-func (o *Opener) PlainSize() int64 { return o.body.plain }
+func (o *Opener) PlainSize() int64 { return o.meta.PlainSize }
+
+// PaddedSize returns the number of plain bytes in the segments: PlainSize, and the padding of a padded object. It is what Cover and Filler go by.
+func (o *Opener) PaddedSize() int64 { return o.body.plain }
 
 // BlockSize returns the length of the block in bytes.
 func (o *Opener) BlockSize() int { return o.header.BlockSize }
@@ -57,5 +60,5 @@ func (o *Opener) CheckFiller(b []byte, off int64) error {
 
 // Format prints public facts only, whatever the verb.
 func (o Opener) Format(f fmt.State, _ rune) {
-	fmt.Fprintf(f, "format.Opener(%d bytes, %s, key %s)", o.body.plain, o.header.Suite, o.header.KeyID)
+	fmt.Fprintf(f, "format.Opener(%d bytes, %s, key %s)", o.meta.PlainSize, o.header.Suite, o.header.KeyID)
 }

@@ -283,7 +283,7 @@ func TestUploadNonces(t *testing.T) {
 		}
 		seen[b.base] = true
 	}
-	record(newBody(u.suite, &u.oek, u.oid, 100))
+	record(newBody(Header{Suite: u.suite, OID: u.oid}, &u.oek, 100))
 	for number := 1; number <= 50; number++ {
 		for range 5 {
 			s, err := u.NewPart(number, 100)

@@ -18,7 +18,7 @@ func TestReblock(t *testing.T) {
 		meta := fullMeta()
 		meta.extensions = []entry{{200, []byte("kept")}}
 		plain := vectorPlain(size)
-		object, err := sealObject(oldRing, from, meta, SealOptions{AES256GCM, 512}, plain, vectorEntropy())
+		object, err := sealObject(oldRing, from, meta, SealOptions{Suite: AES256GCM, BlockSize: 512}, plain, vectorEntropy())
 		if err != nil {
 			t.Fatal(err)
 		}

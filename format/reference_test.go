@@ -6,6 +6,7 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/binary"
+	"math"
 
 	"golang.org/x/crypto/chacha20poly1305"
 )
@@ -38,6 +39,11 @@ func refCat(parts ...any) (out []byte) {
 			out = append(out, v...)
 		case []byte:
 			out = append(out, v...)
+		case bool:
+			out = append(out, 0)
+			if v {
+				out[len(out)-1] = 1
+			}
 		case byte:
 			out = append(out, v)
 		case uint16:
@@ -68,6 +74,8 @@ type refInput struct {
 	tlv            []byte // unpadded
 	plain          []byte
 	head           []byte // overrides the 54 header bytes
+	padded         bool
+	padding        []byte // overrides the zeroes
 }
 
 func refAEAD(suite byte, key []byte) (cipher.AEAD, int) {
@@ -94,7 +102,7 @@ func refHead(in refInput) []byte {
 		return in.head
 	}
 	kid := refMaster(in.master, "key-id", 8)
-	return refCat("SCPX", uint16(2), byte(0), in.suite, byte(16), byte(0), kid, in.oid, in.salt, uint32(in.L-54))
+	return refCat("SCPX", uint16(2), byte(0), in.suite, byte(16), in.padded, kid, in.oid, in.salt, uint32(in.L-54))
 }
 
 func refBlock(in refInput) []byte {
@@ -119,7 +127,7 @@ func refSegments(in refInput) (out [][]byte) {
 	}
 	okm := refExpand(refExtract(in.oid, in.oek), refCat("s3-crypt-proxy/v2/body", byte(0), in.suite, byte(0x10)), 32+n)
 	aead, _ := refAEAD(in.suite, okm[:32])
-	rest := in.plain
+	rest := in.body()
 	for i := uint64(0); ; i++ {
 		take, last := rest, byte(1)
 		if len(rest) > 65536 {
@@ -142,11 +150,33 @@ func refSeal(in refInput) []byte {
 	for _, s := range refSegments(in) {
 		out = append(out, s...)
 	}
-	m := len(in.plain) / 5242880
+	m := len(in.body()) / 5242880
 	if m > 9999 {
 		m = 9999
 	}
 	return append(out, make([]byte, 512*m)...)
+}
+
+// body is what the segments hold: the plain bytes, and the padding.
+func (in refInput) body() []byte {
+	switch {
+	case in.padding != nil:
+		return refCat(in.plain, in.padding)
+	case in.padded:
+		return refCat(in.plain, make([]byte, refPadded(len(in.plain))-len(in.plain)))
+	}
+	return in.plain
+}
+
+// refPadded is Padmé by counting up to a size whose low bits are zero.
+func refPadded(p int) int {
+	if p < 2 {
+		return p
+	}
+	e := int(math.Floor(math.Log2(float64(p))))
+	s := int(math.Floor(math.Log2(float64(e)))) + 1
+	step := int(math.Pow(2, float64(e-s)))
+	return (p + step - 1) / step * step
 }
 
 // refSealedSize is E(P) as the spec writes it; refPlainSize inverts it by binary search, in the 43 steps that the spec mentions.

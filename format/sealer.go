@@ -6,6 +6,7 @@ import "fmt"
 type SealOptions struct {
 	Suite     Suite // of the body; 0 = XChaCha20Poly1305
 	BlockSize int   // the bucket's; 0 = DefaultBlockSize
+	Padded    bool  // the body is filled up to PaddedSize with sealed zeroes
 }
 
 // Sealer seals the segments of one object. Its keys are its own: two Sealers never share a nonce, whatever they seal. Safe for concurrent use
@@ -38,30 +39,38 @@ func newSealer(ring Ring, where Context, meta Meta, opt SealOptions, e *entropy)
 		return nil, fmt.Errorf("cannot seal: SealOptions.BlockSize: %w: %d", ErrUnsupported, opt.BlockSize)
 	}
 	h := Header{Version: formatVersion, Class: ClassStream, Suite: opt.Suite, OID: e.oid, Salt: e.salt, BlockSize: opt.BlockSize}
+	if opt.Padded {
+		h.Flags = flagPadded
+	}
 	block, err := sealBlock(ring, where, h, &e.oek, &meta, tablePlace{})
 	if err != nil {
 		return nil, fmt.Errorf("cannot seal: %w", err)
 	}
-	b, err := newBody(opt.Suite, &e.oek, e.oid, meta.PlainSize)
+	b, err := newBody(h, &e.oek, meta.PlainSize)
 	if err != nil {
 		return nil, fmt.Errorf("cannot seal: %w", err)
 	}
-	return &Sealer{body: b, block: block, sealedSize: SealedSize(opt.BlockSize, meta.PlainSize)}, nil
+	return &Sealer{body: b, block: block, sealedSize: SealedSize(opt.BlockSize, b.plain)}, nil
 }
 
 // Block returns the first bytes of the stored object. The caller must not change them.
 func (s *Sealer) Block() []byte { return s.block[:len(s.block):len(s.block)] }
 
 // PlainSize returns meta.PlainSize.
-func (s *Sealer) PlainSize() int64 { return s.body.plain }
+func (s *Sealer) PlainSize() int64 { return s.body.data }
 
-// SealedSize returns the size of the whole stored object: block, segments, and Filler(PlainSize()) zero bytes.
+// PaddedSize returns the number of plain bytes to be sealed: PlainSize, and the padding of a padded object.
+func (s *Sealer) PaddedSize() int64 { return s.body.plain }
+
+// SealedSize returns the size of the whole stored object: block, segments, and Filler(PaddedSize()) zero bytes.
 func (s *Sealer) SealedSize() int64 { return s.sealedSize }
 
 // SealInPlace seals plain bytes that begin with segment first. The plain bytes of segment first+i lie at slots[i*Stride:], each full segment
 // SegmentSize long and followed by TagSize free bytes. It returns the length of the sealed bytes, contiguous from slots[0]. plain must be whole
-// segments or end exactly at PlainSize; the empty object is sealed by one call with plain 0 and first 0. Anything else, or slots that are too
+// segments or end exactly at PaddedSize; the empty object is sealed by one call with plain 0 and first 0. Anything else, or slots that are too
 // short, is the caller's bug and panics.
+//
+// What of slots is padding, the caller has to give room for and nothing else: it is sealed as zeroes.
 //
 // Every segment must be sealed once: sealing other bytes as the same segment of the same Sealer would repeat a nonce and reveal both. To write
 // an object again with other content, make another Sealer.
@@ -71,5 +80,5 @@ func (s *Sealer) SealInPlace(slots []byte, plain int, first int64) int {
 
 // Format prints sizes only, whatever the verb.
 func (s Sealer) Format(f fmt.State, _ rune) {
-	fmt.Fprintf(f, "format.Sealer(%d → %d bytes)", s.body.plain, s.sealedSize)
+	fmt.Fprintf(f, "format.Sealer(%d → %d bytes)", s.body.data, s.sealedSize)
 }

@@ -147,7 +147,7 @@ func TestCover(t *testing.T) {
 		for i := range plain {
 			plain[i] = byte(i ^ i>>8 ^ i>>16*31)
 		}
-		object, err := sealObject(ring, where, Meta{}, SealOptions{AES256GCM, 512}, plain, vectorEntropy())
+		object, err := sealObject(ring, where, Meta{}, SealOptions{Suite: AES256GCM, BlockSize: 512}, plain, vectorEntropy())
 		if err != nil {
 			t.Fatal(err)
 		}

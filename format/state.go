@@ -19,14 +19,15 @@ type State struct {
 	Names     []string           // logical names of the bucket; at least one, sealed in ascending order
 	Keys      map[KeyID][32]byte // key verification tag of every master that ever sealed here
 	Settings  Settings           // fixed at creation
+	NameKey   NameKey            // zero, unless Settings.NameEncryption: then random, and fixed too
 }
 
 // Settings of a bucket never change.
 type Settings struct {
 	BlockSize      int  // of every object block in the bucket
 	Segment        int  // SegmentSize; 0 is taken for it by SealState
-	NameEncryption bool // reserved: refused by this implementation
-	Padding        bool // reserved: refused by this implementation
+	NameEncryption bool // object names are sealed: see Namer
+	Padding        bool // bodies are padded: see SealOptions.Padded
 }
 
 // stateDocument is the JSON of a state: this order, no space, no other field.
@@ -37,6 +38,7 @@ type stateDocument struct {
 	Names     []string          `json:"names"`
 	Keys      map[string]string `json:"keys"`
 	Settings  stateSettings     `json:"settings"`
+	NameKey   string            `json:"name_key,omitempty"`
 }
 
 type stateSettings struct {
@@ -90,10 +92,9 @@ func sealObject(ring Ring, where Context, meta Meta, opt SealOptions, plain []by
 	}
 	object := make([]byte, s.SealedSize())
 	at := copy(object, s.Block())
-	for n, i := len(plain), int64(0); i <= s.body.last; i++ {
-		take := copy(object[at:], plain[len(plain)-n:][:min(n, SegmentSize)])
-		at += s.SealInPlace(object[at:], take, i)
-		n -= take
+	for i, rest := int64(0), s.PaddedSize(); i <= s.body.last; i, rest = i+1, rest-SegmentSize {
+		plain = plain[copy(object[at:], plain[:min(len(plain), SegmentSize)]):]
+		at += s.SealInPlace(object[at:], int(min(rest, SegmentSize)), i)
 	}
 	return object, nil
 }
@@ -143,6 +144,9 @@ func (s *State) encode() ([]byte, error) {
 	for id, kvt := range s.Keys {
 		doc.Keys[id.String()] = base64.StdEncoding.EncodeToString(kvt[:])
 	}
+	if s.Settings.NameEncryption {
+		doc.NameKey = base64.StdEncoding.EncodeToString(s.NameKey[:])
+	}
 	b, err := json.Marshal(doc)
 	if err == nil && len(b) > MaxStateSize {
 		err = fmt.Errorf("it has %d bytes, more than %d", len(b), MaxStateSize)
@@ -178,6 +182,11 @@ func decodeState(b []byte) (State, error) {
 	}
 	if err = decodeFixed(s.BucketID[:], doc.BucketID); err != nil {
 		return State{}, fmt.Errorf("%w: bucket_id", ErrIntegrity)
+	}
+	if doc.NameKey != "" {
+		if err = decodeFixed(s.NameKey[:], doc.NameKey); err != nil {
+			return State{}, fmt.Errorf("%w: name_key", ErrIntegrity)
+		}
 	}
 	for name, value := range doc.Keys {
 		id, err := hex.DecodeString(name)
@@ -222,10 +231,10 @@ func (s *State) check() error {
 		return fmt.Errorf("%d names, want 1 to %d", len(s.Names), maxStateNames)
 	case len(s.Keys) == 0:
 		return fmt.Errorf("no keys")
-	case s.Settings.NameEncryption:
-		return fmt.Errorf("%w: name encryption", ErrUnsupported)
-	case s.Settings.Padding:
-		return fmt.Errorf("%w: padding", ErrUnsupported)
+	case s.Settings.NameEncryption && s.NameKey == NameKey{}:
+		return fmt.Errorf("%w: name encryption without a name key", ErrUnsupported)
+	case !s.Settings.NameEncryption && s.NameKey != NameKey{}:
+		return errors.New("a name key without name encryption")
 	case s.Settings.Segment != SegmentSize:
 		return fmt.Errorf("%w: segments of %d bytes", ErrUnsupported, s.Settings.Segment)
 	case !ValidBlockSize(s.Settings.BlockSize):

@@ -110,8 +110,8 @@ func TestSealStateRefuses(t *testing.T) {
 	f("active key missing", func(s *State) { s.Keys = map[KeyID][32]byte{{1}: {}} })
 	f("block size", func(s *State) { s.Settings.BlockSize = 0 })
 	f("segment", func(s *State) { s.Settings.Segment = 4096 })
-	f("name encryption", func(s *State) { s.Settings.NameEncryption = true })
-	f("padding", func(s *State) { s.Settings.Padding = true })
+	f("name encryption without a name key", func(s *State) { s.Settings.NameEncryption = true })
+	f("name key without name encryption", func(s *State) { s.NameKey = NameKey{1} })
 	if _, err := SealState((*Keyring)(nil), testState(t, ring)); !errors.Is(err, ErrNoKey) {
 		t.Errorf("no key: %v", err)
 	}

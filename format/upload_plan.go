@@ -154,7 +154,7 @@ func (p *Plan) StreamSealer(ring Ring, meta Meta, blockSize int) (*Sealer, error
 	defer clear(e.oek[:])
 	e.oid = p.upload.oid
 	meta.PlainSize = p.plain
-	return newSealer(ring, p.upload.where, meta, SealOptions{p.upload.suite, blockSize}, &e)
+	return newSealer(ring, p.upload.where, meta, SealOptions{Suite: p.upload.suite, BlockSize: blockSize}, &e)
 }
 
 // CheckTailMeta says whether meta will fit the tail of a finished upload, which has 29 bytes less room than a stream's block. Ask when the

@@ -80,7 +80,7 @@ func negativeVectors() (out []negative) {
 	edit("header/suite-2-to-1", "ErrCommit", refSeal(vectorInput(AES256GCM, 512, 17)), 7, 1)
 	edit("header/segment-2^15", "ErrUnsupported", small, 8, 15)
 	edit("header/segment-2^17", "ErrUnsupported", small, 8, 17)
-	edit("header/flag-padded", "ErrUnsupported", small, 9, 1)
+	edit("header/flag-padded", "ErrCommit", small, 9, 1)
 	edit("header/flag-1", "ErrUnsupported", small, 9, 2)
 	edit("header/flag-7", "ErrUnsupported", small, 9, 0x80)
 	flip("header/key-id-first-bit", "ErrKeyUnknown", small, 10)
@@ -264,7 +264,7 @@ func positiveVectorsFor(suite Suite) (out []vector) {
 
 // TestNegativeVectors refuses every negative vector, with its error and no other, at every entry point that can see the fault.
 func TestNegativeVectors(t *testing.T) {
-	all := negativeVectors()
+	all := append(negativeVectors(), paddingNegatives()...)
 	if len(all) < 60 {
 		t.Errorf("%d negative vectors, want at least 60", len(all))
 	}

@@ -41,8 +41,13 @@ func stateVectors() (out []stateVector) {
 	}
 	add("state/two-keys", stateHead+one+","+second+stateTail)
 	add("state/two-names-4096", strings.NewReplacer(`["backups"]`, `["Backups_2019","backups"]`, `1024`, `4096`).Replace(stateHead+stateKeyEntry(vectorMaster())+stateTail))
+	add("state/padding", strings.Replace(stateHead+stateKeyEntry(vectorMaster())+stateTail, `"padding":false`, `"padding":true`, 1))
+	add("state/names", strings.NewReplacer(`"name_encryption":false`, `"name_encryption":true`, `false}}`, `false},`+stateNameKey+`}`).Replace(stateHead+stateKeyEntry(vectorMaster())+stateTail))
 	return out
 }
+
+// stateNameKey is the name key 60 … 7f; its base64 ends in "8=".
+var stateNameKey = `"name_key":"` + base64.StdEncoding.EncodeToString(counting(0x60, 32)) + `"`
 
 func stateNegatives() (out []negative) {
 	masters := []string{hex.EncodeToString(vectorMaster())}
@@ -104,7 +109,15 @@ func stateNegatives() (out []negative) {
 	swap("block-len-768", "ErrUnsupported", `"block_len":1024`, `"block_len":768`)
 	swap("segment-4096", "ErrUnsupported", `"segment":65536`, `"segment":4096`)
 	swap("name-encryption", "ErrUnsupported", `"name_encryption":false`, `"name_encryption":true`)
-	swap("padding", "ErrUnsupported", `"padding":false`, `"padding":true`)
+	swap("name-key-alone", "ErrIntegrity", `false}}`, `false},`+stateNameKey+`}`)
+	named := func(name, want, with string) {
+		doc(name, want, strings.NewReplacer(`"name_encryption":false`, `"name_encryption":true`, `false}}`, `false},`+with+`}`).Replace(good))
+	}
+	named("name-key-short", "ErrIntegrity", strings.Replace(stateNameKey, "8=", "", 1))
+	named("name-key-zero", "ErrUnsupported", `"name_key":"`+base64.StdEncoding.EncodeToString(make([]byte, 32))+`"`)
+	named("name-key-twice", "ErrIntegrity", stateNameKey+","+stateNameKey)
+	named("name-key-null", "ErrUnsupported", `"name_key":null`)
+	named("name-key-spare-bits", "ErrIntegrity", strings.Replace(stateNameKey, "8=", "9=", 1))
 
 	// The object around the document.
 	stored := refSeal(stateInput(good))

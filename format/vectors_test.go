@@ -36,6 +36,7 @@ type vector struct {
 	StoredLen    int    `json:"stored_len"`
 	StoredSHA256 string `json:"stored_sha256"`
 	StoredHex    string `json:"stored_hex,omitempty"`
+	Padded       bool   `json:"padded,omitempty"`
 
 	stored []byte
 }
@@ -72,7 +73,7 @@ func (in refInput) vector(name string) vector {
 	v := vector{
 		Name: name, Master: hex.EncodeToString(in.master), BucketID: hex.EncodeToString(in.bucket), Key: in.key, Suite: Suite(in.suite).String(), BlockLen: in.L,
 		OID: hex.EncodeToString(in.oid), Salt: hex.EncodeToString(in.salt), OEK: hex.EncodeToString(in.oek), Metadata: hex.EncodeToString(in.tlv),
-		PlainLen: len(in.plain), StoredLen: len(stored), StoredSHA256: hex.EncodeToString(sum[:]), stored: stored,
+		PlainLen: len(in.plain), StoredLen: len(stored), StoredSHA256: hex.EncodeToString(sum[:]), Padded: in.padded, stored: stored,
 	}
 	if len(stored) <= vectorSmall {
 		v.StoredHex = hex.EncodeToString(stored)
@@ -220,6 +221,7 @@ func vectorFiles() map[string]any {
 		"keys.json": keyVectors(), "sizes.json": sizeVectors(), "metadata.json": metadataVectors(),
 		"negative.json": negativeVectors(), "state.json": stateVectors(), "state-negative.json": stateNegatives(), "copy.json": copyVectors(),
 		"multipart.json": multipartVectors(), "multipart-negative.json": multipartNegatives(), "upload.json": uploadVectors(), "upload-checksums.json": summedVectors(),
+		"padding.json": paddingVectors(), "padding-negative.json": paddingNegatives(), "names.json": nameVectors(),
 	}
 	for _, suite := range []Suite{XChaCha20Poly1305, AES256GCM} {
 		for _, L := range []int{512, 1024, 4096} {
@@ -260,7 +262,7 @@ func TestVectors(t *testing.T) {
 
 // positiveVectors are all objects that must open, bucket states excepted.
 func positiveVectors() []vector {
-	all := metadataVectors()
+	all := append(metadataVectors(), paddingVectors()...)
 	for _, suite := range []Suite{XChaCha20Poly1305, AES256GCM} {
 		for _, L := range []int{512, 1024, 4096} {
 			all = append(all, streamVectors(suite, L)...)
@@ -275,7 +277,7 @@ func openWhole(ring Ring, where Context, blockSize int, stored []byte) ([]byte, 
 	if err != nil {
 		return nil, err
 	}
-	span, err := Cover(blockSize, o.PlainSize(), 0, o.PlainSize())
+	span, err := Cover(blockSize, o.PaddedSize(), 0, o.PaddedSize())
 	if err != nil {
 		return nil, err
 	}
@@ -290,7 +292,7 @@ func openWhole(ring Ring, where Context, blockSize int, stored []byte) ([]byte, 
 	for at := 0; at < len(sealed); at += Stride {
 		plain = append(plain, sealed[at:min(at+Stride, len(sealed))-TagSize]...)
 	}
-	return plain, nil
+	return plain[:o.PlainSize()], nil
 }
 
 // TestPositiveVectors seals and opens every positive vector with the package, to the byte.
@@ -306,7 +308,7 @@ func TestPositiveVectors(t *testing.T) {
 			t.Fatal(err)
 		}
 		e := &entropy{oek: [32]byte(unhex(v.OEK)), oid: [16]byte(unhex(v.OID)), salt: [16]byte(unhex(v.Salt))}
-		object, err := sealObject(ring, where, meta, SealOptions{suite, v.BlockLen}, vectorPlain(v.PlainLen), e)
+		object, err := sealObject(ring, where, meta, SealOptions{Suite: suite, BlockSize: v.BlockLen, Padded: v.Padded}, vectorPlain(v.PlainLen), e)
 		if err != nil {
 			t.Fatalf("%s: %v", v.Name, err)
 		}
@@ -366,7 +368,7 @@ func TestExportVectors(t *testing.T) {
 		}
 		e := &entropy{oek: [32]byte(unhex(v.OEK)), oid: [16]byte(unhex(v.OID)), salt: [16]byte(unhex(v.Salt))}
 		where := testContext(t, BucketID(unhex(v.BucketID)), v.Key)
-		object, err := sealObject(testRing(t, unhex(v.Master)), where, meta, SealOptions{suite, v.BlockLen}, vectorPlain(v.PlainLen), e)
+		object, err := sealObject(testRing(t, unhex(v.Master)), where, meta, SealOptions{Suite: suite, BlockSize: v.BlockLen, Padded: v.Padded}, vectorPlain(v.PlainLen), e)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -382,7 +384,7 @@ func TestExportVectors(t *testing.T) {
 			write(v.Name, exportMultipart(t, testRing(t, unhex(v.Master)), u, v.in))
 		}
 	}
-	for _, v := range append(negativeVectors(), stateNegatives()...) {
+	for _, v := range append(append(negativeVectors(), paddingNegatives()...), stateNegatives()...) {
 		write(v.Name, v.stored)
 	}
 	files, err := os.ReadDir(dir)
@@ -393,4 +395,10 @@ func TestExportVectors(t *testing.T) {
 
 func exportName(name string) string {
 	return string(bytes.ReplaceAll([]byte(name), []byte("/"), []byte("_"))) + ".scpx"
+}
+
+// refVectorSum is the digest that vectors carry.
+func refVectorSum(stored []byte) string {
+	sum := sha256.Sum256(stored)
+	return hex.EncodeToString(sum[:])
 }

@@ -9,8 +9,15 @@ python3-cryptography) for HMAC, ChaCha20-Poly1305 and AES-GCM; HChaCha20 is belo
     scpx_open.py --bucket-id HEX --key NAME OBJECT -o OUT   bucket id known
     scpx_open.py --state STATE                              show the bucket state
 
+and where the bucket's names are sealed (name_encryption in its state)
+
+    scpx_open.py --state STATE --stored-name SEALED OBJECT -o OUT
+    scpx_open.py --state STATE --names LIST                 open the stored names in LIST, one a line
+    scpx_open.py --state STATE --key NAME                   print the stored name of NAME
+
 STATE is the stored object _objcryptproxy___.json, OBJECT the stored object, NAME
-its object name in the bucket. The master key, 64 hex digits, is asked for on
+its object name in the bucket as the client wrote it, SEALED the name it is stored
+under; LIST is a file, "-" = standard input. The master key, 64 hex digits, is asked for on
 the terminal, or read from --master-file FILE ("-" = standard input; 64 hex
 digits or 32 raw bytes). It is never an argument, since arguments are public.
 
@@ -32,6 +39,7 @@ import tempfile
 
 try:
     from cryptography.exceptions import InvalidTag
+    from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM, ChaCha20Poly1305
 except ImportError:
     sys.exit('scpx_open: the Python package "cryptography" is missing (Debian: apt install python3-cryptography)')
@@ -79,6 +87,14 @@ class ErrCommit(Refused):
 
 
 class ErrIntegrity(Refused):
+    pass
+
+
+class ErrName(Refused):
+    pass
+
+
+class ErrNameTooLong(Refused):
     pass
 
 
@@ -235,6 +251,15 @@ def plain_size(block, stored):
     return plain if plain <= MAX_PLAIN else None
 
 
+def padded_size(plain):
+    """Section 19."""
+    if plain < 2:
+        return plain
+    e = plain.bit_length() - 1
+    step = 1 << (e - e.bit_length())
+    return -(-plain // step) * step
+
+
 # ---- metadata (section 7) --------------------------------------------------
 
 NAMES = {2: "written_at", 3: "content_type", 4: "content_encoding", 5: "content_disposition", 6: "content_language", 7: "cache_control",
@@ -346,6 +371,7 @@ class Body:
         return min(STRIDE, body_size(self.plain) - i * STRIDE)
 
     def open(self, i, sealed):
+        """Plain bytes of segment i, padding included."""
         if len(sealed) != self.size(i):
             raise ErrIntegrity("segment %d is short" % i)
         return unseal(self.cipher, self.nonce(i), sealed, None, "segment %d" % i)
@@ -361,7 +387,7 @@ def parse_header(b):
     kid, meta_len = b[10:18], int.from_bytes(b[50:54], "big")
     if version != 2:
         raise ErrVersion("version %d" % version)
-    if kind > 2 or suite not in SUITES or log2 != 16 or flags != 0:
+    if kind > 2 or suite not in SUITES or log2 != 16 or flags > 1 or flags and kind != 0:
         raise ErrUnsupported("class %d, suite %d, segments of 2^%d, flags %#x" % (kind, suite, log2, flags))
     if kind == 1 and (kid != bytes(8) or meta_len != 0):
         raise ErrUnsupported("multipart part with a key id or a block")
@@ -376,7 +402,7 @@ def open_block(ring, ctx, block, stored_size):
     if kind != 0:
         raise ErrUnsupported("multipart " + ("part", "tail")[kind - 1])
     meta, suite, oid, oek, kid = authenticate(ring, ctx, block, stored_size)
-    return meta, Body(suite, oek, oid, meta["plain_size"]), kid
+    return meta, Body(suite, oek, oid, padded_size(meta["plain_size"]) if block[9] else meta["plain_size"]), kid
 
 
 def authenticate(ring, ctx, block, stored_size):
@@ -394,7 +420,7 @@ def authenticate(ring, ctx, block, stored_size):
         raise ErrCommit("wrong bucket, wrong key name, wrong master key, or an edited block")
     oek = unseal(XChaCha20Poly1305(wk), wn, block[86:134], commit, "the wrapped object key")
     meta = parse_metadata(unseal(XChaCha20Poly1305(mk), mn, block[134:], block[54:134], "the metadata"), kind == 2)
-    if meta["plain_size"] != plain:
+    if (padded_size(meta["plain_size"]) if block[9] else meta["plain_size"]) != plain:
         raise ErrIntegrity("%d stored bytes, sealed with %d" % (stored_size, sealed_size(length, meta["plain_size"])))
     return meta, suite, oid, oek, kid
 
@@ -408,7 +434,11 @@ def open_object(ring, ctx, source, stored_size, block_len, sink):
         return open_multipart(ring, ctx, source, stored_size, block_len, sink)
     meta, body, kid = open_block(ring, ctx, block, stored_size)
     for i in range(body.last + 1):
-        sink(body.open(i, source.read(body.size(i))))
+        data = body.open(i, source.read(body.size(i)))
+        keep = max(meta["plain_size"] - i * S, 0)
+        if any(data[keep:]):
+            raise ErrIntegrity("the padding is not zero")
+        sink(data[:keep])
     rest = source.read(filler(body.plain) + 1)
     if len(rest) != filler(body.plain) or any(rest):
         raise ErrIntegrity("the filler is not what was written")
@@ -618,8 +648,8 @@ def parse_state(doc, kid):
         raise ErrVersion("bucket state of version %d" % version)
     try:
         settings = state["settings"]
-        if (settings["block_len"] not in BLOCKS or settings["segment"] != S or settings["name_encryption"] is not False
-                or settings["padding"] is not False):
+        named, name_key = settings["name_encryption"], base64.b64decode(state.get("name_key") or "", validate=True)
+        if settings["block_len"] not in BLOCKS or settings["segment"] != S or named is True and not any(name_key):
             raise ErrUnsupported("bucket settings %r" % settings)
         bucket_id = base64.b64decode(state["bucket_id"], validate=True)
         names, keys = state["names"], state["keys"]
@@ -628,12 +658,14 @@ def parse_state(doc, kid):
             "keys": {k: base64.b64encode(base64.b64decode(v, validate=True)).decode() for k, v in sorted(keys.items())},
             "settings": {k: settings[k] for k in ("block_len", "segment", "name_encryption", "padding")},
         }
+        if named:
+            again["name_key"] = base64.b64encode(name_key).decode()
         good = (
             len(bucket_id) == 16 and bucket_id != bytes(16) and 1 <= len(names) <= 64
             and re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", state["created_at"], re.ASCII) and state["created_at"] >= "1970"
             and all(re.fullmatch(r"[A-Za-z0-9._-]{3,255}", n) for n in names)
             and all(re.fullmatch(r"[0-9a-f]{16}", k) and len(base64.b64decode(v)) == 32 for k, v in keys.items())
-            and kid.hex() in keys
+            and kid.hex() in keys and type(named) is bool and type(settings["padding"]) is bool and (not named or len(name_key) == 32)
         )
         datetime.datetime.strptime(state["created_at"], "%Y-%m-%dT%H:%M:%S.%fZ")
         if not good or json.dumps(again, separators=(",", ":")).encode() != doc:
@@ -652,6 +684,52 @@ def open_state(ring, source, stored_size):
     if source.read(1):
         raise ErrIntegrity("bytes after the bucket state")
     return parse_state(doc, kid)
+
+
+# ---- names (section 18) ----------------------------------------------------
+
+class Namer:
+    def __init__(self, bucket_id, name_key):
+        okm = hkdf_expand(hkdf_extract(bucket_id, name_key), LABEL + b"name-encryption", 64)
+        self.mac, self.enc = okm[:32], okm[32:]
+
+    def _tag(self, parent, component):
+        return hmac.new(self.mac, struct.pack(">H", len(parent)) + parent + component, hashlib.sha256).digest()[:16]
+
+    def _ctr(self, tag, data):
+        c = Cipher(algorithms.AES(self.enc), modes.CTR(tag)).encryptor()
+        return c.update(data) + c.finalize()
+
+    def seal(self, name):
+        name = name.encode("utf-8", "surrogateescape")
+        if len(name) > 1024:
+            raise ErrNameTooLong("%d bytes" % len(name))
+        out, parent = [], b""
+        for c in name.split(b"/"):
+            tag = self._tag(parent, c)
+            out.append(base64.urlsafe_b64encode(tag + self._ctr(tag, c)).rstrip(b"=") if c else b"")
+            parent += c + b"/"
+        sealed = b"/".join(out).decode()
+        if len(sealed) > 1024:
+            raise ErrNameTooLong("%d bytes become %d" % (len(name), len(sealed)))
+        return sealed
+
+    def open(self, stored):
+        if len(stored) > 1024:
+            raise ErrName("%d bytes" % len(stored))
+        parent = b""
+        for c in stored.split("/"):
+            if c:
+                if not re.fullmatch("[A-Za-z0-9_-]+", c) or len(c) % 4 == 1:
+                    raise ErrName("not a sealed name")
+                raw = base64.urlsafe_b64decode(c + "=" * (-len(c) % 4))
+                plain = self._ctr(raw[:16], raw[16:]) if len(raw) > 16 else b"/"
+                good = b"/" not in plain and hmac.compare_digest(self._tag(parent, plain), raw[:16])
+                if not good or base64.urlsafe_b64encode(raw).rstrip(b"=").decode() != c:
+                    raise ErrName("a component does not open")
+                parent += plain
+            parent += b"/"
+        return parent[:-1].decode("utf-8", "surrogateescape")
 
 
 # ---- command line ----------------------------------------------------------
@@ -690,6 +768,22 @@ def write_verified(path, opener):
         raise
 
 
+def open_names(namer, path):
+    """Prints "stored name, tab, plain name"; returns 1 if one of them does not open."""
+    with open(path, encoding="utf-8") if path != "-" else sys.stdin as f:
+        status = 0
+        for line in f:
+            stored = line.rstrip("\r\n")
+            if stored.startswith("_objcryptproxy___"):
+                continue
+            try:
+                print("%s\t%s" % (stored, namer.open(stored)))
+            except ErrName as e:
+                print("scpx_open: %s: %s" % (stored, e), file=sys.stderr)
+                status = 1
+    return status
+
+
 def run(argv):
     parser = argparse.ArgumentParser(prog="scpx_open.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("object", nargs="?", help="file with the stored object")
@@ -697,12 +791,16 @@ def run(argv):
     parser.add_argument("--state", metavar="FILE", help="file with the stored object " + STATE_KEY)
     parser.add_argument("--bucket-id", metavar="HEX", help="32 hex digits, instead of --state")
     parser.add_argument("--key", metavar="NAME", help="name of the object in its bucket")
+    parser.add_argument("--stored-name", metavar="SEALED", help="the name it is stored under, where names are sealed, instead of --key")
+    parser.add_argument("--names", metavar="LIST", help='file with stored names, "-" for standard input, to be opened')
     parser.add_argument("-o", "--output", metavar="OUT", help="file for the plaintext; it must not exist")
     args = parser.parse_args(argv)
     if not args.state and not args.bucket_id:
         parser.error("--state or --bucket-id is needed")
-    if args.object and not (args.key and args.output):
-        parser.error("--key and --output are needed to open an object")
+    if args.object and not ((args.key or args.stored_name and args.state) and args.output):
+        parser.error("--output, and --key, or --stored-name with --state, are needed to open an object")
+    if args.names == "-" and args.master_file == "-":
+        parser.error("standard input is either the list of names or the master key")
     if not args.object and not args.state:
         parser.error("nothing to do")
 
@@ -714,6 +812,18 @@ def run(argv):
         if bucket_id not in (None, from_state):
             raise ValueError("the state names another bucket id: " + from_state.hex())
         bucket_id = from_state
+        namer = None
+        if state["settings"]["name_encryption"]:
+            namer = Namer(bucket_id, base64.b64decode(state.pop("name_key")))
+        elif args.names or args.stored_name or args.key and not args.object:
+            raise ValueError("the names of this bucket are not sealed")
+        if args.names:
+            return open_names(namer, args.names)
+        if args.stored_name:
+            args.key = namer.open(args.stored_name)
+        if not args.object and (args.key or args.stored_name):
+            print(args.key if args.stored_name else namer.seal(args.key))
+            return 0
         if not args.object:
             print(json.dumps(dict(state, bucket_id=bucket_id.hex()), indent=1))
             return 0

@@ -42,7 +42,7 @@ def plain_bytes(n):
 def seal_block(v, ctx, kind=0):
     """The block of vector v, from its inputs alone (SPEC.md sections 4 and 6)."""
     master, suite, block_len = scpx.Master(bytes.fromhex(v["master"])), SUITES[v["suite"]], v["block_len"]
-    head = (b"SCPX\0\2" + bytes([kind, suite, 16, 0]) + master.kid + bytes.fromhex(v["oid"]) + bytes.fromhex(v["salt"])
+    head = (b"SCPX\0\2" + bytes([kind, suite, 16, v.get("padded", False)]) + master.kid + bytes.fromhex(v["oid"]) + bytes.fromhex(v["salt"])
             + (block_len - 54).to_bytes(4, "big"))
     mk, mn, commit, wk, wn = scpx.block_keys(master, head, ctx)
     wrapped = scpx.XChaCha20Poly1305(wk).encrypt(wn, bytes.fromhex(v["oek"]), commit)
@@ -51,6 +51,8 @@ def seal_block(v, ctx, kind=0):
 
 
 def seal(v, ctx, plain):
+    if v.get("padded"):
+        plain = plain.ljust(scpx.padded_size(len(plain)), b"\0")
     body = scpx.Body(SUITES[v["suite"]], bytes.fromhex(v["oek"]), bytes.fromhex(v["oid"]), len(plain))
     out = [seal_block(v, ctx)]
     for i in range(body.last + 1):
@@ -86,7 +88,8 @@ def from_objects(objects, name):
 def positives(directory, objects):
     """Returns name → stored bytes of those that splices refer to."""
     kept = {}
-    for path in sorted(glob.glob(os.path.join(directory, "stream-*.json"))) + [os.path.join(directory, "metadata.json")]:
+    for path in sorted(glob.glob(os.path.join(directory, "stream-*.json"))) + [
+            os.path.join(directory, "metadata.json"), os.path.join(directory, "padding.json")]:
         for v in load(directory, os.path.basename(path)):
             plain, ctx = plain_bytes(v["plain_len"]), scpx.object_context(bytes.fromhex(v["bucket_id"]), v["key"])
             ring = scpx.keyring([bytes.fromhex(v["master"])])
@@ -118,7 +121,7 @@ def stored_of(v, kept, objects):
 
 
 def negatives(directory, kept, objects):
-    for v in load(directory, "negative.json"):
+    for v in load(directory, "negative.json") + load(directory, "padding-negative.json"):
         stored = stored_of(v, kept, objects)
         ring = scpx.keyring(map(bytes.fromhex, v["masters"]))
         ctx = scpx.object_context(bytes.fromhex(v["bucket_id"]), v["key"])
@@ -263,6 +266,17 @@ def uploads(directory):
             check(v["name"], scpx.open_receipt(oek, oid, name) is None, "refused receipt %d opens" % i)
 
 
+def names(directory):
+    for v in load(directory, "names.json"):
+        namer = scpx.Namer(bytes.fromhex(v["bucket_id"]), bytes.fromhex(v["name_key"]))
+        check(v["name"], (namer.mac.hex(), namer.enc.hex()) == (v["k_mac"], v["k_enc"]), "other keys")
+        for n in v["names"]:
+            check(v["name"], namer.seal(n["plain"]) == n["stored"], "%r seals to another name" % n["plain"])
+            check(v["name"], namer.open(n["stored"]) == n["plain"], "%r opens to another name" % n["stored"])
+        for stored in v["refused"]:
+            check(v["name"], refusal(lambda: namer.open(stored)) == "ErrName", "%r opens" % stored)
+
+
 def keys_and_sizes(directory, kept):
     want = {v["name"]: bytes.fromhex(v["value"]) for v in load(directory, "keys.json")}
     v, stored = kept["inputs"]["xchacha20-poly1305/512/1"]
@@ -315,6 +329,21 @@ def command(directory, kept, parts):
         check("command/multipart", code == 0 and json.loads(text)["parts"] == 3 and open(out3, "rb").read() == plain_bytes(2 * scpx.UNIT + 100), err)
         os.unlink(big)
         os.unlink(out3)
+        named = path("named", bytes.fromhex([s for s in load(directory, "state.json") if s["name"] == "state/names"][0]["stored_hex"]))
+        namer = scpx.Namer(bytes.fromhex(v["bucket_id"]), bytes(range(0x60, 0x80)))
+        sealed = namer.seal(v["key"])
+        code, text, err = run(master, "--master-file", "-", "--state", named)
+        check("command/name-key-stays-hidden", code == 0 and "name_key" not in text, text)
+        code, text, err = run(master, "--master-file", "-", "--state", named, "--key", v["key"])
+        check("command/seal-name", code == 0 and text.strip() == sealed, err)
+        code, text, err = run(sealed.encode() + b"\n_objcryptproxy___.json\nforged\n", "--master-file", raw, "--state", named, "--names", "-")
+        check("command/names", code == 1 and text == "%s\t%s\n" % (sealed, v["key"]) and "forged" in err, text + err)
+        code, text, err = run(master, "--master-file", "-", "--state", named, "--stored-name", sealed, obj, "-o", out3)
+        check("command/stored-name", code == 0 and open(out3, "rb").read() == plain_bytes(65537), err)
+        code, _, err = run(master, "--master-file", "-", "--state", st, "--stored-name", sealed, obj, "-o", path("none"))
+        check("command/names-are-plain", code == 1 and "not sealed" in err, err)
+        os.unlink(named)
+        os.unlink(out3)
         for name, content, key, want in (
                 ("flipped", stored[:-1] + bytes([stored[-1] ^ 1]), v["key"], "ErrIntegrity"), ("truncated", stored[:-1], v["key"], "ErrForeign"),
                 ("wrong key", stored, "other", "ErrCommit"), ("not sealed", b"hello", v["key"], "ErrNotSealed")):
@@ -342,6 +371,7 @@ def main():
     copies(args.vectors, kept)
     parts = multiparts(args.vectors, args.objects)
     uploads(args.vectors)
+    names(args.vectors)
     keys_and_sizes(args.vectors, kept)
     command(args.vectors, kept, parts)
     for f in failures:
