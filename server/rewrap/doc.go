@@ -31,6 +31,8 @@
 //   - Memory does not grow with the bucket: at most Config.Parallel moves of 16 MiB,
 //     one page, a window of 4,096 outcomes, 1,000 names of trouble, 64 keys:
 //     TestOutcomesWaitInABoundedWindow, TestNamesAndKeysAreBounded.
+//   - Sealed names and padding stay as they are, and what is told of an object is
+//     told under the name that clients know: TestSealedNamesAndPaddingStay.
 //   - Rates hold on the average, with a burst of one second or one piece:
 //     TestLimiterHoldsTheAverage.
 //

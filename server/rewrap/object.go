@@ -16,11 +16,15 @@ var errEmpty = fmt.Errorf("%w: the object is empty", format.ErrForeign)
 
 // object brings one object under the active key.
 func (r *Run) object(ctx context.Context, e backend.Entry) Outcome {
+	key, err := r.state.name(e.Key)
+	if err != nil {
+		return Outcome{Key: e.Key, Size: e.Size, Kind: Unreadable, Err: err}
+	}
 	var o Outcome
 	var mine []byte // the block of the last try: a lost answer may hide a success
 	for range maxTries {
 		var again bool
-		o, again = r.try(ctx, e, &mine)
+		o, again = r.try(ctx, e, key, &mine)
 		if !again {
 			break
 		}
@@ -28,9 +32,10 @@ func (r *Run) object(ctx context.Context, e backend.Entry) Outcome {
 	return o
 }
 
-// try reads the block and replaces it. again: the object is another one now.
-func (r *Run) try(ctx context.Context, e backend.Entry, mine *[]byte) (o Outcome, again bool) {
-	o = Outcome{Key: e.Key, Size: e.Size}
+// try reads the block and replaces it; key is the client's name of the object. again:
+// the object is another one now.
+func (r *Run) try(ctx context.Context, e backend.Entry, key string, mine *[]byte) (o Outcome, again bool) {
+	o = Outcome{Key: key, Size: e.Size}
 	as := func(kind Kind, err error) (Outcome, bool) {
 		o.Kind, o.Err = kind, err
 		return o, kind == Changed
@@ -46,7 +51,7 @@ func (r *Run) try(ctx context.Context, e backend.Entry, mine *[]byte) (o Outcome
 	}
 	o.Size = obj.Size
 	o.withKey(block)
-	where, err := format.NewContext(r.state.BucketID, e.Key)
+	where, err := format.NewContext(r.state.BucketID, key)
 	if err != nil {
 		return as(Unreadable, fmt.Errorf("%w: %w", format.ErrForeign, err)) // no writer could have sealed it
 	}

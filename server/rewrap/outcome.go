@@ -30,7 +30,7 @@ const (
 
 // Outcome tells about one object.
 type Outcome struct {
-	Key  string
+	Key  string // the client's; of what has no name there, the stored one
 	Size int64 // stored bytes
 	Kind Kind
 	// KeyID is the key that its block names. Of an Unreadable one that is a claim.
@@ -53,6 +53,7 @@ func (o Outcome) reason() string {
 		{format.ErrUnsupported, "uses a feature that cannot be rewrapped"},
 		{format.ErrCommit, "is not what was sealed under this name"},
 		{format.ErrIntegrity, "was changed"},
+		{format.ErrName, "has a stored name that was not sealed in this bucket"},
 	} {
 		if errors.Is(o.Err, r.is) {
 			return r.text

@@ -17,6 +17,15 @@ type bucketState struct {
 	format.State
 	active format.KeyID // the key that seals the state: the bucket's active one
 	etag   string
+	namer  *format.Namer // nil: names are stored as they are
+}
+
+// name is what clients call the object that is stored under a name.
+func (st *bucketState) name(stored string) (string, error) {
+	if st.namer == nil {
+		return stored, nil
+	}
+	return st.namer.Open(stored)
 }
 
 // readState opens the state and compares its keys with the ring's. Keys that the
@@ -54,6 +63,11 @@ func readState(ctx context.Context, store Store, ring Ring, bucket string) (*buc
 		return fail(ErrState, err)
 	}
 	st.active = h.KeyID
+	if st.Settings.NameEncryption {
+		if st.namer, err = format.NewNamer(st.BucketID, st.NameKey); err != nil {
+			return fail(ErrState, err)
+		}
+	}
 	for id, want := range st.Keys {
 		if have, ok := ring.KVT(id); ok && subtle.ConstantTimeCompare(want[:], have[:]) != 1 {
 			return fail(ErrKeys, fmt.Errorf("another key than the loaded one has the id %s there", id))
