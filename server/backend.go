@@ -22,11 +22,12 @@ type Backend interface {
 type objects interface {
 	Get(ctx context.Context, bucket, key string, opt backend.GetOptions) (*backend.Object, error)
 	Head(ctx context.Context, bucket, key string) (*backend.Object, error)
-	Put(ctx context.Context, bucket, key string, body io.Reader, size int64, cond backend.Conditions) (etag string, err error)
+	HeadVersion(ctx context.Context, bucket, key, version string) (*backend.Object, error)
+	Put(ctx context.Context, bucket, key string, body io.Reader, size int64, cond backend.Conditions) (backend.Written, error)
 	Delete(ctx context.Context, bucket, key string) error
-	DeleteWith(ctx context.Context, bucket, key string, with backend.DeleteOptions) error
+	DeleteWith(ctx context.Context, bucket, key string, with backend.DeleteOptions) (backend.Deleted, error)
 	DeleteMany(ctx context.Context, bucket string, keys []string) ([]backend.DeleteResult, error)
-	DeleteManyWith(ctx context.Context, bucket string, keys []string, with backend.DeleteOptions) ([]backend.DeleteResult, error)
+	DeleteManyWith(ctx context.Context, bucket string, ids []backend.ObjectID, with backend.DeleteOptions) ([]backend.DeleteResult, error)
 }
 
 type listings interface {
@@ -42,7 +43,7 @@ type uploads interface {
 	UploadPart(ctx context.Context, bucket, key, id string, n int, body io.ReadSeeker, size int64) (etag string, err error)
 	// StreamPart is UploadPart for a body that cannot be sent again.
 	StreamPart(ctx context.Context, bucket, key, id string, n int, body io.Reader, size int64) (etag string, err error)
-	CopyPart(ctx context.Context, bucket, key, id string, n int, srcBucket, srcKey string, r backend.Range, ifMatch string) (etag string, err error)
-	CompleteUpload(ctx context.Context, bucket, key, id string, parts []backend.Part, cond backend.Conditions) (etag string, err error)
+	CopyPart(ctx context.Context, bucket, key, id string, n int, source backend.CopySource, r backend.Range) (etag string, err error)
+	CompleteUpload(ctx context.Context, bucket, key, id string, parts []backend.Part, cond backend.Conditions) (backend.Written, error)
 	AbortUpload(ctx context.Context, bucket, key, id string) error
 }

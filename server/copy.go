@@ -39,48 +39,60 @@ func (s *Server) copyObject(r *request) error {
 	}
 	c := &copying{s: s, r: r, conditions: r.readConditions("x-amz-copy-source-")}
 	var err error
-	if c.srcBucket, c.srcKey, err = copySource(r.header("x-amz-copy-source")); err != nil {
+	if c.source, err = copySource(r.header("x-amz-copy-source")); err != nil {
 		return err
 	}
-	if err := s.scope(c.srcBucket, c.srcKey); err != nil {
+	if err := s.scope(c.source.Bucket, c.source.Key); err != nil {
 		if s3err.From(err).Code == s3err.InvalidArgument {
-			return s3err.Argument("x-amz-copy-source", c.srcKey, "Invalid copy source object key")
+			return s3err.Argument("x-amz-copy-source", c.source.Key, "Invalid copy source object key")
 		}
 		return err
 	}
 	if err := c.directives(); err != nil {
 		return err
 	}
-	etag, err := c.run()
+	made, err := c.run()
 	if err != nil {
 		return writeRefusal(err, c.with)
 	}
-	out := copyResult{ETag: clientETag(etag), LastModified: s.now().UTC().Format(xmlTime)}
+	r.showVersion(made.Version)
+	r.showSourceVersion(c.version)
+	out := copyResult{ETag: clientETag(made.ETag), LastModified: s.now().UTC().Format(xmlTime)}
 	if sum, ok := openChecksum(c.copied); ok {
 		out.checksumXML = sum.inXML()
 	}
 	return r.answerXML(out)
 }
 
-// copySource decodes [/]bucket/key, percent-encoded once; some clients encode
-// the slash behind the bucket too.
-func copySource(v string) (bucket, key string, err error) {
-	path, version, versioned := strings.Cut(v, "?versionId=")
-	if versioned && version != "" && version != "null" {
-		return "", "", s3err.New(s3err.NotImplemented, "copying a version is not implemented")
+// showSourceVersion tells the client which version was copied.
+func (r *request) showSourceVersion(id string) {
+	if id != "" {
+		r.http.Response.Header.Set("x-amz-copy-source-version-id", id)
 	}
+}
+
+// copySource decodes [/]bucket/key[?versionId=id], percent-encoded once; some clients
+// encode the slash behind the bucket too.
+func copySource(v string) (from backend.CopySource, err error) {
+	path, version, versioned := strings.Cut(v, "?versionId=")
 	plain, err := decodeSource(path)
 	if err != nil {
-		return "", "", err
+		return from, err
 	}
-	bucket, key, _ = strings.Cut(strings.TrimPrefix(plain, "/"), "/")
-	if !bucketNameOK(bucket) || net.ParseIP(bucket) != nil {
-		return "", "", s3err.Argument("x-amz-copy-source", v, "Invalid copy source bucket name")
+	if from.Version, err = decodeSource(version); err != nil {
+		return from, err
 	}
-	if key == "" || len(key) > maxKeyBytes {
-		return "", "", s3err.Argument("x-amz-copy-source", v, "Invalid copy source object key")
+	if versioned && version == "" {
+		return from, s3err.Argument("x-amz-copy-source", v, "Version id cannot be the empty string")
 	}
-	return bucket, key, nil
+	from.Bucket, from.Key, _ = strings.Cut(strings.TrimPrefix(plain, "/"), "/")
+	if !bucketNameOK(from.Bucket) || net.ParseIP(from.Bucket) != nil {
+		return from, s3err.Argument("x-amz-copy-source", v, "Invalid copy source bucket name")
+	}
+	if from.Key == "" || len(from.Key) > maxKeyBytes {
+		return from, s3err.Argument("x-amz-copy-source", v, "Invalid copy source object key")
+	}
+	return from, nil
 }
 
 // decodeSource decodes %XX once. A header, unlike a target, may hold any visible byte.
@@ -94,17 +106,18 @@ func decodeSource(v string) (string, error) {
 
 // copying is one copy in progress.
 type copying struct {
-	s                 *Server
-	r                 *request
-	srcBucket, srcKey string
-	conditions        preconditions
-	with              backend.Attributes
-	tags              bool      // the source's, too
-	checksum          *checksum // to be computed, if the source has another
-	replace           *format.Meta
+	s          *Server
+	r          *request
+	source     backend.CopySource // as the client names it
+	conditions preconditions
+	with       backend.Attributes
+	tags       bool      // the source's, too
+	checksum   *checksum // to be computed, if the source has another
+	replace    *format.Meta
 
-	sum    []byte      // of the source, sealed form, if checksum asked for it
-	copied format.Meta // of the copy
+	version string      // of the source, as the backend calls it
+	sum     []byte      // of the source, sealed form, if checksum asked for it
+	copied  format.Meta // of the copy
 }
 
 // directives reads what becomes of metadata, tags and checksum.
@@ -137,7 +150,7 @@ func (c *copying) directives() error {
 			return errChecksumAlgorithm()
 		}
 	}
-	if c.srcBucket == r.bucket && c.srcKey == r.key && c.replace == nil && c.checksum == nil && c.with.StorageClass == "" {
+	if c.source.Bucket == r.bucket && c.source.Key == r.key && c.source.Version == "" && c.replace == nil && c.checksum == nil && c.with.StorageClass == "" {
 		return s3err.New(s3err.InvalidRequest, "This copy request is illegal because it is trying to copy an object to itself without changing the object's metadata, storage class, website redirect location or encryption attributes.")
 	}
 	return nil
@@ -158,67 +171,77 @@ func (c *copying) change(m *format.Meta) {
 	c.copied = *m
 }
 
-func (c *copying) run() (etag string, err error) {
-	ring, src, err := c.s.access(c.r.ctx, c.srcBucket)
+func (c *copying) run() (made backend.Written, err error) {
+	ring, src, err := c.s.access(c.r.ctx, c.source.Bucket)
 	if err != nil {
-		return "", err
+		return made, err
 	}
 	if src.fresh {
-		return "", s3err.New(s3err.NoSuchKey, "")
+		return made, versionFault(errNothing, c.source.Key, c.source.Version)
 	}
 	dst, err := c.s.gate.open(c.r.ctx, ring, c.r.bucket, true)
 	if err != nil {
-		return "", err
+		return made, err
 	}
-	from, err := where(src, c.srcKey)
+	from, err := where(src, c.source.Key)
 	if err != nil {
-		return "", err
+		return made, err
 	}
 	to, err := where(dst, c.r.key)
 	if err != nil {
-		return "", err
+		return made, err
 	}
 	bound, err := c.prepare()
 	if err != nil {
-		return "", err
+		return made, err
 	}
-	obj, err := c.s.backend.Get(c.r.ctx, c.srcBucket, c.srcKey, backend.GetOptions{})
+	obj, err := c.s.backend.Get(c.r.ctx, c.source.Bucket, c.source.Key, backend.GetOptions{Version: c.source.Version})
 	if err != nil {
-		return "", err
+		return made, sourceFault(err, c.source)
 	}
 	defer obj.Body.Close()
+	c.version = obj.Version
 	if bound != "" && obj.ETag != bound {
-		return "", changedSource(errChanged)
+		return made, changedSource(errChanged)
 	}
 	if err := c.held(obj); err != nil {
-		return "", err
+		return made, err
 	}
 	block := make([]byte, src.blockSize)
 	if _, ok := format.PlainSize(src.blockSize, obj.Size); !ok {
-		return "", fmt.Errorf("%w: no sealed object has %d bytes", format.ErrForeign, obj.Size)
+		return made, fmt.Errorf("%w: no sealed object has %d bytes", format.ErrForeign, obj.Size)
 	}
 	if _, err := io.ReadFull(obj.Body, block); err != nil {
-		return "", err
+		return made, err
 	}
 	if isMultipart(block) {
 		obj.Body.Close()
-		source := &stored{bucket: c.srcBucket, key: c.srcKey, etag: obj.ETag, size: obj.Size, block: block}
+		source := &stored{bucket: c.source.Bucket, key: c.source.Key, version: c.source.Version, named: c.source.Version != "", etag: obj.ETag, size: obj.Size, block: block}
 		return (&tailCopy{c, dst.sealing(ring), from, to, source, dst}).run()
 	}
 	fresh, err := format.Reblock(dst.sealing(ring), from, to, block, obj.Size, c.change, dst.blockSize)
 	if err != nil {
-		return "", err
+		return made, err
 	}
-	etag, err = c.s.mover(c.r).Move(c.r.ctx,
-		reblock.Source{Bucket: c.srcBucket, Key: c.srcKey, Size: obj.Size, BlockSize: src.blockSize, ETag: obj.ETag, Body: obj.Body},
+	made, err = c.s.mover(c.r).Move(c.r.ctx,
+		reblock.Source{Bucket: c.source.Bucket, Key: c.source.Key, Version: c.source.Version, Size: obj.Size, BlockSize: src.blockSize, ETag: obj.ETag, Body: obj.Body},
 		reblock.Destination{Bucket: c.r.bucket, Key: c.r.key, Block: fresh, Cond: backend.Conditions{Attributes: c.with}})
 	switch {
 	case errors.Is(err, reblock.ErrSourceChanged):
-		return "", s3err.Wrap(s3err.ServiceUnavailable, err, "the source changed while it was copied; try again")
+		return made, s3err.Wrap(s3err.ServiceUnavailable, err, "the source changed while it was copied; try again")
 	case errors.Is(err, reblock.ErrNoETag):
-		return "", s3err.Wrap(s3err.ServiceUnavailable, err, "the backend gave the source no ETag, so its parts cannot be bound together")
+		return made, s3err.Wrap(s3err.ServiceUnavailable, err, "the backend gave the source no ETag, so its parts cannot be bound together")
 	}
-	return etag, err
+	return made, err
+}
+
+// sourceFault is versionFault for the source of a copy, which a delete marker cannot be.
+func sourceFault(err error, from backend.CopySource) error {
+	var e *backend.Error
+	if from.Version != "" && errors.As(err, &e) && e.Kind != backend.NotFound && e.Marker != nil {
+		return s3err.Wrap(s3err.InvalidRequest, err, "The source of a copy request may not specifically refer to a delete marker by version id.")
+	}
+	return versionFault(err, from.Key, from.Version)
 }
 
 // held applies the conditions. S3 answers 412 where a read would get 304: a copy that

@@ -22,37 +22,38 @@ type tailCopy struct {
 // copySpan is how much one part of such a copy moves; S3 allows 5 GiB.
 const copySpan = 1 << 30
 
-func (c *tailCopy) run() (etag string, err error) {
+func (c *tailCopy) run() (made backend.Written, err error) {
 	if c.source.etag == "" {
-		return "", s3err.New(s3err.ServiceUnavailable, "the backend gave the source no ETag, so its parts cannot be bound together")
+		return made, s3err.New(s3err.ServiceUnavailable, "the backend gave the source no ETag, so its parts cannot be bound together")
 	}
 	length := int64(len(c.source.block))
 	body := c.source.size - length
 	if body < minPart {
-		return "", format.ErrUnsupported
+		return made, format.ErrUnsupported
 	}
 	tail, err := c.s.readBound(c.r.ctx, c.source, body, length)
 	if err != nil {
-		return "", changedSource(err)
+		return made, changedSource(err)
 	}
 	fresh, err := format.ReblockTail(c.ring, c.from, c.to, c.source.block[:partHeader], tail, c.source.size,
 		c.change, c.dst.blockSize)
 	if err != nil {
-		return "", err
+		return made, err
 	}
 	id, err := c.s.backend.CreateUploadWith(c.r.ctx, c.r.bucket, c.r.key, c.with)
 	if err != nil {
-		return "", err
+		return made, err
 	}
-	if etag, err = c.move(c.r.ctx, id, body, fresh); err != nil {
+	if made, err = c.move(c.r.ctx, id, body, fresh); err != nil {
 		c.s.abortUpload(c.r, id)
-		return "", changedSource(err)
+		return made, changedSource(err)
 	}
-	return etag, nil
+	return made, nil
 }
 
 // move makes the object out of the source's first bytes and the fresh tail.
-func (c *tailCopy) move(ctx context.Context, id string, body int64, tail []byte) (etag string, err error) {
+func (c *tailCopy) move(ctx context.Context, id string, body int64, tail []byte) (made backend.Written, err error) {
+	from := backend.CopySource{Bucket: c.source.bucket, Key: c.source.key, Version: c.source.version, IfMatch: c.source.etag}
 	var parts []backend.Part
 	for at := int64(0); at < body; {
 		end := min(at+copySpan, body)
@@ -60,12 +61,12 @@ func (c *tailCopy) move(ctx context.Context, id string, body int64, tail []byte)
 			end = body // no crumb behind the last cut
 		}
 		n := len(parts) + 1
-		tag, err := c.s.backend.CopyPart(ctx, c.r.bucket, c.r.key, id, n, c.srcBucket, c.srcKey, backend.Range{First: at, Last: end - 1}, c.source.etag)
+		tag, err := c.s.backend.CopyPart(ctx, c.r.bucket, c.r.key, id, n, from, backend.Range{First: at, Last: end - 1})
 		if backendKind(err) == backend.Precondition {
-			return "", errChanged
+			return made, errChanged
 		}
 		if err != nil {
-			return "", err
+			return made, err
 		}
 		parts = append(parts, backend.Part{N: n, ETag: tag})
 		at = end
@@ -73,7 +74,7 @@ func (c *tailCopy) move(ctx context.Context, id string, body int64, tail []byte)
 	n := len(parts) + 1
 	tag, err := c.s.backend.UploadPart(ctx, c.r.bucket, c.r.key, id, n, newBytesReader(tail), int64(len(tail)))
 	if err != nil {
-		return "", err
+		return made, err
 	}
 	return c.s.backend.CompleteUpload(ctx, c.r.bucket, c.r.key, id, append(parts, backend.Part{N: n, ETag: tag}), backend.Conditions{})
 }

@@ -17,14 +17,14 @@ import (
 // it is opened. bound is the ETag of what was opened, "" if nothing was.
 func (c *copying) prepare() (bound string, err error) {
 	if c.tags {
-		if c.with.Tagging, err = c.s.tagsOf(c.r, c.srcBucket, c.srcKey); err != nil {
+		if c.with.Tagging, err = c.s.tagsOf(c.r, c.source); err != nil {
 			return "", err
 		}
 	}
 	if c.checksum == nil {
 		return "", nil
 	}
-	o, err := c.s.openObject(c.r.ctx, c.srcBucket, c.srcKey, everything)
+	o, err := c.s.openObject(c.r.ctx, c.source.Bucket, c.source.Key, c.source.Version, everything)
 	if err != nil {
 		return "", changedSource(err)
 	}
@@ -53,13 +53,19 @@ func (c *copying) prepare() (bound string, err error) {
 var noTags = map[string]bool{"NoSuchTagSet": true, "NoSuchTagSetError": true, "NotImplemented": true, "MethodNotAllowed": true, "AccessDenied": true}
 
 // tagsOf gives an object's tags as a copy's header has them.
-func (s *Server) tagsOf(r *request, bucket, key string) (string, error) {
-	reply, err := s.backend.Relay(r.ctx, backend.Question{Op: "GetObjectTagging", Method: http.MethodGet, Bucket: bucket, Key: key, Query: url.Values{"tagging": {""}}})
+func (s *Server) tagsOf(r *request, from backend.CopySource) (string, error) {
+	query := url.Values{"tagging": {""}}
+	if from.Version != "" {
+		query.Set(versionParam, from.Version)
+	}
+	reply, err := s.backend.Relay(r.ctx, backend.Question{Op: "GetObjectTagging", Method: http.MethodGet, Bucket: from.Bucket, Key: from.Key, Query: query})
 	switch {
 	case err != nil:
 		return "", err
 	case noTags[reply.Code]:
 		return "", nil
+	case from.Version != "" && (reply.Status == 400 || reply.Status == 404 || reply.Status == 405):
+		return "", nil // there is no such version, as reading it will tell
 	case reply.Code == string(s3err.NoSuchKey):
 		return "", s3err.New(s3err.NoSuchKey, "")
 	case reply.Code != "" || reply.Status >= 300:

@@ -18,16 +18,24 @@ func (s *Server) deleteObject(r *request) error {
 	}
 	with := r.deleteOptions()
 	var err error
+	if with.Version, err = r.version(); err != nil {
+		return err
+	}
 	if r.hasHeader("if-match") || r.hasHeader(ifMatchSize) || r.hasHeader(ifMatchTime) {
-		with.IfMatch, err = s.deleteCondition(r)
+		err = s.deleteCondition(r, &with)
 	} else {
 		_, _, err = s.access(r.ctx, r.bucket)
 	}
 	if err != nil {
 		return err
 	}
-	if err := s.backend.DeleteWith(r.ctx, r.bucket, r.key, with); err != nil {
-		return refusalOf(err, aboutNames)
+	gone, err := s.backend.DeleteWith(r.ctx, r.bucket, r.key, with)
+	if err != nil {
+		return refusalOf(versionFault(err, r.key, with.Version), aboutNames)
+	}
+	r.showVersion(gone.Version)
+	if gone.Marker {
+		r.http.Response.Header.Set("x-amz-delete-marker", "true")
 	}
 	r.http.SetStatusCode(204)
 	return nil
@@ -44,35 +52,39 @@ const (
 )
 
 // deleteCondition holds the object to the request's conditions, which speak of the
-// plain object, and gives the ETag by which the backend then recognises it. An object
-// that is not there, or cannot be opened, is not the one that is meant.
-func (s *Server) deleteCondition(r *request) (etag string, err error) {
-	o, err := s.openHead(r.ctx, r.bucket, r.key)
+// plain object, and binds the removal to the ETag by which the backend then recognises
+// it; a version with a name of its own is always the same object. An object that is not
+// there, or cannot be opened, is not the one that is meant.
+func (s *Server) deleteCondition(r *request, with *backend.DeleteOptions) error {
+	o, err := s.openHead(r.ctx, r.bucket, r.key, with.Version)
 	if backendKind(err) == backend.NotFound {
-		return "", s3err.New(s3err.PreconditionFailed, "")
+		return s3err.New(s3err.PreconditionFailed, "")
 	}
 	if err != nil {
-		return "", err
+		return err
 	}
 	defer o.close()
 	failed := s3err.New(s3err.PreconditionFailed, "")
 	if r.hasHeader("if-match") && !listsETag(r.header("if-match"), clientETag(o.etag), false) {
-		return "", failed
+		return failed
 	}
 	if r.hasHeader(ifMatchSize) {
 		if size, err := strconv.ParseInt(r.header(ifMatchSize), 10, 64); err != nil || size != o.plainSize() {
-			return "", failed
+			return failed
 		}
 	}
 	if r.hasHeader(ifMatchTime) {
 		if at, ok := parseHTTPTime(r.header(ifMatchTime)); !ok || !at.Equal(o.modified.Truncate(time.Second)) {
-			return "", failed
+			return failed
 		}
 	}
-	if o.etag == "" {
-		return "", s3err.New(s3err.ServiceUnavailable, "the backend gave the object no ETag, so its removal cannot be bound to it")
+	if o.etag == "" && pin(with.Version) == "" {
+		return s3err.New(s3err.ServiceUnavailable, "the backend gave the object no ETag, so its removal cannot be bound to it")
 	}
-	return o.etag, nil
+	if pin(with.Version) == "" {
+		with.IfMatch = o.etag
+	}
+	return nil
 }
 
 type deleteRequest struct {
@@ -92,13 +104,17 @@ type deleteResult struct {
 }
 
 type deletedKey struct {
-	Key string `xml:"Key"`
+	Key           string `xml:"Key"`
+	VersionID     string `xml:"VersionId,omitempty"`
+	Marker        bool   `xml:"DeleteMarker,omitempty"`
+	MarkerVersion string `xml:"DeleteMarkerVersionId,omitempty"`
 }
 
 type deleteFailed struct {
-	Key     string `xml:"Key"`
-	Code    string `xml:"Code"`
-	Message string `xml:"Message"`
+	Key       string `xml:"Key"`
+	VersionID string `xml:"VersionId,omitempty"`
+	Code      string `xml:"Code"`
+	Message   string `xml:"Message"`
 }
 
 // deleteObjects removes up to 1,000 keys. The body is proved before the first
@@ -111,37 +127,41 @@ func (s *Server) deleteObjects(r *request) error {
 	if err != nil {
 		return err
 	}
-	keys, quiet, err := parseDelete(doc)
+	ids, quiet, err := parseDelete(doc)
 	if err != nil {
 		return err
 	}
-	for _, k := range keys {
-		if err := s.scope(r.bucket, k); err != nil {
+	for _, id := range ids {
+		if err := s.scope(r.bucket, id.Key); err != nil {
 			return err
 		}
 	}
 	if _, _, err := s.access(r.ctx, r.bucket); err != nil {
 		return err
 	}
-	results, err := s.backend.DeleteManyWith(r.ctx, r.bucket, keys, r.deleteOptions())
+	results, err := s.backend.DeleteManyWith(r.ctx, r.bucket, ids, r.deleteOptions())
 	if err != nil {
 		return err
 	}
 	var out deleteResult
 	for _, x := range results {
 		if x.Err != nil {
-			e := answerOf(refusalOf(x.Err, aboutNames))
-			out.Errors = append(out.Errors, deleteFailed{Key: x.Key, Code: string(e.Code), Message: e.Message})
+			e := answerOf(refusalOf(versionFault(x.Err, x.Key, x.ObjectID.Version), aboutNames))
+			out.Errors = append(out.Errors, deleteFailed{Key: x.Key, VersionID: x.ObjectID.Version, Code: string(e.Code), Message: e.Message})
 		} else if !quiet {
-			out.Deleted = append(out.Deleted, deletedKey{x.Key})
+			d := deletedKey{Key: x.Key, VersionID: x.ObjectID.Version}
+			if x.Marker {
+				d.Marker, d.MarkerVersion = true, x.Deleted.Version
+			}
+			out.Deleted = append(out.Deleted, d)
 		}
 	}
 	return r.answerXML(out)
 }
 
 // parseDelete reads a Delete document strictly: known root, 1 to 1,000 keys,
-// each non-empty and within S3's length; no versions or conditions.
-func parseDelete(doc []byte) (keys []string, quiet bool, err error) {
+// each non-empty and within S3's length; no conditions.
+func parseDelete(doc []byte) (ids []backend.ObjectID, quiet bool, err error) {
 	var d deleteRequest
 	if err := xml.Unmarshal(doc, &d); err != nil {
 		return nil, false, s3err.Wrap(s3err.MalformedXML, err, "the document is not well-formed XML")
@@ -158,10 +178,10 @@ func parseDelete(doc []byte) (keys []string, quiet bool, err error) {
 			return nil, false, s3err.New(s3err.UserKeyMustBeSpecified, "a key is empty")
 		case len(o.Key) > maxKeyBytes:
 			return nil, false, s3err.New(s3err.KeyTooLongError, "a key has %d bytes, at most %d are allowed", len(o.Key), maxKeyBytes)
-		case o.VersionID != "" && o.VersionID != "null" || o.ETag != "":
-			return nil, false, s3err.New(s3err.NotImplemented, "deleting by version or ETag is not implemented")
+		case o.ETag != "":
+			return nil, false, s3err.New(s3err.NotImplemented, "deleting by ETag is not implemented")
 		}
-		keys = append(keys, o.Key)
+		ids = append(ids, backend.ObjectID{Key: o.Key, Version: o.VersionID})
 	}
-	return keys, d.Quiet, nil
+	return ids, d.Quiet, nil
 }

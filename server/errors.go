@@ -200,6 +200,7 @@ func (s *Server) fail(r *request, err error) {
 		r.showClaim(answer)
 	}
 	writeError(r.http, answer, r.resource(), r.id)
+	r.showMarker(err)
 	if f.class == overload {
 		h.Set("Retry-After", strconv.Itoa(retryAfterSeconds))
 	}

@@ -75,8 +75,8 @@ func FuzzDeleteDocument(f *testing.F) {
 			t.Fatalf("%d keys", len(keys))
 		}
 		for _, k := range keys {
-			if k == "" || len(k) > maxKeyBytes {
-				t.Fatalf("key %q", k)
+			if k.Key == "" || len(k.Key) > maxKeyBytes {
+				t.Fatalf("key %q", k.Key)
 			}
 		}
 	})
@@ -87,9 +87,9 @@ func FuzzCopySource(f *testing.F) {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, v string) {
-		bucket, key, err := copySource(v)
-		if err == nil && (bucket == "" || key == "" || strings.Contains(bucket, "/")) {
-			t.Fatalf("%q gave %q %q", v, bucket, key)
+		from, err := copySource(v)
+		if err == nil && (from.Bucket == "" || from.Key == "" || strings.Contains(from.Bucket, "/") || (from.Version != "") != strings.Contains(v, "?versionId=")) {
+			t.Fatalf("%q gave %+v", v, from)
 		}
 	})
 }

@@ -362,13 +362,13 @@ type lostProbe struct {
 	once sync.Once
 }
 
-func (l *lostProbe) Put(ctx context.Context, bucket, key string, body io.Reader, size int64, cond backend.Conditions) (string, error) {
+func (l *lostProbe) Put(ctx context.Context, bucket, key string, body io.Reader, size int64, cond backend.Conditions) (backend.Written, error) {
 	lost := false
 	if key == format.StateKey && cond.IfMatch != "" {
 		l.once.Do(func() { lost = true })
 	}
 	if lost {
-		return "", &backend.Error{Kind: backend.Precondition, Op: "PutObject", Unsure: true}
+		return backend.Written{}, &backend.Error{Kind: backend.Precondition, Op: "PutObject", Unsure: true}
 	}
 	return l.memory.Put(ctx, bucket, key, body, size, cond)
 }
@@ -450,16 +450,16 @@ func (c *cutting) Get(ctx context.Context, bucket, key string, opt backend.GetOp
 	return c.memory.Get(ctx, bucket, key, opt)
 }
 
-func (c *cutting) Put(ctx context.Context, bucket, key string, body io.Reader, size int64, cond backend.Conditions) (string, error) {
+func (c *cutting) Put(ctx context.Context, bucket, key string, body io.Reader, size int64, cond backend.Conditions) (backend.Written, error) {
 	cut := c.next()
 	if cut && !c.took {
-		return "", fault4(backend.Busy, "Put")
+		return backend.Written{}, fault4(backend.Busy, "Put")
 	}
-	etag, err := c.memory.Put(ctx, bucket, key, body, size, cond)
+	w, err := c.memory.Put(ctx, bucket, key, body, size, cond)
 	if cut {
-		return "", fault4(backend.Busy, "Put")
+		return backend.Written{}, fault4(backend.Busy, "Put")
 	}
-	return etag, err
+	return w, err
 }
 
 func TestStateTooLargeToReadAgainIsNotWritten(t *testing.T) {

@@ -21,6 +21,8 @@ var errFiller = fmt.Errorf("%w: the object's end is not what its size says", for
 // authentic, its body is not yet read.
 type stored struct {
 	bucket, key string
+	version     string // the backend's id of it, or ""
+	named       bool   // the client asked for that version
 
 	opener   *format.Opener // nil for a multipart object
 	multi    *multi         // nil for a stream object
@@ -87,37 +89,43 @@ func (s *Server) access(ctx context.Context, name string) (Keyring, *bucket, err
 	return ring, b, err
 }
 
+// errNothing: what a fresh bucket has of any key.
+var errNothing = &backend.Error{Kind: backend.NotFound, Op: "GetObject", Code: string(s3err.NoSuchKey)}
+
 // everything asks openObject for the whole stored object.
 const everything = -1
 
 // openObject fetches an object's block, with so many stored bytes behind it, and
-// opens the block. On an error of the sealed data itself the returned object has
-// its ETag.
-func (s *Server) openObject(ctx context.Context, bucketName, key string, behind int64) (*stored, error) {
+// opens the block. version "" is the current one. On an error of the sealed data itself
+// the returned object has its ETag.
+func (s *Server) openObject(ctx context.Context, bucketName, key, version string, behind int64) (*stored, error) {
 	ring, b, err := s.access(ctx, bucketName)
 	if err != nil {
 		return nil, err
 	}
 	if b.fresh {
-		return nil, s3err.New(s3err.NoSuchKey, "the key does not exist")
+		return nil, versionFault(errNothing, key, version)
 	}
 	at, err := where(b, key)
 	if err != nil {
 		return nil, err
 	}
-	var opt backend.GetOptions
+	opt := backend.GetOptions{Version: version}
 	if behind != everything {
 		opt.Range = &backend.Range{First: 0, Last: int64(b.blockSize) + behind - 1}
 	}
 	obj, err := s.backend.Get(ctx, bucketName, key, opt)
 	if errors.Is(err, backend.ErrRange) {
-		return s.emptyStored(ctx, bucketName, key)
+		return s.emptyStored(ctx, bucketName, key, version)
 	}
 	if err != nil {
-		return nil, err
+		return nil, versionFault(err, key, version)
 	}
-	o := &stored{bucket: bucketName, key: key, etag: obj.ETag, modified: obj.LastModified, kept: obj.Attributes, tags: obj.Tags, size: obj.Size}
-	o.rest = &resuming{ctx: ctx, from: s.backend, bucket: bucketName, key: key, etag: obj.ETag, body: obj.Body, end: obj.Length}
+	o := &stored{bucket: bucketName, key: key, version: obj.Version, named: version != "", etag: obj.ETag, modified: obj.LastModified, kept: obj.Attributes, tags: obj.Tags, size: obj.Size}
+	if o.named {
+		o.version = version
+	}
+	o.rest = s.resume(ctx, o, obj, 0)
 	if _, ok := format.PlainSize(b.blockSize, obj.Size); !ok {
 		o.close()
 		return o, fmt.Errorf("%w: no sealed object has %d bytes", format.ErrForeign, obj.Size)
@@ -140,10 +148,10 @@ func (s *Server) openObject(ctx context.Context, bucketName, key string, behind 
 }
 
 // emptyStored is an object of no bytes at all, which nothing sealed ever is.
-func (s *Server) emptyStored(ctx context.Context, bucketName, key string) (*stored, error) {
-	obj, err := s.backend.Head(ctx, bucketName, key)
+func (s *Server) emptyStored(ctx context.Context, bucketName, key, version string) (*stored, error) {
+	obj, err := s.backend.HeadVersion(ctx, bucketName, key, version)
 	if err != nil {
-		return nil, err
+		return nil, versionFault(err, key, version)
 	}
 	if obj.Size != 0 {
 		return nil, s3err.New(s3err.ServiceUnavailable, "the object changed while it was read; try again")
@@ -153,9 +161,9 @@ func (s *Server) emptyStored(ctx context.Context, bucketName, key string) (*stor
 
 // openHead fetches the block alone: one ranged request, and one more for the tail
 // of a multipart object, tells length, metadata, ETag and time.
-func (s *Server) openHead(ctx context.Context, bucketName, key string) (o *stored, err error) {
+func (s *Server) openHead(ctx context.Context, bucketName, key, version string) (o *stored, err error) {
 	for range maxRestarts {
-		if o, err = s.openObject(ctx, bucketName, key, 0); !errors.Is(err, errChanged) {
+		if o, err = s.openObject(ctx, bucketName, key, version, 0); !errors.Is(err, errChanged) {
 			break
 		}
 	}
@@ -171,7 +179,11 @@ func (s *Server) headObject(r *request) error {
 	if err := r.refuseReadHeaders(); err != nil {
 		return err
 	}
-	o, err := s.openHead(r.ctx, r.bucket, r.key)
+	version, err := r.version()
+	if err != nil {
+		return err
+	}
+	o, err := s.openHead(r.ctx, r.bucket, r.key, version)
 	if err != nil {
 		return err
 	}
@@ -194,6 +206,7 @@ func (s *Server) begin(r *request, o *stored) (part byteRange, done bool, err er
 	if errors.Is(err, errNotModified) {
 		h.Set("ETag", etag)
 		h.Set("Last-Modified", o.modified.UTC().Format(httpTime))
+		r.showVersion(o.version)
 		r.http.SetStatusCode(304)
 		return part, true, nil
 	}
@@ -254,6 +267,7 @@ func (r *request) describe(o *stored) {
 			h.Set(name, v)
 		}
 	}
+	r.showVersion(o.version)
 	if o.tags > 0 {
 		h.Set("x-amz-tagging-count", strconv.Itoa(o.tags))
 	}
@@ -295,7 +309,11 @@ func (s *Server) getOnce(r *request) error {
 	if _, ok := r.query.get("partNumber"); ok {
 		behind = 0
 	}
-	o, err := s.openObject(r.ctx, r.bucket, r.key, behind)
+	version, err := r.version()
+	if err != nil {
+		return err
+	}
+	o, err := s.openObject(r.ctx, r.bucket, r.key, version, behind)
 	if err != nil {
 		return err
 	}

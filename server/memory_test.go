@@ -29,8 +29,13 @@ type memory struct {
 
 	deleted []backend.DeleteOptions // of every removal
 
+	versioning map[string]string             // by bucket: "", Enabled, Suspended
+	history    map[string]map[string][]*blob // by bucket and key: all versions, the newest first
+
 	asked []backend.Question // by Relay
 	reply *backend.Reply     // of Relay, nil = a small document
+
+	denyVersions bool // reads of versions are refused
 
 	// before, if set, may fail a call instead of running it.
 	before func(op, bucket, key string) error
@@ -45,10 +50,13 @@ type blob struct {
 	etag string
 	time time.Time
 	with backend.Attributes
+
+	version string // "" where the bucket never had versions
+	marker  bool   // a delete marker
 }
 
 func newMemory(buckets ...string) *memory {
-	m := &memory{buckets: map[string]map[string]*blob{}, uploads: map[string]map[int][]byte{}, uploadsWith: map[string]backend.Attributes{}}
+	m := &memory{versioning: map[string]string{}, history: map[string]map[string][]*blob{}, buckets: map[string]map[string]*blob{}, uploads: map[string]map[int][]byte{}, uploadsWith: map[string]backend.Attributes{}}
 	for _, b := range buckets {
 		m.buckets[b] = map[string]*blob{}
 	}
@@ -81,9 +89,9 @@ func (m *memory) Get(_ context.Context, bucket, key string, opt backend.GetOptio
 	if err != nil {
 		return nil, err
 	}
-	o, ok := b[key]
-	if !ok {
-		return nil, fault4(backend.NotFound, "Get")
+	o, err := m.find("Get", bucket, b[key], key, opt.Version)
+	if err != nil {
+		return nil, err
 	}
 	if opt.IfMatch != "" && opt.IfMatch != o.etag {
 		return nil, fault4(backend.Precondition, "Get")
@@ -99,77 +107,87 @@ func (m *memory) Get(_ context.Context, bucket, key string, opt backend.GetOptio
 	if m.body != nil {
 		body = m.body(body)
 	}
-	return &backend.Object{Body: io.NopCloser(body), Length: int64(len(data)), Size: int64(len(o.data)), ETag: o.etag, LastModified: o.time, Attributes: o.with}, nil
+	return &backend.Object{Body: io.NopCloser(body), Length: int64(len(data)), Size: int64(len(o.data)), ETag: o.etag, LastModified: o.time, Version: o.version, Attributes: o.with}, nil
 }
 
-func (m *memory) Head(_ context.Context, bucket, key string) (*backend.Object, error) {
+func (m *memory) Head(ctx context.Context, bucket, key string) (*backend.Object, error) {
+	return m.HeadVersion(ctx, bucket, key, "")
+}
+
+func (m *memory) HeadVersion(_ context.Context, bucket, key, version string) (*backend.Object, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	b, err := m.enter("Head", bucket, key)
 	if err != nil {
 		return nil, err
 	}
-	o, ok := b[key]
-	if !ok {
-		return nil, fault4(backend.NotFound, "Head")
+	o, err := m.find("Head", bucket, b[key], key, version)
+	if err != nil {
+		return nil, err
 	}
-	return &backend.Object{Size: int64(len(o.data)), ETag: o.etag, LastModified: o.time}, nil
+	return &backend.Object{Size: int64(len(o.data)), ETag: o.etag, LastModified: o.time, Version: o.version, Attributes: o.with}, nil
 }
 
-func (m *memory) Put(_ context.Context, bucket, key string, body io.Reader, size int64, cond backend.Conditions) (string, error) {
+func (m *memory) Put(_ context.Context, bucket, key string, body io.Reader, size int64, cond backend.Conditions) (w backend.Written, err error) {
 	data, err := io.ReadAll(body)
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	b, ferr := m.enter("Put", bucket, key)
 	switch {
 	case ferr != nil:
-		return "", ferr
+		return w, ferr
 	case err != nil:
-		return "", fault4(backend.Busy, "Put")
+		return w, fault4(backend.Busy, "Put")
 	case int64(len(data)) != size:
-		return "", fault4(backend.Busy, "Put")
+		return w, fault4(backend.Busy, "Put")
 	}
-	etag, err := m.commit(b, key, data, cond)
+	w, err = m.commit(bucket, b, key, data, cond)
 	if err == nil && m.committed != nil {
 		m.committed(key)
 	}
-	return etag, err
+	return w, err
 }
 
-func (m *memory) commit(b map[string]*blob, key string, data []byte, cond backend.Conditions) (string, error) {
+func (m *memory) commit(bucket string, b map[string]*blob, key string, data []byte, cond backend.Conditions) (w backend.Written, err error) {
 	old, exists := b[key]
 	if cond.IfNoneMatch && exists || cond.IfMatch != "" && (!exists || old.etag != cond.IfMatch) {
-		return "", fault4(backend.Precondition, "Put")
+		return w, fault4(backend.Precondition, "Put")
 	}
 	etag := fmt.Sprintf("%q", fmt.Sprintf("%x", md5.Sum(data)))
-	b[key] = &blob{data: data, etag: etag, time: time.Unix(1768478400, 0), with: cond.Attributes}
-	return etag, nil
+	o := &blob{data: data, etag: etag, time: time.Unix(1768478400, 0), with: cond.Attributes}
+	m.remember(bucket, key, b[key], o)
+	b[key] = o
+	return backend.Written{ETag: etag, Version: o.version}, nil
 }
 
 func (m *memory) Delete(ctx context.Context, bucket, key string) error {
-	return m.DeleteWith(ctx, bucket, key, backend.DeleteOptions{})
+	_, err := m.DeleteWith(ctx, bucket, key, backend.DeleteOptions{})
+	return err
 }
 
-func (m *memory) DeleteWith(_ context.Context, bucket, key string, with backend.DeleteOptions) error {
+func (m *memory) DeleteWith(_ context.Context, bucket, key string, with backend.DeleteOptions) (d backend.Deleted, err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	b, err := m.enter("Delete", bucket, key)
 	if err != nil {
-		return err
+		return d, err
 	}
 	if with.IfMatch != "" && (b[key] == nil || b[key].etag != with.IfMatch) {
-		return fault4(backend.Precondition, "Delete")
+		return d, fault4(backend.Precondition, "Delete")
 	}
 	m.deleted = append(m.deleted, with)
-	delete(b, key)
-	return nil
+	return m.remove(bucket, b, key, with.Version)
 }
 
 func (m *memory) DeleteMany(ctx context.Context, bucket string, keys []string) ([]backend.DeleteResult, error) {
-	return m.DeleteManyWith(ctx, bucket, keys, backend.DeleteOptions{})
+	ids := make([]backend.ObjectID, len(keys))
+	for i, k := range keys {
+		ids[i].Key = k
+	}
+	return m.DeleteManyWith(ctx, bucket, ids, backend.DeleteOptions{})
 }
 
-func (m *memory) DeleteManyWith(_ context.Context, bucket string, keys []string, with backend.DeleteOptions) ([]backend.DeleteResult, error) {
+func (m *memory) DeleteManyWith(_ context.Context, bucket string, ids []backend.ObjectID, with backend.DeleteOptions) ([]backend.DeleteResult, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	b, err := m.enter("DeleteMany", bucket, "")
@@ -178,9 +196,9 @@ func (m *memory) DeleteManyWith(_ context.Context, bucket string, keys []string,
 	}
 	var out []backend.DeleteResult
 	m.deleted = append(m.deleted, with)
-	for _, k := range keys {
-		delete(b, k)
-		out = append(out, backend.DeleteResult{Key: k})
+	for _, id := range ids {
+		d, err := m.remove(bucket, b, id.Key, id.Version)
+		out = append(out, backend.DeleteResult{ObjectID: id, Deleted: d, Err: err})
 	}
 	return out, nil
 }
@@ -301,46 +319,46 @@ func (m *memory) StreamPart(_ context.Context, bucket, key, id string, n int, bo
 	return m.part("UploadPart", bucket, key, id, n, data)
 }
 
-func (m *memory) CopyPart(_ context.Context, bucket, key, id string, n int, srcBucket, srcKey string, r backend.Range, ifMatch string) (string, error) {
+func (m *memory) CopyPart(_ context.Context, bucket, key, id string, n int, source backend.CopySource, r backend.Range) (string, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	o, ok := m.buckets[srcBucket][srcKey]
-	if !ok {
-		return "", fault4(backend.NotFound, "CopyPart")
+	o, err := m.find("CopyPart", source.Bucket, m.buckets[source.Bucket][source.Key], source.Key, source.Version)
+	if err != nil {
+		return "", err
 	}
-	if ifMatch != o.etag {
+	if source.IfMatch != o.etag {
 		return "", fault4(backend.Precondition, "CopyPart")
 	}
 	return m.part("CopyPart", bucket, key, id, n, bytes.Clone(o.data[r.First:r.Last+1]))
 }
 
-func (m *memory) CompleteUpload(_ context.Context, bucket, key, id string, parts []backend.Part, cond backend.Conditions) (string, error) {
+func (m *memory) CompleteUpload(_ context.Context, bucket, key, id string, parts []backend.Part, cond backend.Conditions) (w backend.Written, err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	b, err := m.enter("CompleteUpload", bucket, key)
 	if err != nil {
-		return "", err
+		return w, err
 	}
 	if m.uploads[id] == nil {
-		return "", noUpload("CompleteUpload")
+		return w, noUpload("CompleteUpload")
 	}
 	var data []byte
 	for i, p := range parts {
 		piece, ok := m.uploads[id][p.N]
 		if !ok || i > 0 && parts[i-1].N >= p.N || i < len(parts)-1 && len(piece) < minPart || p.ETag != fmt.Sprintf("%q", fmt.Sprintf("%x", md5.Sum(piece))) {
-			return "", &backend.Error{Kind: backend.Invalid, Op: "CompleteUpload", Status: 400, Code: "InvalidPart"}
+			return w, &backend.Error{Kind: backend.Invalid, Op: "CompleteUpload", Status: 400, Code: "InvalidPart"}
 		}
 		data = append(data, piece...)
 	}
 	cond.Attributes = m.uploadsWith[id]
-	etag, err := m.commit(b, key, data, cond)
+	w, err = m.commit(bucket, b, key, data, cond)
 	if err == nil {
 		delete(m.uploads, id)
 		if m.committed != nil {
 			m.committed(key)
 		}
 	}
-	return etag, err
+	return w, err
 }
 
 func (m *memory) AbortUpload(_ context.Context, bucket, key, id string) error {
@@ -360,7 +378,7 @@ func (m *memory) Relay(_ context.Context, q backend.Question) (*backend.Reply, e
 	}
 	m.asked = append(m.asked, q)
 	if q.Op == "GetObjectTagging" && q.Query.Has("tagging") && m.reply == nil {
-		return m.tags(q.Bucket, q.Key), nil // of a copy's source
+		return m.tags(q.Bucket, q.Key, q.Query.Get("versionId")), nil // of a copy's source
 	}
 	if m.reply != nil {
 		return m.reply, nil
@@ -369,9 +387,9 @@ func (m *memory) Relay(_ context.Context, q backend.Question) (*backend.Reply, e
 }
 
 // tags is an object's tag set as a document.
-func (m *memory) tags(bucket, key string) *backend.Reply {
-	o, ok := m.buckets[bucket][key]
-	if !ok {
+func (m *memory) tags(bucket, key, version string) *backend.Reply {
+	o, err := m.find("Tags", bucket, m.buckets[bucket][key], key, version)
+	if err != nil {
 		return &backend.Reply{Status: 404, Code: "NoSuchKey"}
 	}
 	var doc strings.Builder

@@ -55,7 +55,11 @@ func (s *Server) objectAttributes(r *request) error {
 	if err != nil {
 		return err
 	}
-	o, err := s.openHead(r.ctx, r.bucket, r.key)
+	version, err := r.version()
+	if err != nil {
+		return err
+	}
+	o, err := s.openHead(r.ctx, r.bucket, r.key, version)
 	if err != nil {
 		return err
 	}
@@ -77,6 +81,7 @@ func (s *Server) objectAttributes(r *request) error {
 			out.StorageClass = cmp.Or(o.kept.StorageClass, "STANDARD") // S3 does not name this one to readers
 		}
 	}
+	r.showVersion(o.version)
 	r.http.Response.Header.Set("Last-Modified", o.modified.UTC().Format(httpTime))
 	return r.answerXML(out)
 }

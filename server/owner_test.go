@@ -85,5 +85,5 @@ func TestRelayOfAVersion(t *testing.T) {
 		}
 	}
 	g.want(g.do(call{method: "GET", target: "/bkt?tagging&versionId=v1"}), 501, "NotImplemented")
-	g.want(g.do(call{method: "GET", target: "/bkt/k?versionId=v1"}), 501, "NotImplemented")
+	g.want(g.do(call{method: "PUT", target: "/bkt/k?versionId=v1", body: []byte("x")}), 501, "NotImplemented")
 }

@@ -86,7 +86,7 @@ func (b *plainBody) fetch(part byteRange, behind int64) error {
 	if err != nil {
 		return err
 	}
-	o.rest = &resuming{ctx: b.ctx, from: b.s.backend, bucket: o.bucket, key: o.key, etag: o.etag, body: obj.Body, end: obj.Length, base: want.First}
+	o.rest = b.s.resume(b.ctx, o, obj, want.First)
 	b.src = o.rest
 	return nil
 }
@@ -112,7 +112,7 @@ func (b *plainBody) plan(part byteRange) error {
 
 // getBound opens a range of the same stored object, or says errChanged.
 func (s *Server) getBound(ctx context.Context, o *stored, want *backend.Range) (*backend.Object, error) {
-	obj, err := s.backend.Get(ctx, o.bucket, o.key, backend.GetOptions{Range: want, IfMatch: o.etag})
+	obj, err := getPinned(ctx, s.backend, o.bucket, o.key, o.version, o.named, backend.GetOptions{Range: want, IfMatch: o.etag})
 	switch kind := backendKind(err); {
 	case kind == backend.Precondition || kind == backend.NotFound || errors.Is(err, backend.ErrRange):
 		return nil, fmt.Errorf("%w: %w", errChanged, err)

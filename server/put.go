@@ -98,12 +98,13 @@ func (s *Server) putObject(r *request) error {
 			return err
 		}
 	}
-	etag, err := s.store(p)
+	made, err := s.store(p)
 	if err != nil {
 		return writeRefusal(err, cond.Attributes)
 	}
 	s.metrics.sealedBytes.Add(int(r.body.length))
-	r.http.Response.Header.Set("ETag", clientETag(etag))
+	r.http.Response.Header.Set("ETag", clientETag(made.ETag))
+	r.showVersion(made.Version)
 	r.http.Response.Header.Set("x-amz-object-size", strconv.FormatInt(r.body.length, 10))
 	if c, ok := openChecksum(format.Meta{Checksum: r.body.want.sealed()}); ok {
 		r.showChecksum(c)
@@ -154,7 +155,7 @@ func (r *request) conditions() (backend.Conditions, error) {
 	return c, nil
 }
 
-func (s *Server) store(p *put) (etag string, err error) {
+func (s *Server) store(p *put) (backend.Written, error) {
 	if p.body.length > s.wholeObject {
 		return s.storeParts(p)
 	}
@@ -167,7 +168,7 @@ func (s *Server) store(p *put) (etag string, err error) {
 	}
 	res, err := s.engine.Reserve(p.ctx, s.engine.Window())
 	if err != nil {
-		return "", err
+		return backend.Written{}, err
 	}
 	defer res.Release()
 	return s.storeThrough(p)
@@ -175,14 +176,14 @@ func (s *Server) store(p *put) (etag string, err error) {
 
 // storeLate stores an object whose block, which stands first, is known last, while
 // the budget is short: in parts where they need less room than the whole does.
-func (s *Server) storeLate(p *put) (string, error) {
+func (s *Server) storeLate(p *put) (backend.Written, error) {
 	whole := s.engine.Footprint(p.body.length)
 	if plan, err := planParts(p.sealer, s.engine); err != nil || plan.memory < whole {
 		return s.storeParts(p)
 	}
 	res, err := s.engine.Reserve(p.ctx, whole)
 	if err != nil {
-		return "", err
+		return backend.Written{}, err
 	}
 	defer res.Release()
 	return s.storeWhole(p)
@@ -198,39 +199,39 @@ func (s *Server) reserveWhole(n int64) (*pipeline.Reservation, bool) {
 }
 
 // storeWhole holds the sealed object in memory until the backend has it.
-func (s *Server) storeWhole(p *put) (string, error) {
+func (s *Server) storeWhole(p *put) (made backend.Written, err error) {
 	var chain pipeline.Chain
 	defer chain.Release()
-	if err := s.seal(p, func(b *pipeline.Batch) error { chain.Append(b); return nil }); err != nil {
-		return "", err
+	if err = s.seal(p, func(b *pipeline.Batch) error { chain.Append(b); return nil }); err != nil {
+		return made, err
 	}
 	if err := p.finishBlock(); err != nil {
-		return "", err
+		return made, err
 	}
-	send := func(cond backend.Conditions) (string, error) {
+	send := func(cond backend.Conditions) (backend.Written, error) {
 		body := chain.NewReader(p.block, filler(p.sealer))
 		defer body.Close()
 		return s.backend.Put(p.ctx, p.target.bucket, p.key, body, p.sealer.SealedSize(), cond)
 	}
-	etag, err := send(p.cond)
+	made, err = send(p.cond)
 	for range maxOverwrites {
 		if backendKind(err) != backend.Precondition {
-			return etag, err
+			return made, err
 		}
 		verdict := s.settle(p, err)
 		if verdict.overwrite == "" {
-			return verdict.etag, verdict.err
+			return verdict.made, verdict.err
 		}
 		// What stands there cannot be opened by anyone: writing over exactly that
 		// is better than calling it stored.
 		p.log.Warn().Msg("overwriting an object that cannot be opened")
 		s.metrics.overwrites.Inc()
-		etag, err = send(backend.Conditions{IfMatch: verdict.overwrite, Attributes: p.cond.Attributes})
+		made, err = send(backend.Conditions{IfMatch: verdict.overwrite, Attributes: p.cond.Attributes})
 	}
 	if backendKind(err) == backend.Precondition {
-		return "", s3err.Wrap(s3err.ConditionalRequestConflict, err, "the existing object keeps changing; try again")
+		return made, s3err.Wrap(s3err.ConditionalRequestConflict, err, "the existing object keeps changing; try again")
 	}
-	return etag, err
+	return made, err
 }
 
 // maxOverwrites is how often a PUT tries to replace an unreadable object that
@@ -238,12 +239,12 @@ func (s *Server) storeWhole(p *put) (string, error) {
 const maxOverwrites = 2
 
 // storeThrough sends the sealed front while the body still arrives.
-func (s *Server) storeThrough(p *put) (string, error) {
+func (s *Server) storeThrough(p *put) (made backend.Written, err error) {
 	ctx, cancel := context.WithCancel(p.ctx)
 	defer cancel()
 	w, r := pipeline.NewPipe(1)
 	type result struct {
-		etag string
+		made backend.Written
 		err  error
 	}
 	sent := make(chan result, 1)
@@ -252,9 +253,9 @@ func (s *Server) storeThrough(p *put) (string, error) {
 			io.Reader
 			io.Closer
 		}{io.MultiReader(bytes.NewReader(p.block), r, bytes.NewReader(filler(p.sealer))), r}
-		etag, err := s.backend.Put(ctx, p.target.bucket, p.key, body, p.sealer.SealedSize(), p.cond)
+		made, err := s.backend.Put(ctx, p.target.bucket, p.key, body, p.sealer.SealedSize(), p.cond)
 		r.Close() // frees a waiting Send, also when the backend answered early
-		sent <- result{etag, err}
+		sent <- result{made, err}
 	}()
 	sealErr := s.seal(p, func(b *pipeline.Batch) error { return w.Send(ctx, b) })
 	w.CloseWithError(sealErr)
@@ -265,18 +266,18 @@ func (s *Server) storeThrough(p *put) (string, error) {
 	r.Close()
 	switch {
 	case sealErr == nil && got.err == nil:
-		return got.etag, nil
+		return got.made, nil
 	case sealErr != nil && bodyError(sealErr):
-		return "", sealErr
+		return made, sealErr
 	case backendKind(got.err) == backend.Precondition:
 		return s.settleSent(p, got.err)
 	case got.err != nil && backendKind(got.err) != backend.ClientAbort:
-		return "", got.err
+		return made, got.err
 	}
 	if sealErr == nil {
 		sealErr = got.err
 	}
-	return "", sealErr
+	return made, sealErr
 }
 
 // seal runs the body through the engine.
@@ -288,19 +289,19 @@ func (s *Server) seal(p *put, sink func(*pipeline.Batch) error) error {
 
 // verdict is what a failed condition means: exactly one of the three is set.
 type verdict struct {
-	etag      string // the object stands: it is this very PUT, whose answer was lost
-	overwrite string // ETag of an object that nobody can open, under If-None-Match
-	err       error  // the answer
+	made      backend.Written // the object stands: it is this very PUT, whose answer was lost
+	overwrite string          // ETag of an object that nobody can open, under If-None-Match
+	err       error           // the answer
 }
 
 // settle is asked when the backend says that the condition does not hold. PBS
 // counts 412 as stored, so under If-None-Match it is answered only for an object
 // whose block opens and whose size is right; its body is proved by a reader.
 func (s *Server) settle(p *put, precondition error) verdict {
-	obj, err := s.openHead(p.ctx, p.target.bucket, p.key)
+	obj, err := s.openHead(p.ctx, p.target.bucket, p.key, "")
 	switch {
 	case err == nil && bytes.Equal(obj.block, p.block) && obj.etag != "":
-		return verdict{etag: obj.etag}
+		return verdict{made: backend.Written{ETag: obj.etag, Version: obj.version}}
 	case err == nil || p.cond.IfMatch != "":
 		return verdict{err: precondition}
 	case backendKind(err) == backend.NotFound:
@@ -313,12 +314,12 @@ func (s *Server) settle(p *put, precondition error) verdict {
 
 // settleSent is settle where the body is gone: an unreadable object cannot be
 // written over now, the client has to send it again.
-func (s *Server) settleSent(p *put, precondition error) (etag string, err error) {
+func (s *Server) settleSent(p *put, precondition error) (backend.Written, error) {
 	v := s.settle(p, precondition)
 	if v.overwrite != "" {
-		return "", s3err.Wrap(s3err.ServiceUnavailable, precondition, "the existing object cannot be opened; try again")
+		return v.made, s3err.Wrap(s3err.ServiceUnavailable, precondition, "the existing object cannot be opened; try again")
 	}
-	return v.etag, v.err
+	return v.made, v.err
 }
 
 // filler is the zero bytes of the size law that follow the last segment.

@@ -18,36 +18,36 @@ const partsInMemory = 3
 // The stored bytes are the same as from a single PUT; whoever reads them cannot
 // tell. Nothing exists before Complete, and Complete is called only after the
 // body was proved. Part 1 carries the block and goes last.
-func (s *Server) storeParts(p *put) (etag string, err error) {
+func (s *Server) storeParts(p *put) (made backend.Written, err error) {
 	plan, err := planParts(p.sealer, s.engine)
 	if err != nil {
-		return "", err
+		return made, err
 	}
 	res, err := s.engine.Reserve(p.ctx, plan.memory)
 	if err != nil {
-		return "", err
+		return made, err
 	}
 	defer res.Release()
 
 	id, err := s.backend.CreateUploadWith(p.ctx, p.target.bucket, p.key, p.cond.Attributes)
 	if err != nil {
-		return "", err
+		return made, err
 	}
 	up := &partUpload{s: s, p: p, id: id, plan: plan, sent: make(chan error, 1)}
 	defer up.release()
 	if err := up.run(); err != nil {
 		up.abort()
-		return "", err
+		return made, err
 	}
-	etag, err = s.backend.CompleteUpload(p.ctx, p.target.bucket, p.key, id, up.parts, p.cond)
+	made, err = s.backend.CompleteUpload(p.ctx, p.target.bucket, p.key, id, up.parts, p.cond)
 	if err == nil {
-		return etag, nil
+		return made, nil
 	}
 	up.abort()
 	if backendKind(err) == backend.Precondition {
 		return s.settleSent(p, err)
 	}
-	return "", err
+	return made, err
 }
 
 // partPlan says how an object is cut. Cuts fall on batches, so a part is a

@@ -116,12 +116,12 @@ func TestPreconditionFailedIsSaidOnlyOfAnObjectThatOpens(t *testing.T) {
 // lostAnswer commits a conditional PUT and then reports what a retry would see.
 type lostAnswer struct{ *memory }
 
-func (l lostAnswer) Put(ctx context.Context, bucket, key string, body io.Reader, size int64, cond backend.Conditions) (string, error) {
-	etag, err := l.memory.Put(ctx, bucket, key, body, size, cond)
+func (l lostAnswer) Put(ctx context.Context, bucket, key string, body io.Reader, size int64, cond backend.Conditions) (backend.Written, error) {
+	w, err := l.memory.Put(ctx, bucket, key, body, size, cond)
 	if err == nil && cond.IfMatch != "" {
-		return "", &backend.Error{Kind: backend.Precondition, Op: "PutObject", Unsure: true}
+		return backend.Written{}, &backend.Error{Kind: backend.Precondition, Op: "PutObject", Unsure: true}
 	}
-	return etag, err
+	return w, err
 }
 
 func TestIfMatchWhoseAnswerWasLostIsAcknowledged(t *testing.T) {
@@ -137,7 +137,7 @@ func TestIfMatchWhoseAnswerWasLostIsAcknowledged(t *testing.T) {
 // noConditions is a store that ignores write conditions.
 type noConditions struct{ *memory }
 
-func (n noConditions) Put(ctx context.Context, bucket, key string, body io.Reader, size int64, _ backend.Conditions) (string, error) {
+func (n noConditions) Put(ctx context.Context, bucket, key string, body io.Reader, size int64, _ backend.Conditions) (backend.Written, error) {
 	return n.memory.Put(ctx, bucket, key, body, size, backend.Conditions{})
 }
 
@@ -218,7 +218,7 @@ type lateStore struct {
 	on              chan struct{}
 }
 
-func (l *lateStore) Put(ctx context.Context, bucket, key string, body io.Reader, size int64, cond backend.Conditions) (string, error) {
+func (l *lateStore) Put(ctx context.Context, bucket, key string, body io.Reader, size int64, cond backend.Conditions) (backend.Written, error) {
 	first := false
 	if key == "k" {
 		l.once.Do(func() { first = true })
@@ -229,7 +229,7 @@ func (l *lateStore) Put(ctx context.Context, bucket, key string, body io.Reader,
 		select {
 		case <-l.on:
 		case <-ctx.Done():
-			return "", ctx.Err()
+			return backend.Written{}, ctx.Err()
 		}
 	}
 	return l.memory.Put(ctx, bucket, key, body, size, cond)

@@ -29,6 +29,7 @@ var relayRoutes = []route{
 	relayed("PutBucketTagging", "PUT", onBucket, "tagging", optionalBody),
 	relayed("DeleteBucketTagging", "DELETE", onBucket, "tagging", noBody),
 	relayed("GetBucketVersioning", "GET", onBucket, "versioning", noBody),
+	relayed("PutBucketVersioning", "PUT", onBucket, "versioning", smallBody),
 	relayed("GetObjectLockConfiguration", "GET", onBucket, "object-lock", noBody),
 	relayed("PutObjectLockConfiguration", "PUT", onBucket, "object-lock", optionalBody, "x-amz-bucket-object-lock-token"),
 	relayed("GetBucketOwnershipControls", "GET", onBucket, "ownershipControls", noBody),
@@ -58,6 +59,9 @@ var versions = map[level][]string{onObject: {"versionId"}}
 
 // relayOwn are headers of the request itself, which the proxy has dealt with.
 var relayOwn = []string{"x-amz-date", "x-amz-content-sha256", "x-amz-user-agent", "x-amz-decoded-content-length", "x-amz-trailer", "x-amz-checksum-*", "x-amz-sdk-checksum-algorithm", "x-amz-expected-bucket-owner"}
+
+// relayAnswers are headers of an answer that the client gets as they are.
+var relayAnswers = []string{versionHeader}
 
 // relay passes a question on and the answer back.
 func (s *Server) relay(r *request) error {
@@ -97,6 +101,11 @@ func (s *Server) relay(r *request) error {
 	reply, err := s.backend.Relay(r.ctx, q)
 	if err != nil {
 		return err
+	}
+	for _, name := range relayAnswers {
+		if v := reply.Header.Get(name); v != "" {
+			r.http.Response.Header.Set(name, v)
+		}
 	}
 	if reply.Code != "" || reply.Status >= 300 {
 		return s3err.Relayed(reply.Status, reply.Code, reply.Message)

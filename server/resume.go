@@ -21,11 +21,19 @@ type resuming struct {
 	ctx         context.Context
 	from        objects
 	bucket, key string
+	version     string
+	named       bool // by the client
 	etag        string
 	body        io.ReadCloser
 	base        int64 // of the body in the stored object
 	at, end     int64 // bytes of the body given, and those there are
 	resumes     int
+}
+
+// resume makes the body of an answer about an opened object; base is where in the stored
+// object the answer begins.
+func (s *Server) resume(ctx context.Context, o *stored, obj *backend.Object, base int64) *resuming {
+	return &resuming{ctx: ctx, from: s.backend, bucket: o.bucket, key: o.key, version: o.version, named: o.named, etag: o.etag, body: obj.Body, base: base, end: obj.Length}
 }
 
 // Read gives the next stored bytes.
@@ -52,7 +60,7 @@ func (r *resuming) resume() bool {
 		return false
 	}
 	r.resumes++
-	obj, err := r.from.Get(r.ctx, r.bucket, r.key, backend.GetOptions{
+	obj, err := getPinned(r.ctx, r.from, r.bucket, r.key, r.version, r.named, backend.GetOptions{
 		Range:   &backend.Range{First: r.base + r.at, Last: r.base + r.end - 1},
 		IfMatch: r.etag,
 	})

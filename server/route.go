@@ -60,7 +60,7 @@ const sdkHint = "x-id"
 var responseNames = []string{"response-content-type", "response-content-language", "response-expires", "response-cache-control", "response-content-disposition", "response-content-encoding"}
 
 // readNames are what a read of an object may have in its query.
-var readNames = append([]string{"partNumber", checksumMode, checksumModeParam}, responseNames...)
+var readNames = append([]string{"partNumber", versionParam, checksumMode, checksumModeParam}, responseNames...)
 
 // routes is every operation, in the order they are tried.
 var routes = append(relayRoutes, []route{
@@ -76,7 +76,7 @@ var routes = append(relayRoutes, []route{
 	{op: "CreateBucket", method: "PUT", level: onBucket, auth: signed, body: optionalBody, serve: (*Server).createBucket},
 	{op: "DeleteObjects", method: "POST", level: onBucket, query: []string{"delete"}, auth: signed, body: smallBody, serve: (*Server).deleteObjects},
 	{op: "HeadObject", method: "HEAD", level: onObject, allowed: readNames, auth: signed, body: noBody, serve: (*Server).headObject},
-	{op: "GetObjectAttributes", method: "GET", level: onObject, query: []string{"attributes"}, auth: signed, body: noBody, serve: (*Server).objectAttributes},
+	{op: "GetObjectAttributes", method: "GET", level: onObject, query: []string{"attributes"}, allowed: []string{versionParam}, auth: signed, body: noBody, serve: (*Server).objectAttributes},
 	{op: "GetObject", method: "GET", level: onObject, allowed: readNames, auth: signed, body: noBody, serve: (*Server).getObject},
 	{op: "CreateMultipartUpload", method: "POST", level: onObject, query: []string{"uploads"}, objectChecksum: true, auth: signed, body: noBody, serve: (*Server).createUpload},
 	{op: "UploadPartCopy", method: "PUT", level: onObject, header: "x-amz-copy-source", query: []string{"partNumber", "uploadId"}, auth: signed, body: noBody, serve: (*Server).uploadPartCopy},
@@ -85,7 +85,7 @@ var routes = append(relayRoutes, []route{
 	{op: "AbortMultipartUpload", method: "DELETE", level: onObject, query: []string{"uploadId"}, auth: signed, body: noBody, serve: (*Server).abortMultipart},
 	{op: "CopyObject", method: "PUT", level: onObject, header: "x-amz-copy-source", objectChecksum: true, auth: signed, body: noBody, serve: (*Server).copyObject},
 	{op: "PutObject", method: "PUT", level: onObject, auth: signed, body: objectBody, serve: (*Server).putObject},
-	{op: "DeleteObject", method: "DELETE", level: onObject, auth: signed, body: noBody, serve: (*Server).deleteObject},
+	{op: "DeleteObject", method: "DELETE", level: onObject, allowed: []string{versionParam}, auth: signed, body: noBody, serve: (*Server).deleteObject},
 }...)
 
 // match finds the operation of a request. The query must hold exactly what a

@@ -292,20 +292,20 @@ func TestCopyWithAChecksumOfAChangedSourceFails(t *testing.T) {
 }
 
 func TestCopySourceForms(t *testing.T) {
-	for in, want := range map[string][2]string{
-		"bkt/k": {"bkt", "k"}, "/bkt/k": {"bkt", "k"}, "bkt%2Fk": {"bkt", "k"}, "bkt/a b#c?d": {"bkt", "a b#c?d"}, "bkt/a+b%20c": {"bkt", "a+b c"}, "bkt/a//b/": {"bkt", "a//b/"}, "bkt/k?versionId=null": {"bkt", "k"},
+	for in, want := range map[string][3]string{
+		"bkt/k?versionId=v%2B1": {"bkt", "k", "v+1"}, "bkt/a%3FversionId=1": {"bkt", "a?versionId=1"}, "bkt/k": {"bkt", "k"}, "/bkt/k": {"bkt", "k"}, "bkt%2Fk": {"bkt", "k"}, "bkt/a b#c?d": {"bkt", "a b#c?d"}, "bkt/a+b%20c": {"bkt", "a+b c"}, "bkt/a//b/": {"bkt", "a//b/"}, "bkt/k?versionId=null": {"bkt", "k", "null"},
 	} {
-		bucket, key, err := copySource(in)
-		if err != nil || bucket != want[0] || key != want[1] {
-			t.Errorf("%q: %q %q %v", in, bucket, key, err)
+		from, err := copySource(in)
+		if err != nil || [3]string{from.Bucket, from.Key, from.Version} != want {
+			t.Errorf("%q: %+v %v", in, from, err)
 		}
 	}
 	for in, want := range map[string]string{
 		"bkt/%ZZ": "encoding", "%": "encoding", "bkt/%C3%": "encoding", "bkt/%ff": "encoding", "bkt/%00": "encoding",
 		"192.168.1.1/k": "bucket name", "my-buc@k/k": "bucket name", "": "bucket name", "/": "bucket name",
-		"bkt": "object key", "bkt/": "object key", "bkt/" + strings.Repeat("k", maxKeyBytes+1): "object key", "bkt/k?versionId=1": "version",
+		"bkt": "object key", "bkt/": "object key", "bkt/" + strings.Repeat("k", maxKeyBytes+1): "object key", "bkt/k?versionId=": "Version id", "bkt/k?versionId=%ff": "encoding",
 	} {
-		if _, _, err := copySource(in); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := copySource(in); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: %v, want %s", in, err, want)
 		}
 	}

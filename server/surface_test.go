@@ -38,7 +38,7 @@ func TestRouteTableIsComplete(t *testing.T) {
 // subresources is every query name that means another operation in S3.
 var subresources = strings.Fields(`accelerate analytics cors delete encryption intelligent-tiering inventory lifecycle
 	logging metrics notification publicAccessBlock replication
-	requestPayment restore select torrent versionId versions website x-unknown`)
+	requestPayment restore select torrent versions website x-unknown`)
 
 func TestRefusedRequestsNeverReachTheBackend(t *testing.T) {
 	g := newRig(t, func(c *Config) { c.AllowedBuckets = []string{"bkt"} })
@@ -257,7 +257,7 @@ func TestDeleteObjects(t *testing.T) {
 		"<Delete><Object><Key></Key></Object></Delete>":                                     "UserKeyMustBeSpecified",
 		"<Delete><Object><Key>" + format.StateKey + "</Key></Object></Delete>":              "AccessDenied",
 		"<Delete><Object><Key>" + strings.Repeat("k", 1025) + "</Key></Object></Delete>":    "KeyTooLongError",
-		"<Delete><Object><Key>k</Key><VersionId>v1</VersionId></Object></Delete>":           "NotImplemented",
+		"<Delete><Object><Key>k</Key><ETag>e</ETag></Object></Delete>":                      "NotImplemented",
 		`<!DOCTYPE d [<!ENTITY a "aaaa">]><Delete><Object><Key>&a;</Key></Object></Delete>`: "MalformedXML",
 		"<Delete><Object><Key>cut": "MalformedXML",
 	} {
@@ -317,7 +317,7 @@ func TestCopyErrors(t *testing.T) {
 	g := newRig(t)
 	g.put("/bkt/k", nil)
 	for src, want := range map[string]string{
-		"bkt/none": "NoSuchKey", "nobucket1/k": "NoSuchBucket", "bkt": "InvalidArgument", "": "", "bkt/k?versionId=1": "NotImplemented", "bkt/%zz": "InvalidArgument",
+		"bkt/none": "NoSuchKey", "nobucket1/k": "NoSuchBucket", "bkt": "InvalidArgument", "": "", "bkt/k?versionId=v1": "NoSuchVersion", "bkt/%zz": "InvalidArgument",
 	} {
 		if src == "" {
 			continue

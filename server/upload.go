@@ -187,7 +187,7 @@ func backendCode(err error) string {
 // stagedMeta reads the metadata that Create put aside: errNoUpload once the upload
 // is over.
 func (u *uploading) stagedMeta() (format.Meta, error) {
-	o, err := u.s.openHead(u.ctx, u.target.bucket, u.CreateKey())
+	o, err := u.s.openHead(u.ctx, u.target.bucket, u.CreateKey(), "")
 	switch {
 	case backendKind(err) == backend.NotFound:
 		return format.Meta{}, errNoUpload

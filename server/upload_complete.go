@@ -60,7 +60,7 @@ func (s *Server) completeMultipart(r *request) error {
 		return err
 	}
 	c := &completing{u, plan, cond}
-	etag, err := c.run()
+	made, err := c.run()
 	if err != nil {
 		return err
 	}
@@ -68,7 +68,8 @@ func (s *Server) completeMultipart(r *request) error {
 		s.abortUpload(r, u.BackendID()) // it has no part that counts
 	}
 	c.cleanUp()
-	return r.answerXML(completeResult{Location: "/" + r.target.bucket + "/" + r.key, Bucket: r.target.bucket, Key: r.key, ETag: clientETag(etag)})
+	r.showVersion(made.Version)
+	return r.answerXML(completeResult{Location: "/" + r.target.bucket + "/" + r.key, Bucket: r.target.bucket, Key: r.key, ETag: clientETag(made.ETag)})
 }
 
 // partList reads the list of parts, within the byte budget.
@@ -101,27 +102,27 @@ func (r *request) checkObjectSize(plan *format.Plan) error {
 // upload that runs beside this one replaces the end that this one has stored.
 const completeTries = 2
 
-func (c *completing) run() (etag string, err error) {
+func (c *completing) run() (made backend.Written, err error) {
 	meta, err := c.stagedMeta()
 	if err == errNoUpload {
 		return c.done(errNoUpload)
 	}
 	if err != nil {
-		return "", err
+		return made, err
 	}
 	meta.WrittenAt = c.s.now()
 	if c.plan.Stream {
 		return c.judge(c.asStream(meta))
 	}
 	for range completeTries {
-		if etag, err = c.asMultipart(meta); backendCode(err) != "InvalidPart" {
+		if made, err = c.asMultipart(meta); backendCode(err) != "InvalidPart" {
 			break
 		}
-		if etag, doneErr := c.done(err); doneErr == nil {
-			return etag, nil
+		if made, doneErr := c.done(err); doneErr == nil {
+			return made, nil
 		}
 	}
-	return c.judge(etag, err)
+	return c.judge(made, err)
 }
 
 // errStagedGone: the last part that the list names is not what is staged.
@@ -129,7 +130,7 @@ var errStagedGone = errors.New("the staged part is not the one in the list")
 
 // judge looks behind what a failure says: each of these also happens when this very
 // Complete was done before, and its answer lost.
-func (c *completing) judge(etag string, err error) (string, error) {
+func (c *completing) judge(made backend.Written, err error) (backend.Written, error) {
 	const older = "a part was sent again, and the list names the older one"
 	var own *s3err.Error
 	switch {
@@ -141,47 +142,47 @@ func (c *completing) judge(etag string, err error) (string, error) {
 	case backendKind(err) == backend.Precondition:
 		return c.done(err)
 	}
-	return etag, err
+	return made, err
 }
 
 // asMultipart stores the end of the object as the last part and completes the
 // backend's upload.
-func (c *completing) asMultipart(meta format.Meta) (etag string, err error) {
+func (c *completing) asMultipart(meta format.Meta) (made backend.Written, err error) {
 	room := c.plan.EndSize(c.bucket.blockSize)
 	if c.plan.Staged != nil && c.plan.Staged.SealedSize() <= wholeStaged {
 		room += room + c.plan.Staged.SealedSize()
 	}
 	res, err := c.s.engine.Reserve(c.ctx, room)
 	if err != nil {
-		return "", err
+		return made, err
 	}
 	defer res.Release()
 	end, err := c.plan.SealEnd(c.sealing, meta, c.bucket.blockSize)
 	if err != nil {
-		return "", err
+		return made, err
 	}
 	last, err := c.storeEnd(end)
 	if err != nil {
-		return "", err
+		return made, err
 	}
 	parts := make([]backend.Part, len(c.plan.Parts), len(c.plan.Parts)+1)
 	for i, p := range c.plan.Parts {
 		parts[i] = backend.Part{N: p.Number, ETag: `"` + p.ETag + `"`}
 	}
 	parts = append(parts, backend.Part{N: c.plan.Final, ETag: last})
-	etag, err = c.s.backend.CompleteUpload(c.ctx, c.target.bucket, c.key, c.BackendID(), parts, c.cond)
+	made, err = c.s.backend.CompleteUpload(c.ctx, c.target.bucket, c.key, c.BackendID(), parts, c.cond)
 	if err != nil {
-		return "", err
+		return made, err
 	}
-	return etag, c.confirm(etag, end[len(end)-c.bucket.blockSize:])
+	return made, c.confirm(made, end[len(end)-c.bucket.blockSize:])
 }
 
 // confirm finds the tail at the end of the new object, and the object of the size
 // that the law gives it, before anybody is told of success (SPEC.md section 12.6).
-func (c *completing) confirm(etag string, tail []byte) error {
+func (c *completing) confirm(made backend.Written, tail []byte) error {
 	size := c.plan.SealedSize(c.bucket.blockSize)
 	want := &backend.Range{First: size - int64(len(tail)), Last: size - 1}
-	obj, err := c.s.backend.Get(c.ctx, c.target.bucket, c.key, backend.GetOptions{Range: want, IfMatch: etag})
+	obj, err := getPinned(c.ctx, c.s.backend, c.target.bucket, c.key, made.Version, false, backend.GetOptions{Range: want, IfMatch: made.ETag})
 	if kind := backendKind(err); kind == backend.Precondition || kind == backend.NotFound {
 		return s3err.Wrap(s3err.ServiceUnavailable, err, "the object was replaced as soon as it was complete")
 	}
@@ -267,35 +268,35 @@ func (c *completing) openStaged() (io.ReadCloser, error) {
 
 // asStream makes a stream object of an upload whose only part is smaller than a
 // part may be.
-func (c *completing) asStream(meta format.Meta) (etag string, err error) {
+func (c *completing) asStream(meta format.Meta) (made backend.Written, err error) {
 	body, err := c.openStaged()
 	if err != nil {
-		return "", err
+		return made, err
 	}
 	defer body.Close()
 	plain := c.plan.PlainSize()
 	sealed := c.plan.Staged.SealedSize()
 	res, err := c.s.engine.Reserve(c.ctx, 2*sealed+int64(c.bucket.blockSize))
 	if err != nil {
-		return "", err
+		return made, err
 	}
 	defer res.Release()
 	part := make([]byte, sealed)
 	defer clear(part)
 	if _, err := io.ReadFull(body, part); err != nil {
-		return "", fmt.Errorf("cannot read the staged part: %w", err)
+		return made, fmt.Errorf("cannot read the staged part: %w", err)
 	}
 	opener, err := c.OpenPart(*c.plan.Staged)
 	if err != nil {
-		return "", err
+		return made, err
 	}
 	slots := part[partHeader:]
 	if err := segmentOpener(opener).OpenInPlace(slots, 0); err != nil {
-		return "", err
+		return made, err
 	}
 	sealer, err := c.plan.StreamSealer(c.sealing, meta, c.bucket.blockSize)
 	if err != nil {
-		return "", err
+		return made, err
 	}
 	// The opened segments lie where sealing wants them.
 	segmentSealer(sealer).SealInPlace(slots, int(plain), 0)
@@ -305,32 +306,32 @@ func (c *completing) asStream(meta format.Meta) (etag string, err error) {
 
 // done finds the object that this upload has become and returns its ETag; otherwise,
 // if the key has no object or one of another origin, the error given.
-func (c *completing) done(otherwise error) (etag string, err error) {
-	o, err := c.s.openHead(c.ctx, c.target.bucket, c.key)
+func (c *completing) done(otherwise error) (made backend.Written, err error) {
+	o, err := c.s.openHead(c.ctx, c.target.bucket, c.key, "")
 	switch {
 	case backendKind(err) == backend.NotFound:
 		if backendKind(otherwise) == backend.Precondition && c.cond.IfNoneMatch {
-			return "", s3err.Wrap(s3err.ConditionalRequestConflict, otherwise, "the object was removed meanwhile; try again")
+			return made, s3err.Wrap(s3err.ConditionalRequestConflict, otherwise, "the object was removed meanwhile; try again")
 		}
-		return "", otherwise
+		return made, otherwise
 	case unreadable(err):
 		if backendKind(otherwise) == backend.Precondition && c.cond.IfMatch == "" {
-			return "", s3err.Wrap(s3err.ServiceUnavailable, err, "the existing object cannot be read; try again")
+			return made, s3err.Wrap(s3err.ServiceUnavailable, err, "the existing object cannot be read; try again")
 		}
-		return "", otherwise
+		return made, otherwise
 	case err != nil:
-		return "", err
+		return made, err
 	}
 	defer o.close()
 	if oid, ok := o.oid(); !ok || oid != c.OID() || o.plainSize() != c.plan.PlainSize() {
-		return "", otherwise
+		return made, otherwise
 	}
 	parts := len(c.plan.Parts)
 	if c.plan.Staged != nil {
 		parts++
 	}
 	if o.multi != nil && o.multi.tail.Parts() != parts {
-		return "", otherwise
+		return made, otherwise
 	}
-	return o.etag, nil
+	return backend.Written{ETag: o.etag, Version: o.version}, nil
 }

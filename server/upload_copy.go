@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 
+	"github.com/s3-crypt-proxy/s3-crypt-proxy/server/backend"
 	"github.com/s3-crypt-proxy/s3-crypt-proxy/server/s3err"
 )
 
@@ -25,11 +26,11 @@ func (s *Server) uploadPartCopy(r *request) error {
 	if err != nil {
 		return err
 	}
-	srcBucket, srcKey, err := copySource(r.header("x-amz-copy-source"))
+	from, err := copySource(r.header("x-amz-copy-source"))
 	if err != nil {
 		return err
 	}
-	if err := s.scope(srcBucket, srcKey); err != nil {
+	if err := s.scope(from.Bucket, from.Key); err != nil {
 		return err
 	}
 	u, err := s.openUpload(r)
@@ -38,7 +39,7 @@ func (s *Server) uploadPartCopy(r *request) error {
 	}
 	for range maxRestarts {
 		var etag string
-		etag, err = u.copyPart(number, srcBucket, srcKey)
+		etag, err = u.copyPart(number, from)
 		if err == nil {
 			return r.answerXML(copyPartResult{ETag: etag, LastModified: s.now().UTC().Format(xmlTime)})
 		}
@@ -50,16 +51,16 @@ func (s *Server) uploadPartCopy(r *request) error {
 }
 
 // copyPart opens the source and stores what is asked for of it.
-func (u *uploading) copyPart(number int, srcBucket, srcKey string) (etag string, err error) {
+func (u *uploading) copyPart(number int, from backend.CopySource) (etag string, err error) {
 	const header = "x-amz-copy-source-range"
 	spec := u.header(header)
 	behind := int64(everything)
 	if u.hasHeader(header) {
 		behind = rangeGuess(spec)
 	}
-	o, err := u.s.openObject(u.ctx, srcBucket, srcKey, behind)
+	o, err := u.s.openObject(u.ctx, from.Bucket, from.Key, from.Version, behind)
 	if err != nil {
-		return "", err
+		return "", sourceFault(err, from)
 	}
 	err = u.readConditions("x-amz-copy-source-").check(clientETag(o.etag), o.modified)
 	if errors.Is(err, errNotModified) {
@@ -90,6 +91,7 @@ func (u *uploading) copyPart(number int, srcBucket, srcKey string) (etag string,
 		_, err := body.WriteTo(w)
 		w.CloseWithError(err) // nil is io.EOF: the source is proved to its end
 	}()
+	u.showSourceVersion(o.version)
 	etag, err = p.store(r)
 	r.Close() // frees a waiting write
 	<-given

@@ -174,7 +174,8 @@ func (p *partUp) seal(src io.Reader, sink func(*pipeline.Batch) error) error {
 // toBackend stores the part where it belongs: a staged one beside the upload.
 func (p *partUp) toBackend(ctx context.Context, body io.Reader) (etag string, err error) {
 	if p.sealer.Staged() {
-		return p.s.backend.Put(ctx, p.target.bucket, p.LastKey(p.number), body, p.sealer.SealedSize(), backend.Conditions{})
+		made, err := p.s.backend.Put(ctx, p.target.bucket, p.LastKey(p.number), body, p.sealer.SealedSize(), backend.Conditions{})
+		return made.ETag, err
 	}
 	etag, err = p.s.backend.StreamPart(ctx, p.target.bucket, p.key, p.BackendID(), p.number, body, p.sealer.SealedSize())
 	if err != nil {

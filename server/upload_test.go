@@ -401,18 +401,18 @@ type forgetful struct {
 	on bool
 }
 
-func (f *forgetful) lost(etag string, err error) (string, error) {
+func (f *forgetful) lost(w backend.Written, err error) (backend.Written, error) {
 	if f.on && err == nil {
-		return "", fault4(backend.Busy, "lost")
+		return backend.Written{}, fault4(backend.Busy, "lost")
 	}
-	return etag, err
+	return w, err
 }
 
-func (f *forgetful) CompleteUpload(ctx context.Context, bucket, key, id string, parts []backend.Part, cond backend.Conditions) (string, error) {
+func (f *forgetful) CompleteUpload(ctx context.Context, bucket, key, id string, parts []backend.Part, cond backend.Conditions) (backend.Written, error) {
 	return f.lost(f.memory.CompleteUpload(ctx, bucket, key, id, parts, cond))
 }
 
-func (f *forgetful) Put(ctx context.Context, bucket, key string, body io.Reader, size int64, cond backend.Conditions) (string, error) {
+func (f *forgetful) Put(ctx context.Context, bucket, key string, body io.Reader, size int64, cond backend.Conditions) (backend.Written, error) {
 	return f.lost(f.memory.Put(ctx, bucket, key, body, size, cond))
 }
 

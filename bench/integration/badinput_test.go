@@ -68,7 +68,7 @@ func badRequests() []badRequest {
 		{name: "DELETE ?acl", method: "DELETE", path: "good", query: "acl", status: 501, code: "NotImplemented"},
 		{name: "DELETE ?uploads", method: "DELETE", path: "good", query: "uploads", status: 501, code: "NotImplemented"},
 		{name: "PUT ?unheardof", method: "PUT", path: "good", query: "unheardof=1", body: body, status: 501, code: "NotImplemented"},
-		{name: "GET ?versionId", method: "GET", path: "good", query: "versionId=1", status: 501, code: "NotImplemented"},
+		{name: "PUT ?versionId", method: "PUT", path: "good", query: "versionId=1", status: 501, code: "NotImplemented"},
 		{name: "POST ?select", method: "POST", path: "good", query: "select", status: 501, code: "NotImplemented"},
 		{name: "aws-chunked without its length", method: "PUT", path: "bad", body: body, status: 411, code: "MissingContentLength",
 			change: func(h map[string]string) { h["x-amz-content-sha256"] = "STREAMING-AWS4-HMAC-SHA256-PAYLOAD" }},

@@ -138,7 +138,7 @@ func (c *Client) judge(ctx, actx context.Context, at *attempt, err error) *fault
 	}
 	var reply *replyError
 	if errors.As(err, &reply) {
-		f.Code, f.Message, f.err = reply.code, reply.shown(c.config.AccessKey), reply.text(c.config.AccessKey)
+		f.Code, f.Message, f.Marker, f.err = reply.code, reply.shown(c.config.AccessKey), reply.marker, reply.text(c.config.AccessKey)
 		verdict(f, at, reply)
 		return f
 	}

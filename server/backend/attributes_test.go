@@ -54,7 +54,7 @@ func TestAttributesAreSentAndSigned(t *testing.T) {
 func TestDeleteOptionsAreSent(t *testing.T) {
 	s := newScript(t, early(204, ""))
 	c := newTestClient(t, s.URL)
-	if err := c.DeleteWith(t.Context(), "bucket", "key", DeleteOptions{IfMatch: `"e"`, BypassGovernance: true}); err != nil {
+	if _, err := c.DeleteWith(t.Context(), "bucket", "key", DeleteOptions{IfMatch: `"e"`, BypassGovernance: true}); err != nil {
 		t.Fatal(err)
 	}
 	h := s.requests()[0].header
@@ -69,18 +69,18 @@ func TestDeleteOptionsAreSent(t *testing.T) {
 		t.Errorf("%v", h)
 	}
 	s = newScript(t, s3fault(412, "PreconditionFailed", "x"))
-	if k := KindOf(newTestClient(t, s.URL).DeleteWith(t.Context(), "bucket", "key", DeleteOptions{IfMatch: `"e"`})); k != Precondition {
+	if k := KindOf(second(newTestClient(t, s.URL).DeleteWith(t.Context(), "bucket", "key", DeleteOptions{IfMatch: `"e"`}))); k != Precondition {
 		t.Errorf("%s", k)
 	}
 	s = newScript(t, s3fault(500, "InternalError", "x"), early(204, ""))
-	if k := KindOf(newTestClient(t, s.URL).DeleteWith(t.Context(), "bucket", "key", DeleteOptions{IfMatch: `"e"`})); k != Busy || len(s.requests()) != 1 {
+	if k := KindOf(second(newTestClient(t, s.URL).DeleteWith(t.Context(), "bucket", "key", DeleteOptions{IfMatch: `"e"`}))); k != Busy || len(s.requests()) != 1 {
 		t.Errorf("%s after %d requests", k, len(s.requests()))
 	}
 	s = newScript(t, deleted("<Deleted><Key>a</Key></Deleted>"))
-	if _, err := newTestClient(t, s.URL).DeleteManyWith(t.Context(), "bucket", []string{"a"}, DeleteOptions{BypassGovernance: true}); err != nil || s.requests()[0].header.Get("X-Amz-Bypass-Governance-Retention") != "true" {
+	if _, err := newTestClient(t, s.URL).DeleteManyWith(t.Context(), "bucket", []ObjectID{{Key: "a"}}, DeleteOptions{BypassGovernance: true}); err != nil || s.requests()[0].header.Get("X-Amz-Bypass-Governance-Retention") != "true" {
 		t.Errorf("%v", err)
 	}
-	if _, err := c.DeleteManyWith(t.Context(), "bucket", []string{"a"}, DeleteOptions{IfMatch: "e"}); KindOf(err) != Invalid {
+	if _, err := c.DeleteManyWith(t.Context(), "bucket", []ObjectID{{Key: "a"}}, DeleteOptions{IfMatch: "e"}); KindOf(err) != Invalid {
 		t.Errorf("a condition on many: %v", err)
 	}
 }

@@ -15,42 +15,65 @@ import (
 
 // Delete removes an object. A missing one is a success.
 func (c *Client) Delete(ctx context.Context, bucket, key string) error {
-	return c.DeleteWith(ctx, bucket, key, DeleteOptions{})
+	_, err := c.DeleteWith(ctx, bucket, key, DeleteOptions{})
+	return err
 }
 
 // DeleteOptions are what a removal is bound to; the zero value binds it to nothing.
 type DeleteOptions struct {
 	// IfMatch: only the object with this ETag. Not for DeleteMany.
 	IfMatch string
+	// Version: that version, removed for good; empty: the key, which in a bucket with versions gets a
+	// delete marker. Not for DeleteMany, whose keys have their own.
+	Version string
 	// BypassGovernance: also an object that is locked in governance mode.
 	BypassGovernance bool
 }
 
+// Deleted is what the store tells of a removal.
+type Deleted struct {
+	// Version is the id of the version that was removed, or of the delete marker that was made; empty
+	// where the store gives none.
+	Version string
+	// Marker: that version is a delete marker.
+	Marker bool
+}
+
 // DeleteWith is Delete with options. With a condition it is sent once, as the answer to
 // a second request would say nothing about the first.
-func (c *Client) DeleteWith(ctx context.Context, bucket, key string, with DeleteOptions) error {
+func (c *Client) DeleteWith(ctx context.Context, bucket, key string, with DeleteOptions) (d Deleted, err error) {
 	const op = "DeleteObject"
 	if err := object(op, bucket, key); err != nil {
-		return err
+		return d, err
 	}
-	in := &s3.DeleteObjectInput{Bucket: &bucket, Key: &key, IfMatch: optional(with.IfMatch)}
+	in := &s3.DeleteObjectInput{Bucket: &bucket, Key: &key, IfMatch: optional(with.IfMatch), VersionId: optional(with.Version)}
 	if with.BypassGovernance {
 		in.BypassGovernanceRetention = &with.BypassGovernance
 	}
 	call := &call{op: op, answer: answerEmpty, status: [2]int{204, 200}, object: true, conditional: with.IfMatch != "", once: with.IfMatch != ""}
-	err := c.do(ctx, call, func(ctx context.Context, at *attempt) error {
-		_, err := c.s3.DeleteObject(ctx, in)
+	err = c.do(ctx, call, func(ctx context.Context, at *attempt) error {
+		out, err := c.s3.DeleteObject(ctx, in)
+		if err == nil {
+			d = Deleted{aws.ToString(out.VersionId), aws.ToBool(out.DeleteMarker)}
+		}
 		return err
 	})
 	if KindOf(err) == NotFound {
-		return nil
+		return Deleted{Version: with.Version}, nil
 	}
-	return err
+	return d, err
 }
 
-// DeleteResult is the outcome for one key; Err is nil or an *Error.
+// ObjectID names an object, or a version of it.
+type ObjectID struct {
+	Key     string
+	Version string // empty: whatever is current
+}
+
+// DeleteResult is the outcome for one object; Err is nil or an *Error.
 type DeleteResult struct {
-	Key string
+	ObjectID // as it was asked for
+	Deleted
 	Err error
 }
 
@@ -61,47 +84,51 @@ type DeleteResult struct {
 //
 // Keys that XML cannot carry, and all keys of a store without DeleteObjects, are deleted one by one.
 func (c *Client) DeleteMany(ctx context.Context, bucket string, keys []string) ([]DeleteResult, error) {
-	return c.DeleteManyWith(ctx, bucket, keys, DeleteOptions{})
+	ids := make([]ObjectID, len(keys))
+	for i, k := range keys {
+		ids[i].Key = k
+	}
+	return c.DeleteManyWith(ctx, bucket, ids, DeleteOptions{})
 }
 
-// DeleteManyWith is DeleteMany with options, which hold for every key.
-func (c *Client) DeleteManyWith(ctx context.Context, bucket string, keys []string, with DeleteOptions) ([]DeleteResult, error) {
+// DeleteManyWith is DeleteMany for objects and versions, with options that hold for all of them.
+func (c *Client) DeleteManyWith(ctx context.Context, bucket string, ids []ObjectID, with DeleteOptions) ([]DeleteResult, error) {
 	const op = "DeleteObjects"
-	if with.IfMatch != "" {
-		return nil, invalid(op, errors.New("a condition on many objects"))
+	if with.IfMatch != "" || with.Version != "" {
+		return nil, invalid(op, errors.New("a condition or a version for many objects"))
 	}
 	if err := checkBucket(bucket); err != nil {
 		return nil, invalid(op, err)
 	}
-	errs := make(map[string]error, len(keys))
-	var batch, single []string
-	for i, k := range keys {
-		if err := checkKey(k); err != nil {
+	done := make(outcomes, len(ids))
+	var batch, single []ObjectID
+	for i, id := range ids {
+		if err := checkKey(id.Key); err != nil {
 			return nil, invalid(op, fmt.Errorf("key %d: %w", i, err))
 		}
-		if _, again := errs[k]; again {
+		if _, again := done[id]; again {
 			continue
 		}
-		errs[k] = nil
-		if plainXML(k) {
-			batch = append(batch, k)
+		done[id] = outcome{}
+		if plainXML(id.Key) {
+			batch = append(batch, id)
 		} else {
-			single = append(single, k)
+			single = append(single, id)
 		}
 	}
 	var whole error
 	for len(batch) > 0 {
 		n := min(len(batch), maxBatch)
-		open, err := c.deleteBatch(ctx, bucket, batch[:n], with, errs)
+		open, err := c.deleteBatch(ctx, bucket, batch[:n], with, done)
 		var e *Error
 		if errors.As(err, &e) && (e.Status == 501 || e.Status == 405) {
 			single = append(single, batch...)
 			break
 		}
-		for _, k := range open {
-			errs[k] = err
+		for _, id := range open {
+			done[id] = outcome{err: err}
 		}
-		if err != nil && len(open) == len(errs) {
+		if err != nil && len(open) == len(done) {
 			whole = err
 		}
 		batch = batch[n:]
@@ -109,23 +136,31 @@ func (c *Client) DeleteManyWith(ctx context.Context, bucket string, keys []strin
 	if whole != nil {
 		return nil, whole
 	}
-	c.deleteSingly(ctx, bucket, single, with, errs)
-	results := make([]DeleteResult, len(keys))
-	for i, k := range keys {
-		results[i] = DeleteResult{Key: k, Err: errs[k]}
+	c.deleteSingly(ctx, bucket, single, with, done)
+	results := make([]DeleteResult, len(ids))
+	for i, id := range ids {
+		results[i] = DeleteResult{id, done[id].Deleted, done[id].err}
 	}
 	return results, nil
 }
 
-// deleteBatch deletes at most 1000 keys and notes in errs those that failed for good. It returns the
-// keys whose outcome is still open, and why.
-func (c *Client) deleteBatch(ctx context.Context, bucket string, keys []string, with DeleteOptions, errs map[string]error) (open []string, err error) {
-	open = keys
+// outcomes are what is known of each object of a DeleteMany.
+type outcomes map[ObjectID]outcome
+
+type outcome struct {
+	Deleted
+	err error
+}
+
+// deleteBatch deletes at most 1000 objects and notes what became of them. It returns those whose outcome
+// is still open, and why.
+func (c *Client) deleteBatch(ctx context.Context, bucket string, batch []ObjectID, with DeleteOptions, done outcomes) (open []ObjectID, err error) {
+	open = batch
 	call := &call{op: "DeleteObjects", answer: answerXML, root: "DeleteResult", status: [2]int{200}}
 	err = c.do(ctx, call, func(ctx context.Context, at *attempt) error {
 		ids := make([]types.ObjectIdentifier, len(open))
 		for i := range open {
-			ids[i].Key = &open[i]
+			ids[i].Key, ids[i].VersionId = &open[i].Key, optional(open[i].Version)
 		}
 		// Not quiet: what the store does not confirm is not deleted.
 		in := &s3.DeleteObjectsInput{Bucket: &bucket, Delete: &types.Delete{Objects: ids, Quiet: aws.Bool(false)}}
@@ -136,18 +171,22 @@ func (c *Client) deleteBatch(ctx context.Context, bucket string, keys []string, 
 		if err != nil {
 			return err
 		}
-		settled := make(map[string]bool, len(open))
+		settled := make(map[ObjectID]bool, len(open))
 		for _, d := range out.Deleted {
-			settled[aws.ToString(d.Key)] = true
+			id := ObjectID{aws.ToString(d.Key), aws.ToString(d.VersionId)}
+			if _, asked := done[id]; asked {
+				done[id] = outcome{Deleted: deletedOf(d)}
+				settled[id] = true
+			}
 		}
 		var again error
 		for i := range out.Errors {
-			again = errors.Join(again, refused(at, &out.Errors[i], errs, settled))
+			again = errors.Join(again, refused(at, &out.Errors[i], done, settled))
 		}
-		var left []string
-		for _, k := range open {
-			if !settled[k] {
-				left = append(left, k)
+		var left []ObjectID
+		for _, id := range open {
+			if !settled[id] {
+				left = append(left, id)
 			}
 		}
 		open = left
@@ -163,16 +202,24 @@ func (c *Client) deleteBatch(ctx context.Context, bucket string, keys []string, 
 	return open, err
 }
 
-// refused handles one <Error> of an answer: a key that is missing is settled, a fault that may pass is
-// returned, any other is the key's result.
-func refused(at *attempt, e *types.Error, errs map[string]error, settled map[string]bool) error {
-	key := aws.ToString(e.Key)
+// deletedOf reads one <Deleted> of an answer.
+func deletedOf(d types.DeletedObject) Deleted {
+	if aws.ToBool(d.DeleteMarker) {
+		return Deleted{aws.ToString(d.DeleteMarkerVersionId), true}
+	}
+	return Deleted{Version: aws.ToString(d.VersionId)}
+}
+
+// refused handles one <Error> of an answer: an object that is missing is settled, a fault that may pass
+// is returned, any other is the object's result.
+func refused(at *attempt, e *types.Error, done outcomes, settled map[ObjectID]bool) error {
+	id := ObjectID{aws.ToString(e.Key), aws.ToString(e.VersionId)}
 	r := &replyError{code: aws.ToString(e.Code), message: aws.ToString(e.Message)}
 	f := &fault{Error: &Error{Kind: Busy, Op: at.call.op, Status: at.status, Code: r.code, Message: r.shown(at.client.config.AccessKey), Attempts: at.number}}
 	f.err = r.text(at.client.config.AccessKey)
 	switch r.code {
 	case "NoSuchKey", "NoSuchVersion":
-		settled[key] = true
+		settled[id] = true
 		return nil
 	case "AccessDenied":
 		r.status = 403
@@ -188,27 +235,29 @@ func refused(at *attempt, e *types.Error, errs map[string]error, settled map[str
 		r.status = at.status
 		return r
 	}
-	if _, asked := errs[key]; asked && !settled[key] {
-		errs[key], settled[key] = f.Error, true
+	if _, asked := done[id]; asked && !settled[id] {
+		done[id], settled[id] = outcome{err: f.Error}, true
 	}
 	return nil
 }
 
-// deleteSingly deletes keys one by one, some at a time.
-func (c *Client) deleteSingly(ctx context.Context, bucket string, keys []string, with DeleteOptions, errs map[string]error) {
+// deleteSingly deletes objects one by one, some at a time.
+func (c *Client) deleteSingly(ctx context.Context, bucket string, ids []ObjectID, with DeleteOptions, done outcomes) {
 	var (
 		wg   sync.WaitGroup
 		mu   sync.Mutex
 		gate = make(chan struct{}, singleDeletes)
 	)
-	for _, k := range keys {
+	for _, id := range ids {
 		gate <- struct{}{}
 		wg.Go(func() {
-			err := c.DeleteWith(ctx, bucket, k, with)
+			with := with
+			with.Version = id.Version
+			d, err := c.DeleteWith(ctx, bucket, id.Key, with)
 			<-gate
 			mu.Lock()
 			defer mu.Unlock()
-			errs[k] = err
+			done[id] = outcome{d, err}
 		})
 	}
 	wg.Wait()

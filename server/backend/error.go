@@ -54,7 +54,16 @@ type Error struct {
 	// Unsure is set when an earlier request of the same call may have taken effect though its answer was
 	// lost. A Precondition may then be the consequence of the call itself.
 	Unsure bool
+	// Marker is set where the store answered with a delete marker instead of an object: NotFound for
+	// a key, Invalid for a version that was named.
+	Marker *Marker
 	err    error
+}
+
+// Marker is a delete marker.
+type Marker struct {
+	Version  string // its version id, empty if the store does not say
+	Modified string // its Last-Modified, as the store sent it
 }
 
 func (e *Error) Error() string {

@@ -234,7 +234,8 @@ func pattern(n int) []byte {
 var sprintf = fmt.Sprintf
 
 func put(c *Client, body []byte, cond Conditions) (string, error) {
-	return c.Put(context.Background(), "bucket", "key", bytes.NewReader(body), int64(len(body)), cond)
+	w, err := c.Put(context.Background(), "bucket", "key", bytes.NewReader(body), int64(len(body)), cond)
+	return w.ETag, err
 }
 
 // dialTo connects every address to one.

@@ -32,7 +32,11 @@ func (r Range) String() string {
 type GetOptions struct {
 	Range   *Range
 	IfMatch string
+	Version string // its version id, empty: the current one
 }
+
+// NullVersion is the id of the version that a key has in a bucket without versions.
+const NullVersion = "null"
 
 // Object is what the store tells about an object.
 type Object struct {
@@ -50,6 +54,10 @@ type Object struct {
 	LastModified time.Time
 	// Attributes are what the store tells of those it keeps: class and locks.
 	Attributes
+	// Version is the object's version id, empty if the store gives none.
+	Version string
+	// Restore is the value of x-amz-restore: the state of an archived object's readable copy.
+	Restore string
 	// Tags is the number of the object's tags, 0 if the store does not say.
 	Tags int
 }
@@ -70,6 +78,7 @@ func (c *Client) Get(ctx context.Context, bucket, key string, opt GetOptions) (*
 		in.Range = aws.String(opt.Range.String())
 		call.status[0] = 206
 	}
+	in.VersionId = optional(opt.Version)
 	if opt.IfMatch != "" {
 		in.IfMatch = &opt.IfMatch
 		call.conditional = true
@@ -106,6 +115,7 @@ func opened(at *attempt, want *Range, out *s3.GetObjectOutput) (*Object, error) 
 		o.RetainUntil = out.ObjectLockRetainUntilDate.UTC().Format(time.RFC3339)
 	}
 	o.Tags = int(aws.ToInt32(out.TagCount))
+	o.Version, o.Restore = aws.ToString(out.VersionId), aws.ToString(out.Restore)
 	if o.ETag == "" && strings.HasPrefix(aws.ToString(out.ContentType), "text/html") {
 		return nil, malformed(at, "answer is a web page")
 	}
@@ -148,10 +158,15 @@ func parseContentRange(s string) (r Range, size int64, err error) {
 // Head asks for an object without its body. A 404 without a body is taken as proof of absence, unless a
 // web server's page would have come with it.
 func (c *Client) Head(ctx context.Context, bucket, key string) (*Object, error) {
-	return c.head(ctx, bucket, key, 0)
+	return c.head(ctx, bucket, key, "", 0)
 }
 
-func (c *Client) head(ctx context.Context, bucket, key string, attempts int) (*Object, error) {
+// HeadVersion is Head for a version, empty: the current one.
+func (c *Client) HeadVersion(ctx context.Context, bucket, key, version string) (*Object, error) {
+	return c.head(ctx, bucket, key, version, 0)
+}
+
+func (c *Client) head(ctx context.Context, bucket, key, version string, attempts int) (*Object, error) {
 	const op = "HeadObject"
 	if err := object(op, bucket, key); err != nil {
 		return nil, err
@@ -159,7 +174,7 @@ func (c *Client) head(ctx context.Context, bucket, key string, attempts int) (*O
 	call := &call{op: op, answer: answerHead, status: [2]int{200}, object: true, attempts: attempts}
 	var got *Object
 	err := c.do(ctx, call, func(ctx context.Context, at *attempt) error {
-		out, err := c.s3.HeadObject(ctx, &s3.HeadObjectInput{Bucket: &bucket, Key: &key})
+		out, err := c.s3.HeadObject(ctx, &s3.HeadObjectInput{Bucket: &bucket, Key: &key, VersionId: optional(version)})
 		if err != nil {
 			return err
 		}
@@ -169,7 +184,12 @@ func (c *Client) head(ctx context.Context, bucket, key string, attempts int) (*O
 		if aws.ToString(out.ETag) == "" && strings.HasPrefix(aws.ToString(out.ContentType), "text/html") {
 			return malformed(at, "answer is a web page")
 		}
-		got = &Object{Length: *out.ContentLength, Size: *out.ContentLength, ETag: aws.ToString(out.ETag), LastModified: aws.ToTime(out.LastModified)}
+		got = &Object{Length: *out.ContentLength, Size: *out.ContentLength, ETag: aws.ToString(out.ETag), LastModified: aws.ToTime(out.LastModified),
+			Version: aws.ToString(out.VersionId), Restore: aws.ToString(out.Restore), Tags: int(aws.ToInt32(out.TagCount))}
+		got.Attributes = Attributes{StorageClass: string(out.StorageClass), LockMode: string(out.ObjectLockMode), LegalHold: string(out.ObjectLockLegalHoldStatus)}
+		if out.ObjectLockRetainUntilDate != nil {
+			got.RetainUntil = out.ObjectLockRetainUntilDate.UTC().Format(time.RFC3339)
+		}
 		return nil
 	})
 	if err != nil {

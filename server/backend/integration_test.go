@@ -115,16 +115,16 @@ func readAll(t *testing.T, c *Client, key string, opt GetOptions) ([]byte, *Obje
 func conformObjects(t *testing.T, c *Client) {
 	for i, key := range []string{"plain", "dir/with space", "plus+percent%41", "q?a=b&c#d", "time/2026-06-05T10:20:30Z", "é€😀", "amp&lt;<>\"'", "tilde~*'()!"} {
 		body := pattern(1000 * i)
-		etag, err := c.Put(ctx, "bucket", key, bytes.NewReader(body), int64(len(body)), Conditions{})
+		made, err := c.Put(ctx, "bucket", key, bytes.NewReader(body), int64(len(body)), Conditions{})
 		if err != nil {
 			t.Fatalf("%q: %v", key, err)
 		}
-		got, o := readAll(t, c, key, GetOptions{IfMatch: etag})
-		if !bytes.Equal(got, body) || o.ETag != etag || o.Size != int64(len(body)) || time.Since(o.LastModified) > time.Hour {
+		got, o := readAll(t, c, key, GetOptions{IfMatch: made.ETag})
+		if !bytes.Equal(got, body) || o.ETag != made.ETag || o.Size != int64(len(body)) || time.Since(o.LastModified) > time.Hour {
 			t.Errorf("%q: %d bytes, %+v", key, len(got), o)
 		}
 		h, err := c.Head(ctx, "bucket", key)
-		if err != nil || h.Size != int64(len(body)) || h.ETag != etag {
+		if err != nil || h.Size != int64(len(body)) || h.ETag != made.ETag {
 			t.Errorf("%q: head %+v, %v", key, h, err)
 		}
 	}
@@ -215,7 +215,8 @@ func conformConditions(t *testing.T, c *Client) {
 }
 
 func put2(c *Client, key string, body []byte, cond Conditions) (string, error) {
-	return c.Put(context.Background(), "bucket", key, bytes.NewReader(body), int64(len(body)), cond)
+	w, err := c.Put(context.Background(), "bucket", key, bytes.NewReader(body), int64(len(body)), cond)
+	return w.ETag, err
 }
 
 func conformListing(t *testing.T, c *Client) {
@@ -286,21 +287,21 @@ func conformMultipart(t *testing.T, c *Client) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		_, err = c.CopyPart(ctx, "bucket", "mp", id, 1, "bucket", "mp source+é", Range{100, 5<<20 + 99}, `"00000000000000000000000000000000"`)
+		_, err = c.CopyPart(ctx, "bucket", "mp", id, 1, CopySource{Bucket: "bucket", Key: "mp source+é", IfMatch: `"00000000000000000000000000000000"`}, Range{100, 5<<20 + 99})
 		wantKind(t, err, Precondition)
-		p1, err := c.CopyPart(ctx, "bucket", "mp", id, 1, "bucket", "mp source+é", Range{100, 5<<20 + 99}, srcTag)
+		p1, err := c.CopyPart(ctx, "bucket", "mp", id, 1, CopySource{Bucket: "bucket", Key: "mp source+é", IfMatch: srcTag}, Range{100, 5<<20 + 99})
 		if err != nil {
 			t.Fatal(err)
 		}
 		return id, []Part{{2, p2}, {1, p1}}
 	}
 	id, parts := begin()
-	etag, err := c.CompleteUpload(ctx, "bucket", "mp", id, parts, Conditions{IfNoneMatch: true})
+	made, err := c.CompleteUpload(ctx, "bucket", "mp", id, parts, Conditions{IfNoneMatch: true})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := multipartETag([]Part{parts[1], parts[0]}); strings.Trim(etag, `"`) != want {
-		t.Errorf("ETag %s, computed %s", etag, want)
+	if want := multipartETag([]Part{parts[1], parts[0]}); strings.Trim(made.ETag, `"`) != want {
+		t.Errorf("ETag %s, computed %s", made.ETag, want)
 	}
 	got, _ := readAll(t, c, "mp", GetOptions{})
 	if !bytes.Equal(got, append(append([]byte(nil), source[100:5<<20+100]...), pattern(1000)...)) {
@@ -311,7 +312,7 @@ func conformMultipart(t *testing.T, c *Client) {
 	wantKind(t, err, Precondition)
 	_, err = c.CompleteUpload(ctx, "bucket", "mp", id, parts, Conditions{IfMatch: `"00000000000000000000000000000000"`})
 	wantKind(t, err, Precondition)
-	if _, err = c.CompleteUpload(ctx, "bucket", "mp", id, parts, Conditions{IfMatch: etag}); err != nil {
+	if _, err = c.CompleteUpload(ctx, "bucket", "mp", id, parts, Conditions{IfMatch: made.ETag}); err != nil {
 		t.Error(err)
 	}
 	id, parts = begin()
@@ -328,7 +329,7 @@ func conformMultipart(t *testing.T, c *Client) {
 	_, err = c.CompleteUpload(ctx, "bucket", "mp", id, parts[:1], Conditions{})
 	wantKind(t, err, Busy)
 	id, _ = begin()
-	_, err = c.CopyPart(ctx, "bucket", "mp", id, 3, "bucket", "missing", Range{0, 99}, "")
+	_, err = c.CopyPart(ctx, "bucket", "mp", id, 3, CopySource{Bucket: "bucket", Key: "missing"}, Range{0, 99})
 	wantKind(t, err, NotFound)
 }
 

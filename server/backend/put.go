@@ -20,7 +20,15 @@ const contentType = "application/octet-stream"
 // would cost more than the whole rest of an upload.
 var unsigned = s3.WithAPIOptions(v4.SwapComputePayloadSHA256ForUnsignedPayloadMiddleware)
 
-// Put stores size bytes of body under key and returns the object's ETag as the store gave it. The
+// Written names what a write has made.
+type Written struct {
+	ETag string // quoted, as the store gave it
+	// Version is the object's version id: empty where the store gives none, "null" where the bucket
+	// keeps no versions, or not any more.
+	Version string
+}
+
+// Put stores size bytes of body under key and returns what the store calls the object. The
 // object exists when Put returns nil, and nothing but the whole object ever appears.
 //
 // An io.ReadSeeker is sent from its current position, again for every attempt, with the CRC32C of its
@@ -29,22 +37,22 @@ var unsigned = s3.WithAPIOptions(v4.SwapComputePayloadSHA256ForUnsignedPayloadMi
 // it there is only the reset that newTransport sends in place of a clean end. body must report io.EOF after size bytes without waiting for Put. Put does not use body after it
 // returned. It closes body only if that is an io.Closer, not an io.Seeker, and the attempt ended before
 // all was read, since a Read that waits must be woken.
-func (c *Client) Put(ctx context.Context, bucket, key string, body io.Reader, size int64, cond Conditions) (etag string, err error) {
+func (c *Client) Put(ctx context.Context, bucket, key string, body io.Reader, size int64, cond Conditions) (w Written, err error) {
 	const op = "PutObject"
 	if err := object(op, bucket, key); err != nil {
-		return "", err
+		return w, err
 	}
 	if err := cond.check(); err != nil {
-		return "", invalid(op, err)
+		return w, invalid(op, err)
 	}
 	source, err := newSource(op, body, size)
 	if err != nil {
-		return "", err
+		return w, err
 	}
 	var sum *string // none for a reader that can be read once
 	if source.seeker != nil {
 		if sum, err = checksum(body); err != nil {
-			return "", &Error{Kind: Source, Op: op, err: err}
+			return w, &Error{Kind: Source, Op: op, err: err}
 		}
 	}
 	call := &call{
@@ -65,10 +73,11 @@ func (c *Client) Put(ctx context.Context, bucket, key string, body io.Reader, si
 		if err != nil {
 			return err
 		}
-		etag, err = checkETag(at, out.ETag)
+		w.Version = aws.ToString(out.VersionId)
+		w.ETag, err = checkETag(at, out.ETag)
 		return err
 	})
-	return etag, err
+	return w, err
 }
 
 // settlePut asks for the object after a conditional upload died without an answer: a store that refuses
@@ -78,7 +87,7 @@ func (c *Client) settlePut(ctx context.Context, bucket, key string, cond Conditi
 	if f.Status != 0 || f.Kind != Busy || !c.budget.take() {
 		return false, nil
 	}
-	o, err := c.head(ctx, bucket, key, 1)
+	o, err := c.head(ctx, bucket, key, "", 1)
 	switch {
 	case err == nil && (cond.IfNoneMatch || o.ETag != cond.IfMatch):
 	case KindOf(err) == NotFound && cond.IfMatch != "":

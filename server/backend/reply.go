@@ -20,7 +20,8 @@ type replyError struct {
 	status        int
 	code, message string
 	html          bool
-	asksToWait    bool   // the answer has a Retry-After
+	asksToWait    bool // the answer has a Retry-After
+	marker        *Marker
 	problem       string // what is wrong with an answer whose status is a success
 }
 
@@ -128,6 +129,9 @@ func (at *attempt) fault(resp *http.Response) error {
 		status:     resp.StatusCode,
 		html:       strings.HasPrefix(strings.ToLower(strings.TrimSpace(resp.Header.Get("Content-Type"))), "text/html"),
 		asksToWait: resp.Header.Get("Retry-After") != "",
+	}
+	if resp.Header.Get("X-Amz-Delete-Marker") == "true" {
+		r.marker = &Marker{resp.Header.Get("X-Amz-Version-Id"), resp.Header.Get("Last-Modified")}
 	}
 	if resp.StatusCode < 300 {
 		r.problem = fmt.Sprintf("status %d is not this operation's", resp.StatusCode)

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -97,26 +98,41 @@ func (c *Client) StreamPart(ctx context.Context, bucket, key, id string, n int, 
 	return etag, err
 }
 
+// CopySource is an object that is copied from.
+type CopySource struct {
+	Bucket, Key string
+	Version     string // its version id, empty: the current one
+	IfMatch     string // its ETag with quotes, empty: any
+}
+
+func (s CopySource) header() string {
+	h := copySource(s.Bucket, s.Key)
+	if s.Version != "" {
+		h += "?versionId=" + url.QueryEscape(s.Version)
+	}
+	return h
+}
+
 // CopyPart stores a range of another object's stored bytes as part n, without moving them through the
-// proxy. If ifMatch is not empty, a source with another ETag is a Precondition error.
-func (c *Client) CopyPart(ctx context.Context, bucket, key, id string, n int, srcBucket, srcKey string, r Range, ifMatch string) (etag string, err error) {
+// proxy. A source with another ETag than the one given is a Precondition error.
+func (c *Client) CopyPart(ctx context.Context, bucket, key, id string, n int, source CopySource, r Range) (etag string, err error) {
 	const op = "UploadPartCopy"
 	if err := part(op, bucket, key, id, n); err != nil {
 		return "", err
 	}
-	if err := object(op, srcBucket, srcKey); err != nil {
+	if err := object(op, source.Bucket, source.Key); err != nil {
 		return "", err
 	}
 	if err := r.check(); err != nil {
 		return "", invalid(op, err)
 	}
-	call := &call{op: op, answer: answerXML, root: "CopyPartResult", status: [2]int{200}, object: true, conditional: ifMatch != "", slow: true}
+	call := &call{op: op, answer: answerXML, root: "CopyPartResult", status: [2]int{200}, object: true, conditional: source.IfMatch != "", slow: true}
 	err = c.do(ctx, call, func(ctx context.Context, at *attempt) error {
 		out, err := c.s3.UploadPartCopy(ctx, &s3.UploadPartCopyInput{
 			Bucket: &bucket, Key: &key, UploadId: &id, PartNumber: aws.Int32(int32(n)),
-			CopySource:        aws.String(copySource(srcBucket, srcKey)),
+			CopySource:        aws.String(source.header()),
 			CopySourceRange:   aws.String(r.String()),
-			CopySourceIfMatch: optional(ifMatch),
+			CopySourceIfMatch: optional(source.IfMatch),
 		}, c.slow)
 		if err != nil {
 			return err
@@ -130,25 +146,25 @@ func (c *Client) CopyPart(ctx context.Context, bucket, key, id string, n int, sr
 	return etag, err
 }
 
-// CompleteUpload makes the object out of its parts and returns the object's ETag. If an answer was lost
+// CompleteUpload makes the object out of its parts and returns what the store calls it. If an answer was lost
 // and the upload is then unknown, the object is looked at: the ETag that S3 computes from those of the
 // parts tells whether it is this upload's. A success is given only after the object was seen.
-func (c *Client) CompleteUpload(ctx context.Context, bucket, key, id string, parts []Part, cond Conditions) (etag string, err error) {
+func (c *Client) CompleteUpload(ctx context.Context, bucket, key, id string, parts []Part, cond Conditions) (w Written, err error) {
 	const op = "CompleteMultipartUpload"
 	if err := object(op, bucket, key); err != nil {
-		return "", err
+		return w, err
 	}
 	if err := cond.check(); err != nil {
-		return "", invalid(op, err)
+		return w, invalid(op, err)
 	}
 	if id == "" || len(parts) == 0 {
-		return "", invalid(op, errors.New("upload id or parts are missing"))
+		return w, invalid(op, errors.New("upload id or parts are missing"))
 	}
 	parts = slices.SortedFunc(slices.Values(parts), func(a, b Part) int { return cmp.Compare(a.N, b.N) })
 	done := make([]types.CompletedPart, len(parts))
 	for i := range parts {
 		if parts[i].N < 1 || parts[i].N > maxPart || parts[i].ETag == "" || i > 0 && parts[i].N == parts[i-1].N {
-			return "", invalid(op, fmt.Errorf("part number %d or its ETag is wrong", parts[i].N))
+			return w, invalid(op, fmt.Errorf("part number %d or its ETag is wrong", parts[i].N))
 		}
 		done[i] = types.CompletedPart{PartNumber: aws.Int32(int32(parts[i].N)), ETag: &parts[i].ETag}
 	}
@@ -158,11 +174,11 @@ func (c *Client) CompleteUpload(ctx context.Context, bucket, key, id string, par
 			return false, nil
 		}
 		want := multipartETag(parts)
-		o, err := c.head(ctx, bucket, key, 0)
+		o, err := c.head(ctx, bucket, key, "", 0)
 		if err != nil || want == "" || strings.Trim(o.ETag, `"`) != want {
 			return false, nil
 		}
-		etag = o.ETag
+		w = Written{o.ETag, o.Version}
 		return true, nil
 	}
 	err = c.do(ctx, call, func(ctx context.Context, at *attempt) error {
@@ -172,20 +188,29 @@ func (c *Client) CompleteUpload(ctx context.Context, bucket, key, id string, par
 		if err != nil {
 			return err
 		}
-		if etag, err = checkETag(at, out.ETag); err != nil {
+		w.Version = aws.ToString(out.VersionId)
+		if w.ETag, err = checkETag(at, out.ETag); err != nil {
 			return err
 		}
-		return c.confirm(ctx, at, bucket, key, etag)
+		return c.confirm(ctx, at, bucket, key, w)
 	})
-	return etag, err
+	return w, err
 }
 
 // confirm looks whether the completed object is there. versitygw 1.8.0, for one, claims success for an
-// upload that it does not know, or has not finished, as soon as any object has the key.
-func (c *Client) confirm(ctx context.Context, at *attempt, bucket, key, etag string) error {
-	o, err := c.head(ctx, bucket, key, 0)
+// upload that it does not know, or has not finished, as soon as any object has the key. A version of its
+// own is asked for by its id: the current one may be another write's by now.
+func (c *Client) confirm(ctx context.Context, at *attempt, bucket, key string, w Written) error {
+	version := w.Version
+	if version == NullVersion {
+		version = ""
+	}
+	o, err := c.head(ctx, bucket, key, version, 0)
+	if version != "" && KindOf(err) == Denied { // reading versions is a permission of its own
+		o, err = c.head(ctx, bucket, key, "", 0)
+	}
 	switch {
-	case err == nil && strings.Trim(o.ETag, `"`) == strings.Trim(etag, `"`):
+	case err == nil && strings.Trim(o.ETag, `"`) == strings.Trim(w.ETag, `"`):
 		return nil
 	case err == nil || KindOf(err) == NotFound:
 		return malformed(at, "the object is not the one that was completed")

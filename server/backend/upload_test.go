@@ -25,10 +25,10 @@ func TestMultipartRequests(t *testing.T) {
 	if e, err := c.UploadPart(ctx, "bucket", "key", id, 2, bytes.NewReader(pattern(1000)), 1000); err != nil || e != `"etag1"` {
 		t.Error(e, err)
 	}
-	if e, err := c.CopyPart(ctx, "bucket", "key", id, 1, "src-bucket", "a//b%41+?é", Range{5, 9}, `"old"`); err != nil || e != `"c"` {
+	if e, err := c.CopyPart(ctx, "bucket", "key", id, 1, CopySource{Bucket: "src-bucket", Key: "a//b%41+?é", IfMatch: `"old"`}, Range{5, 9}); err != nil || e != `"c"` {
 		t.Error(e, err)
 	}
-	if e, err := c.CompleteUpload(ctx, "bucket", "key", id, []Part{{2, `"etag1"`}, {1, `"c"`}}, Conditions{IfNoneMatch: true}); err != nil || e != `"m-2"` {
+	if e, err := c.CompleteUpload(ctx, "bucket", "key", id, []Part{{2, `"etag1"`}, {1, `"c"`}}, Conditions{IfNoneMatch: true}); err != nil || e.ETag != `"m-2"` {
 		t.Error(e, err)
 	}
 	if err := c.AbortUpload(ctx, "bucket", "key", id); err != nil {
@@ -56,7 +56,7 @@ func TestMultipartFaults(t *testing.T) {
 		return second(c.UploadPart(ctx, "bucket", "key", "id", 1, bytes.NewReader(pattern(9)), 9))
 	}
 	copyPart := func(c *Client) error {
-		return second(c.CopyPart(ctx, "bucket", "key", "id", 1, "bucket", "src", Range{0, 9}, `"e"`))
+		return second(c.CopyPart(ctx, "bucket", "key", "id", 1, CopySource{Bucket: "bucket", Key: "src", IfMatch: `"e"`}, Range{0, 9}))
 	}
 	complete := func(c *Client) error {
 		return second(c.CompleteUpload(ctx, "bucket", "key", "id", parts, Conditions{IfMatch: `"x"`}))
@@ -118,9 +118,9 @@ func TestLostCompletionIsFoundOut(t *testing.T) {
 		"another's object":  {s3fault(412, "PreconditionFailed", "x"), `"0-2"`, Conditions{IfNoneMatch: true}, Precondition},
 	} {
 		s := newScript(t, lost, tc.second, reply(200, "", "Etag", tc.etag))
-		etag, err := newTestClient(t, s.URL).CompleteUpload(ctx, "bucket", "key", "id", parts, tc.cond)
-		if KindOf(err) != tc.want || err == nil && etag != whole {
-			t.Errorf("%s: %s, %v", name, etag, err)
+		made, err := newTestClient(t, s.URL).CompleteUpload(ctx, "bucket", "key", "id", parts, tc.cond)
+		if KindOf(err) != tc.want || err == nil && made.ETag != whole {
+			t.Errorf("%s: %s, %v", name, made.ETag, err)
 		}
 	}
 	s := newScript(t, s3fault(404, "NoSuchUpload", "x"), reply(200, "", "Etag", whole))
@@ -144,9 +144,9 @@ func TestCompletionIsConfirmed(t *testing.T) {
 		"asked again":          {[]step{claim, reply(503, ""), mine}, ""},
 	} {
 		s := newScript(t, tc.steps...)
-		etag, err := newTestClient(t, s.URL).CompleteUpload(ctx, "bucket", "key", "id", []Part{{1, `"e"`}}, Conditions{})
-		if KindOf(err) != tc.want || len(s.requests()) != len(tc.steps) || err == nil && etag != `"m-1"` {
-			t.Errorf("%s: %s, %v, %d requests", name, etag, err, len(s.requests()))
+		made, err := newTestClient(t, s.URL).CompleteUpload(ctx, "bucket", "key", "id", []Part{{1, `"e"`}}, Conditions{})
+		if KindOf(err) != tc.want || len(s.requests()) != len(tc.steps) || err == nil && made.ETag != `"m-1"` {
+			t.Errorf("%s: %s, %v, %d requests", name, made.ETag, err, len(s.requests()))
 		}
 	}
 }
@@ -159,8 +159,8 @@ func TestMultipartArguments(t *testing.T) {
 		"part 0":           second(c.UploadPart(ctx, "bucket", "key", "id", 0, body(), 0)),
 		"part 10001":       second(c.UploadPart(ctx, "bucket", "key", "id", 10001, body(), 0)),
 		"no id":            second(c.UploadPart(ctx, "bucket", "key", "", 1, body(), 0)),
-		"bad range":        second(c.CopyPart(ctx, "bucket", "key", "id", 1, "bucket", "key", Range{5, 4}, "")),
-		"bad source":       second(c.CopyPart(ctx, "bucket", "key", "id", 1, "b/..", "key", Range{0, 4}, "")),
+		"bad range":        second(c.CopyPart(ctx, "bucket", "key", "id", 1, CopySource{Bucket: "bucket", Key: "key"}, Range{5, 4})),
+		"bad source":       second(c.CopyPart(ctx, "bucket", "key", "id", 1, CopySource{Bucket: "b/..", Key: "key"}, Range{0, 4})),
 		"no parts":         second(c.CompleteUpload(ctx, "bucket", "key", "id", nil, Conditions{})),
 		"same part twice":  second(c.CompleteUpload(ctx, "bucket", "key", "id", []Part{{1, "a"}, {1, "b"}}, Conditions{})),
 		"abort without id": c.AbortUpload(ctx, "bucket", "key", ""),

@@ -32,6 +32,8 @@ func verdict(f *fault, at *attempt, r *replyError) {
 		f.Kind = Denied
 	case r.status == http.StatusNotFound:
 		absent(f, call, r)
+	case r.status == http.StatusMethodNotAllowed && r.marker != nil && call.object:
+		f.Kind = Invalid
 	case r.status == http.StatusConflict:
 		f.retry = r.code == "OperationAborted"
 		if call.conditional {
@@ -52,7 +54,7 @@ func absent(f *fault, call *call, r *replyError) {
 	switch {
 	case r.code == "NoSuchBucket":
 		f.Kind = NoBucket
-	case r.code == "NoSuchKey" && call.object:
+	case (r.code == "NoSuchKey" || r.code == "NoSuchVersion") && call.object:
 		f.Kind = NotFound
 	case r.code == "NoSuchUpload":
 		f.Kind = Invalid

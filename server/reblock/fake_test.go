@@ -57,15 +57,15 @@ func (f *fake) call(ctx context.Context, op string, run func() error) error {
 	return nil
 }
 
-func (f *fake) set(name string, data []byte, cond backend.Conditions) (string, error) {
+func (f *fake) set(name string, data []byte, cond backend.Conditions) (w backend.Written, err error) {
 	old, exists := f.objects[name]
 	if cond.IfNoneMatch && exists || cond.IfMatch != "" && old.etag != cond.IfMatch {
-		return "", fault(backend.Precondition)
+		return w, fault(backend.Precondition)
 	}
 	f.ids++
 	etag := fmt.Sprintf(`"%d"`, f.ids)
 	f.objects[name] = stored{data, etag}
-	return etag, nil
+	return backend.Written{ETag: etag}, nil
 }
 
 func (f *fake) Get(ctx context.Context, bucket, key string, opt backend.GetOptions) (obj *backend.Object, err error) {
@@ -86,16 +86,16 @@ func (f *fake) Get(ctx context.Context, bucket, key string, opt backend.GetOptio
 	return obj, err
 }
 
-func (f *fake) Put(ctx context.Context, bucket, key string, body io.Reader, size int64, cond backend.Conditions) (etag string, err error) {
+func (f *fake) Put(ctx context.Context, bucket, key string, body io.Reader, size int64, cond backend.Conditions) (w backend.Written, err error) {
 	if _, ok := body.(io.Seeker); !ok {
-		return "", fault(backend.Source) // could not be sent again
+		return w, fault(backend.Source) // could not be sent again
 	}
 	data := make([]byte, size)
 	if _, err := io.ReadFull(body, data); err != nil {
-		return "", fault(backend.Source)
+		return w, fault(backend.Source)
 	}
-	err = f.call(ctx, "Put", func() (err error) { etag, err = f.set(bucket+"/"+key, data, cond); return err })
-	return etag, err
+	err = f.call(ctx, "Put", func() (err error) { w, err = f.set(bucket+"/"+key, data, cond); return err })
+	return w, err
 }
 
 func (f *fake) CreateUploadWith(ctx context.Context, _, _ string, with backend.Attributes) (id string, err error) {
@@ -117,13 +117,13 @@ func (f *fake) UploadPart(ctx context.Context, _, _, id string, n int, body io.R
 	return fmt.Sprintf(`"p%d"`, n), f.call(ctx, "UploadPart", func() error { f.uploads[id][n] = data; return nil })
 }
 
-func (f *fake) CopyPart(ctx context.Context, _, _, id string, n int, srcBucket, srcKey string, r backend.Range, ifMatch string) (string, error) {
+func (f *fake) CopyPart(ctx context.Context, _, _, id string, n int, source backend.CopySource, r backend.Range) (string, error) {
 	return fmt.Sprintf(`"p%d"`, n), f.call(ctx, "CopyPart", func() error {
-		o, ok := f.objects[srcBucket+"/"+srcKey]
+		o, ok := f.objects[source.Bucket+"/"+source.Key]
 		if !ok {
 			return fault(backend.NotFound)
 		}
-		if ifMatch != o.etag {
+		if source.IfMatch != o.etag {
 			return fault(backend.Precondition)
 		}
 		f.uploads[id][n] = o.data[r.First : r.Last+1]
@@ -131,7 +131,7 @@ func (f *fake) CopyPart(ctx context.Context, _, _, id string, n int, srcBucket, 
 	})
 }
 
-func (f *fake) CompleteUpload(ctx context.Context, bucket, key, id string, parts []backend.Part, cond backend.Conditions) (etag string, err error) {
+func (f *fake) CompleteUpload(ctx context.Context, bucket, key, id string, parts []backend.Part, cond backend.Conditions) (w backend.Written, err error) {
 	err = f.call(ctx, "CompleteUpload", func() (err error) {
 		var data []byte
 		for i, p := range parts {
@@ -141,12 +141,12 @@ func (f *fake) CompleteUpload(ctx context.Context, bucket, key, id string, parts
 			}
 			data = append(data, b...)
 		}
-		if etag, err = f.set(bucket+"/"+key, data, cond); err == nil {
+		if w, err = f.set(bucket+"/"+key, data, cond); err == nil {
 			delete(f.uploads, id)
 		}
 		return err
 	})
-	return etag, err
+	return w, err
 }
 
 func (f *fake) AbortUpload(ctx context.Context, _, _, id string) error {

@@ -9,9 +9,9 @@ import (
 )
 
 // whole stores an object that is in memory.
-func (m *Mover) whole(ctx context.Context, to Destination, object []byte) (string, error) {
+func (m *Mover) whole(ctx context.Context, to Destination, object []byte) (w backend.Written, err error) {
 	if err := m.cfg.Spend(ctx, int64(len(object))); err != nil {
-		return "", err
+		return w, err
 	}
 	return m.cfg.Store.Put(ctx, to.Bucket, to.Key, bytes.NewReader(object), int64(len(object)), to.Cond)
 }
@@ -19,14 +19,14 @@ func (m *Mover) whole(ctx context.Context, to Destination, object []byte) (strin
 // parts lets the store move a large object: part 1 is front, the new block and
 // the first bytes of the body; the rest is copied where it lies. Every piece is
 // bound to the ETag that the block was read under.
-func (m *Mover) parts(ctx context.Context, from Source, to Destination, front []byte) (etag string, err error) {
+func (m *Mover) parts(ctx context.Context, from Source, to Destination, front []byte) (w backend.Written, err error) {
 	if err := m.cfg.Spend(ctx, int64(len(front))); err != nil {
-		return "", err
+		return w, err
 	}
 	store := m.cfg.Store
 	id, err := store.CreateUploadWith(ctx, to.Bucket, to.Key, to.Cond.Attributes)
 	if err != nil {
-		return "", err
+		return w, err
 	}
 	defer func() {
 		if err != nil {
@@ -35,8 +35,9 @@ func (m *Mover) parts(ctx context.Context, from Source, to Destination, front []
 	}()
 	tag, err := store.UploadPart(ctx, to.Bucket, to.Key, id, 1, bytes.NewReader(front), int64(len(front)))
 	if err != nil {
-		return "", err
+		return w, err
 	}
+	source := backend.CopySource{Bucket: from.Bucket, Key: from.Key, Version: from.Version, IfMatch: from.ETag}
 	parts := []backend.Part{{N: 1, ETag: tag}}
 	for at := int64(from.BlockSize) + minPart; at < from.Size; {
 		end := min(at+copyPart, from.Size)
@@ -44,15 +45,15 @@ func (m *Mover) parts(ctx context.Context, from Source, to Destination, front []
 			end = from.Size // no crumb behind the last cut
 		}
 		if err := m.cfg.Spend(ctx, end-at); err != nil {
-			return "", err
+			return w, err
 		}
 		n := len(parts) + 1
-		tag, err := store.CopyPart(ctx, to.Bucket, to.Key, id, n, from.Bucket, from.Key, backend.Range{First: at, Last: end - 1}, from.ETag)
+		tag, err := store.CopyPart(ctx, to.Bucket, to.Key, id, n, source, backend.Range{First: at, Last: end - 1})
 		if backend.KindOf(err) == backend.Precondition {
-			return "", fmt.Errorf("cannot move: %w: %w", ErrSourceChanged, err)
+			return w, fmt.Errorf("cannot move: %w: %w", ErrSourceChanged, err)
 		}
 		if err != nil {
-			return "", err
+			return w, err
 		}
 		parts = append(parts, backend.Part{N: n, ETag: tag})
 		at = end

@@ -22,11 +22,11 @@ var (
 // Store is what a move needs of an S3 store; *backend.Client is one.
 type Store interface {
 	Get(ctx context.Context, bucket, key string, opt backend.GetOptions) (*backend.Object, error)
-	Put(ctx context.Context, bucket, key string, body io.Reader, size int64, cond backend.Conditions) (etag string, err error)
+	Put(ctx context.Context, bucket, key string, body io.Reader, size int64, cond backend.Conditions) (backend.Written, error)
 	CreateUploadWith(ctx context.Context, bucket, key string, with backend.Attributes) (id string, err error)
 	UploadPart(ctx context.Context, bucket, key, id string, n int, body io.ReadSeeker, size int64) (etag string, err error)
-	CopyPart(ctx context.Context, bucket, key, id string, n int, srcBucket, srcKey string, r backend.Range, ifMatch string) (etag string, err error)
-	CompleteUpload(ctx context.Context, bucket, key, id string, parts []backend.Part, cond backend.Conditions) (etag string, err error)
+	CopyPart(ctx context.Context, bucket, key, id string, n int, source backend.CopySource, r backend.Range) (etag string, err error)
+	CompleteUpload(ctx context.Context, bucket, key, id string, parts []backend.Part, cond backend.Conditions) (backend.Written, error)
 	AbortUpload(ctx context.Context, bucket, key, id string) error
 }
 
@@ -83,6 +83,7 @@ type Source struct {
 	Size        int64  // stored bytes, block included
 	BlockSize   int    // bytes of its block
 	ETag        string // quoted, of the answer that the block came from
+	Version     string // to be read; empty: the current one
 	// Body gives the bytes behind the block, from the same answer; nil: they are
 	// fetched. Move closes it.
 	Body io.ReadCloser
@@ -95,21 +96,21 @@ type Destination struct {
 	Cond        backend.Conditions // of the write that makes the object
 }
 
-// Move makes the object and returns its ETag. Errors: ErrSourceChanged,
+// Move makes the object and returns what the store calls it. Errors: ErrSourceChanged,
 // ErrNoETag, those of Config's functions, and the store's: Precondition if
 // Destination.Cond does not hold. After any other error of the store the
 // destination is as it was, or is the whole new object.
-func (m *Mover) Move(ctx context.Context, from Source, to Destination) (etag string, err error) {
+func (m *Mover) Move(ctx context.Context, from Source, to Destination) (w backend.Written, err error) {
 	defer func() {
 		if from.Body != nil {
 			from.Body.Close()
 		}
 	}()
 	if _, ok := format.PlainSize(from.BlockSize, from.Size); !ok {
-		return "", fmt.Errorf("cannot move: %w: no sealed object has %d bytes", format.ErrForeign, from.Size)
+		return w, fmt.Errorf("cannot move: %w: no sealed object has %d bytes", format.ErrForeign, from.Size)
 	}
 	if from.ETag == "" && (from.Body == nil || from.Size > m.cfg.Whole) {
-		return "", fmt.Errorf("cannot move: %w", ErrNoETag)
+		return w, fmt.Errorf("cannot move: %w", ErrNoETag)
 	}
 	length := from.Size - int64(from.BlockSize)
 	if from.Size > m.cfg.Whole {
@@ -117,18 +118,18 @@ func (m *Mover) Move(ctx context.Context, from Source, to Destination) (etag str
 	}
 	release, err := m.cfg.Reserve(ctx, length)
 	if err != nil {
-		return "", err
+		return w, err
 	}
 	defer release()
 	if from.Body == nil {
 		if from.Body, err = m.fetch(ctx, from, length); err != nil {
-			return "", err
+			return w, err
 		}
 	}
 	front := make([]byte, int64(len(to.Block))+length)
 	copy(front, to.Block)
 	if _, err := io.ReadFull(from.Body, front[len(to.Block):]); err != nil {
-		return "", err
+		return w, err
 	}
 	if from.Size > m.cfg.Whole {
 		from.Body.Close() // the rest never comes here
@@ -140,7 +141,7 @@ func (m *Mover) Move(ctx context.Context, from Source, to Destination) (etag str
 // fetch opens the first bytes behind the block, of the same object or not at all.
 func (m *Mover) fetch(ctx context.Context, from Source, length int64) (io.ReadCloser, error) {
 	first := int64(from.BlockSize)
-	obj, err := m.cfg.Store.Get(ctx, from.Bucket, from.Key, backend.GetOptions{Range: &backend.Range{First: first, Last: first + length - 1}, IfMatch: from.ETag})
+	obj, err := m.cfg.Store.Get(ctx, from.Bucket, from.Key, backend.GetOptions{Range: &backend.Range{First: first, Last: first + length - 1}, IfMatch: from.ETag, Version: from.Version})
 	if backend.KindOf(err) == backend.Precondition || errors.Is(err, backend.ErrRange) {
 		return nil, fmt.Errorf("cannot move: %w: %w", ErrSourceChanged, err)
 	}

@@ -44,12 +44,12 @@ type world struct {
 
 func newWorld(plain int64) *world {
 	w := &world{f: newFake(), old: object(plain), block: bytes.Repeat([]byte("NEWBLOCK"), 1024/8)}
-	etag, err := w.f.set("src/k", w.old, backend.Conditions{})
+	made, err := w.f.set("src/k", w.old, backend.Conditions{})
 	if err != nil {
 		panic(err)
 	}
 	w.cfg.Store = w.f
-	w.from = Source{Bucket: "src", Key: "k", Size: int64(len(w.old)), BlockSize: blockSize, ETag: etag}
+	w.from = Source{Bucket: "src", Key: "k", Size: int64(len(w.old)), BlockSize: blockSize, ETag: made.ETag}
 	w.to = Destination{Bucket: "dst", Key: "d", Block: w.block}
 	return w
 }
@@ -60,7 +60,7 @@ func (w *world) onto() *world {
 	return w
 }
 
-func (w *world) move(ctx context.Context, t testing.TB) (string, error) {
+func (w *world) move(ctx context.Context, t testing.TB) (backend.Written, error) {
 	t.Helper()
 	m, err := New(w.cfg)
 	if err != nil {
@@ -94,8 +94,8 @@ func TestMovePutsTheBodyBehindTheBlock(t *testing.T) {
 				if given {
 					w.from.Body = body
 				}
-				etag, err := w.move(t.Context(), t)
-				if err != nil || w.at() != "new" || etag != w.f.objects[w.to.Bucket+"/"+w.to.Key].etag {
+				made, err := w.move(t.Context(), t)
+				if err != nil || w.at() != "new" || made.ETag != w.f.objects[w.to.Bucket+"/"+w.to.Key].etag {
 					t.Errorf("%d bytes to %s: %v, %s", n, w.to.Bucket, err, w.at())
 				}
 				if given && !body.closed {

@@ -89,27 +89,27 @@ func (f *fake) Get(ctx context.Context, _, key string, opt backend.GetOptions) (
 	return obj, err
 }
 
-func (f *fake) set(key string, data []byte, cond backend.Conditions) (string, error) {
+func (f *fake) set(key string, data []byte, cond backend.Conditions) (w backend.Written, err error) {
 	old, exists := f.objects[key]
 	if cond.IfNoneMatch && exists || cond.IfMatch != "" && old.etag != cond.IfMatch {
-		return "", kind(backend.Precondition)
+		return w, kind(backend.Precondition)
 	}
 	f.ids++
-	etag := fmt.Sprintf(`"%d"`, f.ids)
-	f.objects[key] = stored{data, etag}
-	return etag, nil
+	w.ETag = fmt.Sprintf(`"%d"`, f.ids)
+	f.objects[key] = stored{data, w.ETag}
+	return w, nil
 }
 
-func (f *fake) Put(ctx context.Context, _, key string, body io.Reader, size int64, cond backend.Conditions) (etag string, err error) {
+func (f *fake) Put(ctx context.Context, _, key string, body io.Reader, size int64, cond backend.Conditions) (w backend.Written, err error) {
 	data := make([]byte, size)
 	if _, rerr := io.ReadFull(body, data); rerr != nil {
-		return "", kind(backend.Source)
+		return w, kind(backend.Source)
 	}
 	if f.noPut {
 		cond = backend.Conditions{}
 	}
-	err = f.call(ctx, "Put", key, func() (err error) { etag, err = f.set(key, data, cond); return err })
-	return etag, err
+	err = f.call(ctx, "Put", key, func() (err error) { w, err = f.set(key, data, cond); return err })
+	return w, err
 }
 
 func (f *fake) Delete(ctx context.Context, _, key string) error {
@@ -177,20 +177,20 @@ func (f *fake) UploadPart(ctx context.Context, _, key, id string, n int, body io
 	return f.part(ctx, "UploadPart", key, id, n, func() ([]byte, error) { return data, nil })
 }
 
-func (f *fake) CopyPart(ctx context.Context, _, key, id string, n int, _, srcKey string, r backend.Range, ifMatch string) (string, error) {
+func (f *fake) CopyPart(ctx context.Context, _, key, id string, n int, source backend.CopySource, r backend.Range) (string, error) {
 	return f.part(ctx, "CopyPart", key, id, n, func() ([]byte, error) {
-		o, ok := f.objects[srcKey]
+		o, ok := f.objects[source.Key]
 		if !ok {
 			return nil, kind(backend.NotFound)
 		}
-		if ifMatch != o.etag {
+		if source.IfMatch != o.etag {
 			return nil, kind(backend.Precondition)
 		}
 		return o.data[r.First : r.Last+1], nil
 	})
 }
 
-func (f *fake) CompleteUpload(ctx context.Context, _, key, id string, parts []backend.Part, cond backend.Conditions) (etag string, err error) {
+func (f *fake) CompleteUpload(ctx context.Context, _, key, id string, parts []backend.Part, cond backend.Conditions) (w backend.Written, err error) {
 	if f.noComplete {
 		cond = backend.Conditions{}
 	}
@@ -203,12 +203,12 @@ func (f *fake) CompleteUpload(ctx context.Context, _, key, id string, parts []ba
 			}
 			data = append(data, b...)
 		}
-		if etag, err = f.set(key, data, cond); err == nil {
+		if w, err = f.set(key, data, cond); err == nil {
 			delete(f.uploads, id)
 		}
 		return err
 	})
-	return etag, err
+	return w, err
 }
 
 func (f *fake) AbortUpload(ctx context.Context, _, key, id string) error {

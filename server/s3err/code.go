@@ -49,6 +49,7 @@ const (
 	NoSuchBucket                        Code = "NoSuchBucket"
 	NoSuchKey                           Code = "NoSuchKey"
 	NoSuchUpload                        Code = "NoSuchUpload"
+	NoSuchVersion                       Code = "NoSuchVersion"
 	NotImplemented                      Code = "NotImplemented"
 	OperationAborted                    Code = "OperationAborted"
 	PreconditionFailed                  Code = "PreconditionFailed"
@@ -124,6 +125,7 @@ var table = map[Code]row{
 	NoSuchBucket:                        {http.StatusNotFound, "The specified bucket does not exist.", fixed},
 	NoSuchKey:                           {http.StatusNotFound, "The specified key does not exist.", fixed},
 	NoSuchUpload:                        {http.StatusNotFound, "The specified multipart upload does not exist. The upload ID may be invalid, or the upload may have been aborted or completed.", fixed},
+	NoSuchVersion:                       {http.StatusNotFound, "The specified version does not exist.", fixed},
 	NotImplemented:                      {http.StatusNotImplemented, "A header you provided implies functionality that is not implemented.", fixed},
 	OperationAborted:                    {http.StatusConflict, "A conflicting operation is in progress; try again.", free},
 	PreconditionFailed:                  {http.StatusPreconditionFailed, "At least one of the pre-conditions you specified did not hold.", fixed},

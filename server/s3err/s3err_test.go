@@ -74,7 +74,7 @@ func TestNoStatusThatPBSTakesForFinal(t *testing.T) {
 func TestStatuses(t *testing.T) {
 	want := map[int][]Code{
 		403: {AccessDenied, InvalidAccessKeyId, RequestTimeTooSkewed, SignatureDoesNotMatch},
-		404: {NoSuchBucket, NoSuchKey, NoSuchUpload},
+		404: {NoSuchBucket, NoSuchKey, NoSuchUpload, NoSuchVersion},
 		405: {MethodNotAllowed},
 		409: {BucketAlreadyExists, BucketAlreadyOwnedByYou, BucketNotEmpty, ConditionalRequestConflict, OperationAborted},
 		411: {MissingContentLength},
