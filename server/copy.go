@@ -43,12 +43,12 @@ func (s *Server) copyObject(r *request) error {
 		return err
 	}
 	if err := s.scope(c.source.Bucket, c.source.Key); err != nil {
-		if s3err.From(err).Code == s3err.InvalidArgument {
-			return s3err.Argument("x-amz-copy-source", c.source.Key, "Invalid copy source object key")
-		}
 		return err
 	}
 	if err := c.directives(); err != nil {
+		return err
+	}
+	if err := s.admitSource(r.ctx, c.source.Bucket, c.source.Key); err != nil {
 		return err
 	}
 	made, err := c.run()

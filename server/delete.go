@@ -139,6 +139,11 @@ func (s *Server) deleteObjects(r *request) error {
 	if _, _, err := s.access(r.ctx, r.bucket); err != nil {
 		return err
 	}
+	for _, id := range ids {
+		if err := s.admitKey(r.ctx, r.bucket, id.Key, true); err != nil {
+			return err
+		}
+	}
 	results, err := s.backend.DeleteManyWith(r.ctx, r.bucket, ids, r.deleteOptions())
 	if err != nil {
 		return err

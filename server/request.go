@@ -70,14 +70,7 @@ func (s *Server) scope(bucket, key string) error {
 	if len(s.allowed) > 0 && !s.allowed[bucket] {
 		return s3err.New(s3err.AccessDenied, "this bucket is not served here")
 	}
-	// A store over a file system resolves these, and would do to another object,
-	// the bucket's state among them, what was asked for this one.
-	for segment := range strings.SplitSeq(key, "/") {
-		if segment == "." || segment == ".." {
-			return s3err.New(s3err.InvalidArgument, "a segment of the key is . or .., which some stores resolve")
-		}
-	}
-	if strings.HasPrefix(strings.TrimLeft(key, "/"), format.ReservedPrefix) {
+	if ownName(key) {
 		return s3err.New(s3err.AccessDenied, "names that begin with %s are the proxy's own", format.ReservedPrefix)
 	}
 	return nil

@@ -40,6 +40,9 @@ type Config struct {
 	// AllowedBuckets are the buckets clients may name, as source too; empty = all.
 	AllowedBuckets []string
 
+	// KeyRules says which keys the backend is trusted with; zero = it is asked.
+	KeyRules KeyRules
+
 	// Suite seals new objects; zero = XChaCha20-Poly1305. Every suite is read.
 	Suite format.Suite
 	// BlockSize is the object block of buckets initialised from now on, in
@@ -70,6 +73,7 @@ type Server struct {
 	verifier *sigv4.Verifier
 	gate     *gate
 	allowed  map[string]bool
+	keyRules keyRules
 
 	suite       format.Suite
 	wholeObject int64
@@ -129,6 +133,7 @@ func New(cfg Config) (*Server, error) {
 		keys:        cfg.Keys,
 		engine:      cfg.Engine,
 		allowed:     allowed,
+		keyRules:    keyRules{mode: cfg.KeyRules, seen: map[keyQuestion]keyAnswer{}},
 		suite:       orDefault(cfg.Suite, format.XChaCha20Poly1305),
 		wholeObject: orDefault(cfg.WholeObject, 64<<20),
 		maxObject:   orDefault(cfg.MaxObject, 5<<30),
@@ -279,6 +284,9 @@ func (s *Server) serve(r *request) error {
 		return err
 	}
 	if err := s.admitBody(r, verified); err != nil {
+		return err
+	}
+	if err := s.admitKey(r.ctx, r.bucket, r.key, r.route.method != "GET" && r.route.method != "HEAD"); err != nil {
 		return err
 	}
 	return r.route.serve(s, r)

@@ -33,6 +33,9 @@ func (s *Server) uploadPartCopy(r *request) error {
 	if err := s.scope(from.Bucket, from.Key); err != nil {
 		return err
 	}
+	if err := s.admitSource(r.ctx, from.Bucket, from.Key); err != nil {
+		return err
+	}
 	u, err := s.openUpload(r)
 	if err != nil {
 		return err

@@ -72,6 +72,7 @@ func assemble(cfg *config.Config, log zerolog.Logger) (p *proxy, err error) {
 		Engine:          p.engine,
 		Credentials:     []server.Credential{{AccessKey: cfg.Client.AccessKey, SecretKey: cfg.Client.SecretKey.Reveal()}},
 		AllowedBuckets:  cfg.AllowedBuckets,
+		KeyRules:        keyRules(cfg.Backend),
 		Suite:           p.suite,
 		BlockSize:       cfg.Encryption.BlockSize,
 		WholeObject:     int64(cfg.Pipeline.WholeObject),

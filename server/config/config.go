@@ -42,7 +42,15 @@ type Backend struct {
 	PathStyle          bool
 	InsecureSkipVerify bool
 	CAFile             string
+	KeyRules           string // KeysAuto, KeysAny or KeysPosix
 }
+
+// Rules for keys that some stores take for other ones.
+const (
+	KeysAuto  = "auto"  // the backend is asked
+	KeysAny   = "any"   // all are let through
+	KeysPosix = "posix" // none is
+)
 
 // Client is the one key pair that clients sign with.
 type Client struct {

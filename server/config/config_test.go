@@ -57,6 +57,7 @@ func TestDefaults(t *testing.T) {
 		{"encryption.block_size", c.Encryption.BlockSize, 1024},
 		{"pipeline.workers", c.Pipeline.Workers, 0},
 		{"pipeline.budget", c.Pipeline.Budget, Size(256 << 20)},
+		{"backend.key_rules", c.Backend.KeyRules, KeysAuto},
 		{"pipeline.queue_timeout", c.Pipeline.QueueTimeout, 5 * time.Second},
 		{"pipeline.whole_object", c.Pipeline.WholeObject, Size(64 << 20)},
 		{"limits.max_connections", c.Limits.MaxConnections, 4096},
@@ -82,7 +83,7 @@ func TestDefaults(t *testing.T) {
 func TestFileSetsEveryKey(t *testing.T) {
 	other := map[string]string{
 		"listen_addr": "127.0.0.1:1", "admin_listen_addr": "[::1]:2", "backend.endpoint": "http://127.0.0.1:9000/s3",
-		"backend.region": "garage", "backend.access_key": "AK2", "backend.path_style": "true", "backend.insecure_skip_verify": "true",
+		"backend.region": "garage", "backend.access_key": "AK2", "backend.path_style": "true", "backend.insecure_skip_verify": "true", "backend.key_rules": "posix",
 		"client.access_key": "CK2", "allowed_buckets": "one-bucket,two-buckets", "tls.mode": "files",
 		"tls.auto": "true", "tls.cert_file": "/c.pem", "tls.key_file": "/k.pem", "tls.names": "pbs.lan,10.0.0.1,*.lan,::1", "tls.dir": "/tls",
 		"encryption.cipher": "auto", "encryption.chunk_size": "2MiB", "encryption.block_size": "4096", "pipeline.workers": "3",

@@ -70,6 +70,11 @@ func Keys() []Key {
 			bind: text(func(c *Config) *string { return &c.Backend.CAFile }, nil),
 		},
 		{
+			Name: "backend.key_rules", Env: "S3CP_BACKEND_KEY_RULES", Kind: Text, Default: KeysAuto, Allowed: "auto, any or posix",
+			Doc:  "Whether keys with empty, . or .. segments are let through, which a store over a file system takes for other keys. auto = if the backend is found to keep them apart; any = always: on the wrong backend such a key overwrites another object; posix = never.",
+			bind: choice(func(c *Config) *string { return &c.Backend.KeyRules }, KeysAuto, KeysAny, KeysPosix),
+		},
+		{
 			Name: "client.access_key", Env: "S3CP_CLIENT_ACCESS_KEY", Kind: Text, Required: true, Private: true, Allowed: "printable ASCII without spaces, / and ,",
 			Doc:  "The access key that clients (PBS) use at the proxy. It has nothing to do with the backend's.",
 			bind: text(func(c *Config) *string { return &c.Client.AccessKey }, checkAccessKey),

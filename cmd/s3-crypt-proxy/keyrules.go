@@ -1,0 +1,17 @@
+package main
+
+import (
+	"github.com/s3-crypt-proxy/s3-crypt-proxy/server"
+	"github.com/s3-crypt-proxy/s3-crypt-proxy/server/config"
+)
+
+// keyRules are the front's words for those of the configuration.
+func keyRules(b config.Backend) server.KeyRules {
+	switch b.KeyRules {
+	case config.KeysAny:
+		return server.KeyRulesAny
+	case config.KeysPosix:
+		return server.KeyRulesPosix
+	}
+	return server.KeyRulesAuto
+}
