@@ -18,6 +18,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+
 	"github.com/s3-crypt-proxy/s3-crypt-proxy/bench/pbs"
 	"github.com/s3-crypt-proxy/s3-crypt-proxy/bench/rig"
 	"github.com/s3-crypt-proxy/s3-crypt-proxy/format"
@@ -99,9 +103,18 @@ func TestRewrap(t *testing.T) {
 		_, err := c.Put(ctx, key, pbs.NewBody(body), false)
 		must(t, err)
 	}
+	// With tags, and one of them uploaded in parts: what lies beside an object, or not in front of it, moves too.
+	want["parts"] = random(rng.Uint64(), 7<<20)
+	w.putParts(t, "parts", want["parts"])
+	_, err := w.sdk().PutObjectTagging(ctx, &s3.PutObjectTaggingInput{Bucket: aws.String(bucket), Key: aws.String("parts"),
+		Tagging: &types.Tagging{TagSet: []types.Tag{{Key: aws.String("a"), Value: aws.String("1")}, {Key: aws.String("b"), Value: aws.String("ü")}}}})
+	must(t, err)
+	want["tagged"] = random(rng.Uint64(), 1000)
+	_, err = w.sdk().PutObject(ctx, &s3.PutObjectInput{Bucket: aws.String(bucket), Key: aws.String("tagged"), Body: bytes.NewReader(want["tagged"]), Tagging: aws.String("a=2")})
+	must(t, err)
 	old := keyIDOf(t, w.master)
-	if n, _ := w.cryptReport(0, "keys", bucket).under(old); n != small+1 {
-		t.Fatalf("%d objects under the first key, want %d", n, small+1)
+	if n, _ := w.cryptReport(0, "keys", bucket).under(old); n != small+3 {
+		t.Fatalf("%d objects under the first key, want %d", n, small+3)
 	}
 	before, err := os.ReadFile(w.stored("large"))
 	must(t, err)
@@ -178,6 +191,17 @@ func TestRewrap(t *testing.T) {
 	if !bytes.Equal(before[format.DefaultBlockSize:], after[format.DefaultBlockSize:]) || bytes.Equal(before[:format.DefaultBlockSize], after[:format.DefaultBlockSize]) {
 		t.Error("of the large object, more or less than the block was changed")
 	}
+	for key, tags := range map[string]string{"parts": "[a=1 b=ü]", "tagged": "[a=2]"} {
+		out, err := w.sdk().GetObjectTagging(ctx, &s3.GetObjectTaggingInput{Bucket: aws.String(bucket), Key: &key})
+		must(t, err)
+		var got []string
+		for _, tag := range out.TagSet {
+			got = append(got, *tag.Key+"="+*tag.Value)
+		}
+		if slices.Sort(got); fmt.Sprint(got) != tags {
+			t.Errorf("%s has the tags %v, had %s", key, got, tags)
+		}
+	}
 	left, err := w.direct(t).ListAll(ctx, format.ReservedPrefix)
 	must(t, err)
 	for _, e := range left {
@@ -200,6 +224,23 @@ func TestRewrap(t *testing.T) {
 	for key, body := range want {
 		compare(t, c, key, body)
 	}
+}
+
+// putParts uploads an object in parts of 5 MiB.
+func (w *world) putParts(t *testing.T, key string, body []byte) {
+	t.Helper()
+	ctx, c := context.Background(), w.sdk()
+	begun, err := c.CreateMultipartUpload(ctx, &s3.CreateMultipartUploadInput{Bucket: aws.String(bucket), Key: &key})
+	must(t, err)
+	var done []types.CompletedPart
+	for part := range slices.Chunk(body, 5<<20) {
+		n := aws.Int32(int32(len(done) + 1))
+		out, err := c.UploadPart(ctx, &s3.UploadPartInput{Bucket: aws.String(bucket), Key: &key, UploadId: begun.UploadId, PartNumber: n, Body: bytes.NewReader(part)})
+		must(t, err)
+		done = append(done, types.CompletedPart{PartNumber: n, ETag: out.ETag})
+	}
+	_, err = c.CompleteMultipartUpload(ctx, &s3.CompleteMultipartUploadInput{Bucket: aws.String(bucket), Key: &key, UploadId: begun.UploadId, MultipartUpload: &types.CompletedMultipartUpload{Parts: done}})
+	must(t, err)
 }
 
 func compare(t *testing.T, c *pbs.Client, key string, want []byte) {

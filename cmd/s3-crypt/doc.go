@@ -57,11 +57,21 @@
 // It reads the block of each object (512 to 4096 bytes). If that is under an older
 // key it makes a new block and has the backend put the same body behind it, on the
 // condition that the object is still the one that was read; otherwise what was
-// written meanwhile stays. Before the first write it proves on an object of its own
+// written meanwhile stays. Of an object that was uploaded in parts that is its tail,
+// at its end. Tags, grants, storage class, retention and legal hold are given to what
+// is written; the backend must let the proxy's credentials read them. Change none of
+// them while rewrap runs: S3 has no condition for them. An object that would lose any
+// of it, or that an object lock does not let be written, is named in the report and
+// left ("held"). Before the first write it proves on an object of its own
 // that the backend refuses a condition that does not hold. It may be stopped,
 // killed and started again at any time, also twice at once: each object is the old
 // or the whole new one. Objects that do not open are named in the report and left.
 // It needs 16 MiB for each object in work, and as much room at the backend.
+//
+// In a bucket with versions, writing an object leaves its old version, under the old
+// key; versions cannot be rewrapped. The report counts them by key, and no key is
+// retired while noncurrent versions are under it, or may be: remove them at the
+// backend first, or keep the key in the ring as long as they shall be readable.
 //
 // # Output
 //

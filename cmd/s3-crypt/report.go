@@ -40,6 +40,7 @@ func writeReport(w io.Writer, r rewrap.Report) {
 		{"to be rewrapped", r.Kinds.Older, r.Survey},
 		{"do not open, not touched", r.Kinds.Unreadable, r.Kinds.Unreadable.Objects > 0},
 		{"kept changing, not touched", r.Kinds.Changed, r.Kinds.Changed.Objects > 0},
+		{"held, not touched", r.Kinds.Held, r.Kinds.Held.Objects > 0},
 		{"failed, old or new", r.Kinds.Failed, r.Kinds.Failed.Objects > 0},
 		{"deleted meanwhile", r.Kinds.Gone, r.Kinds.Gone.Objects > 0},
 	}
@@ -58,6 +59,7 @@ func writeReport(w io.Writer, r rewrap.Report) {
 	if r.Keyless > 0 {
 		fmt.Fprintf(w, "  not seen          %s\n", objectsText(r.Keyless))
 	}
+	writeVersions(w, r)
 	if len(r.Trouble) > 0 {
 		fmt.Fprintln(w, "trouble")
 	}
@@ -66,6 +68,30 @@ func writeReport(w io.Writer, r rewrap.Report) {
 	}
 	if r.Unnamed > 0 {
 		fmt.Fprintf(w, "  and %s more\n", objectsText(r.Unnamed))
+	}
+}
+
+// writeVersions tells of noncurrent versions, which no rewrap can bring under another
+// key.
+func writeVersions(w io.Writer, r rewrap.Report) {
+	var rows []string
+	for _, k := range r.Keys {
+		if k.Noncurrent.Objects > 0 {
+			rows = append(rows, fmt.Sprintf("  %s  %s", k.ID, countText(k.Noncurrent)))
+		}
+	}
+	if r.NoncurrentUnseen > 0 {
+		rows = append(rows, "  not seen          "+objectsText(r.NoncurrentUnseen))
+	}
+	if r.NoncurrentHidden {
+		rows = append(rows, "  the backend does not tell whether there are any")
+	}
+	if len(rows) == 0 {
+		return
+	}
+	fmt.Fprintln(w, "noncurrent versions, which stay under their keys")
+	for _, row := range rows {
+		fmt.Fprintln(w, row)
 	}
 }
 
@@ -98,6 +124,10 @@ func whyNot(r rewrap.Report, k rewrap.KeyReport) string {
 		return "in use"
 	case !r.Complete:
 		return "not all objects were looked at"
+	case k.Noncurrent.Objects > 0:
+		return "in use by noncurrent versions"
+	case r.NoncurrentUnseen > 0 || r.NoncurrentHidden:
+		return "noncurrent versions may be under it"
 	}
 	return "the key of some objects was not seen"
 }

@@ -114,8 +114,21 @@ func (s *session) retire(id format.KeyID) error {
 			err = fmt.Errorf("cannot write the report: %w", perr)
 		}
 	}
+	if errors.Is(err, rewrap.ErrInUse) && onlyVersions(report, id) {
+		return &failure{exitIncomplete, fmt.Errorf("cannot retire key %s: noncurrent versions are under it, or may be", id), "remove the bucket's noncurrent versions at the backend, then s3-crypt retire " + s.bucket + " " + id.String() + s.configFlag()}
+	}
 	if err == nil && !s.opt.json {
 		_, err = fmt.Fprintf(s.stdout, "key %s is retired in bucket %s: proxies serve it without that key\n", id, s.bucket)
 	}
 	return err
+}
+
+// onlyVersions says that no object is under the key, so that rewrapping would not help.
+func onlyVersions(r rewrap.Report, id format.KeyID) bool {
+	for _, k := range r.Keys {
+		if k.ID == id.String() {
+			return k.Recorded && !k.Active && k.Objects == 0 && r.Complete && r.Keyless == 0 && r.Further.Objects == 0
+		}
+	}
+	return false
 }

@@ -65,6 +65,8 @@ func (s *store) serve(w http.ResponseWriter, r *http.Request) {
 		refuse(w, r, 403, "AccessDenied")
 	case name != bucket:
 		refuse(w, r, 404, "NoSuchBucket")
+	case r.Method == "GET" && (q.Has("tagging") || q.Has("acl") || q.Has("object-lock") || q.Has("versioning")):
+		refuse(w, r, 501, "NotImplemented")
 	case key == "":
 		s.list(w, q)
 	case r.Method == "POST" && q.Has("uploads"):
@@ -143,7 +145,7 @@ func (s *store) list(w http.ResponseWriter, q url.Values) {
 	after := max(q.Get("start-after"), q.Get("continuation-token"))
 	var keys []string
 	for k := range s.objects {
-		if k > after {
+		if k > after && strings.HasPrefix(k, q.Get("prefix")) {
 			keys = append(keys, k)
 		}
 	}

@@ -273,4 +273,14 @@ func TestTextsForPeople(t *testing.T) {
 			t.Errorf("lacks %q:\n%s", want, b.String())
 		}
 	}
+	b.Reset()
+	writeReport(&b, rewrap.Report{
+		Bucket: "b", Complete: true, NoncurrentUnseen: 3, NoncurrentHidden: true, Kinds: rewrap.KindCounts{Held: rewrap.Count{Objects: 1}},
+		Keys: []rewrap.KeyReport{{ID: "k1", Recorded: true, Loaded: true, Noncurrent: rewrap.Count{Objects: 4, Bytes: 8}}},
+	})
+	for _, want := range []string{"held, not touched", "noncurrent versions, which stay", "k1  4 objects, 8 B", "not seen          3 objects", "does not tell", "older, cannot be retired: in use by noncurrent versions"} {
+		if !strings.Contains(b.String(), want) {
+			t.Errorf("lacks %q:\n%s", want, b.String())
+		}
+	}
 }

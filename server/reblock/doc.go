@@ -10,6 +10,9 @@
 //     backend upload, behind the new block; the rest is copied by the backend
 //     where it lies (UploadPartCopy).
 //
+// A multipart object, whose block is its tail, is always copied by the backend, and
+// its tail uploaded behind it (MoveTail).
+//
 // # Promises, each with the test that proves it
 //
 //   - The destination is the old object or the whole new one, whatever call fails

@@ -16,11 +16,17 @@ func (m *Mover) whole(ctx context.Context, to Destination, object []byte) (w bac
 	return m.cfg.Store.Put(ctx, to.Bucket, to.Key, bytes.NewReader(object), int64(len(object)), to.Cond)
 }
 
-// parts lets the store move a large object: part 1 is front, the new block and
-// the first bytes of the body; the rest is copied where it lies. Every piece is
-// bound to the ETag that the block was read under.
-func (m *Mover) parts(ctx context.Context, from Source, to Destination, front []byte) (w backend.Written, err error) {
-	if err := m.cfg.Spend(ctx, int64(len(front))); err != nil {
+// pieces of an object that the store puts together: bytes from here in front, a range
+// of the source, bytes from here at the end. Every one but the last has minPart.
+type pieces struct {
+	front, back []byte
+	first, last int64 // stored bytes of the source, last is behind them
+}
+
+// parts lets the store make a large object of pieces. Every piece is bound to the
+// ETag that the block was read under.
+func (m *Mover) parts(ctx context.Context, from Source, to Destination, p pieces) (w backend.Written, err error) {
+	if err := m.cfg.Spend(ctx, int64(len(p.front)+len(p.back))); err != nil {
 		return w, err
 	}
 	store := m.cfg.Store
@@ -33,16 +39,24 @@ func (m *Mover) parts(ctx context.Context, from Source, to Destination, front []
 			m.abort(ctx, to, id)
 		}
 	}()
-	tag, err := store.UploadPart(ctx, to.Bucket, to.Key, id, 1, bytes.NewReader(front), int64(len(front)))
-	if err != nil {
+	source := backend.CopySource{Bucket: from.Bucket, Key: from.Key, Version: from.Version, IfMatch: from.ETag}
+	var parts []backend.Part
+	upload := func(b []byte) error {
+		if len(b) == 0 {
+			return nil
+		}
+		n := len(parts) + 1
+		tag, err := store.UploadPart(ctx, to.Bucket, to.Key, id, n, bytes.NewReader(b), int64(len(b)))
+		parts = append(parts, backend.Part{N: n, ETag: tag})
+		return err
+	}
+	if err := upload(p.front); err != nil {
 		return w, err
 	}
-	source := backend.CopySource{Bucket: from.Bucket, Key: from.Key, Version: from.Version, IfMatch: from.ETag}
-	parts := []backend.Part{{N: 1, ETag: tag}}
-	for at := int64(from.BlockSize) + minPart; at < from.Size; {
-		end := min(at+copyPart, from.Size)
-		if from.Size-end < minPart {
-			end = from.Size // no crumb behind the last cut
+	for at := p.first; at < p.last; {
+		end := min(at+copyPart, p.last)
+		if p.last-end < minPart {
+			end = p.last // no crumb behind the last cut
 		}
 		if err := m.cfg.Spend(ctx, end-at); err != nil {
 			return w, err
@@ -57,6 +71,9 @@ func (m *Mover) parts(ctx context.Context, from Source, to Destination, front []
 		}
 		parts = append(parts, backend.Part{N: n, ETag: tag})
 		at = end
+	}
+	if err := upload(p.back); err != nil {
+		return w, err
 	}
 	return store.CompleteUpload(ctx, to.Bucket, to.Key, id, parts, to.Cond)
 }

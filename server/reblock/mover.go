@@ -133,9 +133,23 @@ func (m *Mover) Move(ctx context.Context, from Source, to Destination) (w backen
 	}
 	if from.Size > m.cfg.Whole {
 		from.Body.Close() // the rest never comes here
-		return m.parts(ctx, from, to, front)
+		return m.parts(ctx, from, to, pieces{front: front, first: int64(from.BlockSize) + minPart, last: from.Size})
 	}
 	return m.whole(ctx, to, front)
+}
+
+// MoveTail is Move for a multipart object (SPEC.md section 12): its block is its tail,
+// the last BlockSize bytes, and Destination.Block is from format.ReblockTail. The store
+// itself copies all that is before it, whatever its size, so Source.Body is not used.
+func (m *Mover) MoveTail(ctx context.Context, from Source, to Destination) (w backend.Written, err error) {
+	last := from.Size - int64(from.BlockSize)
+	if _, ok := format.PlainSize(from.BlockSize, from.Size); !ok || last < minPart {
+		return w, fmt.Errorf("cannot move: %w: no multipart object has %d bytes", format.ErrForeign, from.Size)
+	}
+	if from.ETag == "" {
+		return w, fmt.Errorf("cannot move: %w", ErrNoETag)
+	}
+	return m.parts(ctx, from, to, pieces{last: last, back: to.Block})
 }
 
 // fetch opens the first bytes behind the block, of the same object or not at all.

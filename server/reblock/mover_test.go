@@ -317,3 +317,50 @@ func TestNewNamesTheBadField(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestMoveTailPutsTheTailBehindTheBody: nothing but the tail goes through here, and an
+// upload that fails after any call leaves the destination as it was.
+func TestMoveTailPutsTheTailBehindTheBody(t *testing.T) {
+	for _, size := range []int64{5 << 20, 20 << 20} {
+		for fail := -1; fail < 4; fail++ {
+			w := newWorld(size).onto()
+			w.block = bytes.Repeat([]byte("TAIL"), blockSize/4)
+			w.to.Block = w.block
+			w.f.before = func(i int, op string) error {
+				if i == fail && op != "AbortUpload" {
+					return fault(backend.Busy)
+				}
+				return nil
+			}
+			m, err := New(w.cfg)
+			if err != nil {
+				t.Fatal(err)
+			}
+			etag, err := m.MoveTail(t.Context(), w.from, w.to)
+			now := w.f.objects["src/k"]
+			want := append(bytes.Clone(w.old[:len(w.old)-blockSize]), w.block...)
+			if fail < 0 && (err != nil || etag.ETag != now.etag || !bytes.Equal(now.data, want)) {
+				t.Errorf("%d bytes: %v, %d bytes stored", size, err, len(now.data))
+			}
+			if fail >= 0 && (err == nil || !bytes.Equal(now.data, w.old) || len(w.f.uploads) != 0) {
+				t.Errorf("%d bytes, call %d failed: %v, %d uploads left", size, fail, err, len(w.f.uploads))
+			}
+			if w.f.n > 5 {
+				t.Errorf("%d calls", w.f.n)
+			}
+		}
+	}
+	for _, size := range []int64{0, 3000, 5<<20 - 70_000} {
+		w := newWorld(size)
+		m, _ := New(w.cfg)
+		if _, err := m.MoveTail(t.Context(), w.from, w.to); !errors.Is(err, format.ErrForeign) || w.f.n != 0 {
+			t.Errorf("%d bytes: %v after %d calls", size, err, w.f.n)
+		}
+	}
+	w := newWorld(6 << 20)
+	w.from.ETag = ""
+	m, _ := New(w.cfg)
+	if _, err := m.MoveTail(t.Context(), w.from, w.to); !errors.Is(err, ErrNoETag) || w.f.n != 0 {
+		t.Errorf("without an ETag: %v", err)
+	}
+}

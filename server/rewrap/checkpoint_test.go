@@ -193,7 +193,7 @@ type shuffled struct{ *fake }
 
 func (s shuffled) List(ctx context.Context, b string, opt backend.ListOptions) (*backend.Page, error) {
 	page, err := s.fake.List(ctx, b, opt)
-	if err == nil {
+	if err == nil && len(page.Objects) > 3 {
 		page.Objects[1], page.Objects[3] = page.Objects[3], page.Objects[1]
 	}
 	return page, err

@@ -16,6 +16,7 @@ type Store interface {
 	reblock.Store
 	List(ctx context.Context, bucket string, opt backend.ListOptions) (*backend.Page, error)
 	Delete(ctx context.Context, bucket, key string) error
+	Relay(ctx context.Context, q backend.Question) (*backend.Reply, error)
 }
 
 // Ring is a key ring that tells its keys apart; *format.Keyring is one.

@@ -1,13 +1,16 @@
 // Package rewrap brings the objects of a bucket under its active key after a
-// rotation, and tells which key each of them is under. Only blocks change: the
-// sealed body stays as it is, and so do its metadata and its time of writing.
+// rotation, and tells which key each of them is under. Only blocks change, and tails
+// of objects that were uploaded in parts: the sealed body stays as it is, and so do
+// its metadata and its time of writing.
 //
 //	List, page by page, in the order of the keys
 //	  -> N workers: ranged GET of the block, open it
 //	       under the active key      nothing to do
-//	       under another of the ring format.Reblock, reblock.Move with If-Match
+//	       under another of the ring format.Reblock, or ReblockTail; its tags, grants,
+//	                                 class and locks; reblock.Move with If-Match
 //	       anything else             named in the report, never touched
 //	  -> outcomes, put in order again: counts, checkpoint, report
+//	  -> the block of every noncurrent version, if the bucket keeps such
 //
 // # Promises, each with the test that proves it
 //
@@ -18,6 +21,12 @@
 //     the store has shown that it refuses a condition that does not hold
 //     (TestStoreThatIgnoresConditionsIsNotWritten). A store that checks and writes
 //     in two steps, as file systems behind S3 do, can still let a write in between.
+//   - What the store keeps beside an object, it keeps: tags, grants, storage class,
+//     retention and legal hold are asked for and given with the write
+//     (TestWhatTheStoreKeepsBesideAnObjectSurvives). An object that would lose any of
+//     it, or that a lock does not let be written, is named and left
+//     (TestObjectThatMayNotBeWrittenIsHeld). S3 has no condition on these: a change of
+//     them in the moment of the move can be lost.
 //   - Two runs at once end in the same bucket as one: TestTwoRunsAtOnce.
 //   - What does not open is never written: TestUnreadableObjectsAreNamedAndLeft. The
 //     body is not read: an object whose body was changed is moved under the new key
@@ -28,6 +37,12 @@
 //     TestRunEndsWhenTheStoreIsGone.
 //   - A key is called unused only after a whole walk in which every object's key was
 //     seen: TestOldKeyIsRetirableOnlyWhenNothingNamesIt.
+//   - A version that is not the current one cannot be rewrapped; moving an object makes
+//     one, under the old key. While there are such, or the store does not say, their
+//     keys are in use: TestNoncurrentVersionsKeepTheirKeyInUse.
+//   - What a proof of the store's conditions leaves when it is killed is removed by the
+//     next run, after an hour: TestScratchOfAKilledRunIsRemoved. A backend upload that a
+//     killed move leaves is the store's lifecycle rule's to remove.
 //   - Memory does not grow with the bucket: at most Config.Parallel moves of 16 MiB,
 //     one page, a window of 4,096 outcomes, 1,000 names of trouble, 64 keys:
 //     TestOutcomesWaitInABoundedWindow, TestNamesAndKeysAreBounded.

@@ -6,9 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"sort"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/s3-crypt-proxy/s3-crypt-proxy/server/backend"
 )
@@ -29,15 +31,33 @@ type fake struct {
 	// noPut and noComplete: conditions of these are ignored.
 	noPut, noComplete bool
 	page              int // largest page; 0 = 1000
+
+	// versioned: what is written over stays in history, the newest last.
+	versioned bool
+	history   []old
+	// forgets: attributes that come with a write are dropped.
+	forgets bool
+	// locks: the bucket can have object locks; lockRefuses: a locked object is not
+	// written over, as by a store without versions.
+	locks, lockRefuses bool
+	with               map[string]backend.Attributes // of the uploads
+	hides              map[string]string             // op -> code of a refusal
 }
 
 type stored struct {
 	data []byte // never changed
 	etag string
+	with backend.Attributes
+	at   time.Time
+}
+
+type old struct {
+	key, id string
+	stored
 }
 
 func newFake() *fake {
-	return &fake{objects: map[string]stored{}, uploads: map[string]map[int][]byte{}}
+	return &fake{objects: map[string]stored{}, uploads: map[string]map[int][]byte{}, with: map[string]backend.Attributes{}, hides: map[string]string{}}
 }
 
 var errBusy = &backend.Error{Kind: backend.Busy, Op: "fake"}
@@ -70,6 +90,11 @@ func (f *fake) call(ctx context.Context, op, key string, run func() error) error
 func (f *fake) Get(ctx context.Context, _, key string, opt backend.GetOptions) (obj *backend.Object, err error) {
 	err = f.call(ctx, "Get", key, func() error {
 		o, ok := f.objects[key]
+		for _, v := range f.history {
+			if opt.Version != "" && v.key == key && v.id == opt.Version {
+				o, ok = v.stored, true
+			}
+		}
 		if !ok {
 			return kind(backend.NotFound)
 		}
@@ -84,6 +109,7 @@ func (f *fake) Get(ctx context.Context, _, key string, opt backend.GetOptions) (
 			data = data[r.First:min(r.Last+1, int64(len(data)))]
 		}
 		obj = &backend.Object{Body: io.NopCloser(bytes.NewReader(data)), Length: int64(len(data)), Size: int64(len(o.data)), ETag: o.etag}
+		obj.StorageClass = o.with.StorageClass
 		return nil
 	})
 	return obj, err
@@ -94,9 +120,18 @@ func (f *fake) set(key string, data []byte, cond backend.Conditions) (w backend.
 	if cond.IfNoneMatch && exists || cond.IfMatch != "" && old.etag != cond.IfMatch {
 		return w, kind(backend.Precondition)
 	}
+	if f.lockRefuses && (old.with.LockMode != "" || old.with.LegalHold == "ON") {
+		return w, &backend.Error{Kind: backend.Denied, Op: "fake", Status: 403, Code: "AccessDenied"}
+	}
+	if f.forgets {
+		cond.Attributes = backend.Attributes{}
+	}
 	f.ids++
 	w.ETag = fmt.Sprintf(`"%d"`, f.ids)
-	f.objects[key] = stored{data, w.ETag}
+	if exists && f.versioned {
+		f.keep(key, old)
+	}
+	f.objects[key] = stored{data, w.ETag, cond.Attributes, writtenAt}
 	return w, nil
 }
 
@@ -106,21 +141,32 @@ func (f *fake) Put(ctx context.Context, _, key string, body io.Reader, size int6
 		return w, kind(backend.Source)
 	}
 	if f.noPut {
-		cond = backend.Conditions{}
+		cond = backend.Conditions{Attributes: cond.Attributes}
 	}
 	err = f.call(ctx, "Put", key, func() (err error) { w, err = f.set(key, data, cond); return err })
 	return w, err
 }
 
 func (f *fake) Delete(ctx context.Context, _, key string) error {
-	return f.call(ctx, "Delete", key, func() error { delete(f.objects, key); return nil })
+	return f.call(ctx, "Delete", key, func() error {
+		if o, ok := f.objects[key]; ok && f.versioned {
+			f.keep(key, o)
+		}
+		delete(f.objects, key)
+		return nil
+	})
+}
+
+func (f *fake) keep(key string, o stored) {
+	f.ids++
+	f.history = append(f.history, old{key, fmt.Sprintf("v%d", f.ids), o})
 }
 
 func (f *fake) List(ctx context.Context, _ string, opt backend.ListOptions) (page *backend.Page, err error) {
 	err = f.call(ctx, "List", opt.ContinuationToken, func() error {
 		var keys []string
 		for k := range f.objects {
-			if k > opt.ContinuationToken && k > opt.StartAfter {
+			if k > opt.ContinuationToken && k > opt.StartAfter && strings.HasPrefix(k, opt.Prefix) {
 				keys = append(keys, k)
 			}
 		}
@@ -135,18 +181,19 @@ func (f *fake) List(ctx context.Context, _ string, opt backend.ListOptions) (pag
 				page.Truncated, page.NextToken = true, page.Objects[limit-1].Key
 				break
 			}
-			page.Objects = append(page.Objects, backend.Entry{Key: k, Size: int64(len(f.objects[k].data)), ETag: f.objects[k].etag})
+			page.Objects = append(page.Objects, backend.Entry{Key: k, Size: int64(len(f.objects[k].data)), ETag: f.objects[k].etag, LastModified: f.objects[k].at})
 		}
 		return nil
 	})
 	return page, err
 }
 
-func (f *fake) CreateUploadWith(ctx context.Context, _, key string, _ backend.Attributes) (id string, err error) {
+func (f *fake) CreateUploadWith(ctx context.Context, _, key string, with backend.Attributes) (id string, err error) {
 	err = f.call(ctx, "CreateUpload", key, func() error {
 		f.ids++
 		id = fmt.Sprintf("upload-%d", f.ids)
 		f.uploads[id] = map[int][]byte{}
+		f.with[id] = with
 		return nil
 	})
 	return id, err
@@ -194,6 +241,9 @@ func (f *fake) CompleteUpload(ctx context.Context, _, key, id string, parts []ba
 	if f.noComplete {
 		cond = backend.Conditions{}
 	}
+	f.mu.Lock()
+	cond.Attributes = f.with[id]
+	f.mu.Unlock()
 	err = f.call(ctx, "CompleteUpload", key, func() (err error) {
 		var data []byte
 		for i, p := range parts {
@@ -220,7 +270,8 @@ func (f *fake) copy() *fake {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	c := newFake()
-	c.ids = f.ids
+	c.ids, c.history = f.ids, slices.Clone(f.history)
+	c.versioned, c.locks, c.lockRefuses, c.forgets = f.versioned, f.locks, f.lockRefuses, f.forgets
 	for k, o := range f.objects {
 		c.objects[k] = o
 	}

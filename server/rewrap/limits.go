@@ -41,11 +41,19 @@ const (
 
 	// cleanTime bounds the removal of what a proof left.
 	cleanTime = 30 * time.Second
+
+	// scratchLife is how old an object of a proof is when it is a dead run's; it
+	// lives for some requests, and clocks differ.
+	scratchLife = time.Hour
 )
 
 const (
 	// whole: objects up to this size pass through memory, see package reblock.
 	whole = 16 << 20
+
+	// partHeader is what of a multipart object's first bytes opens its tail (SPEC.md
+	// section 4).
+	partHeader = 54
 
 	// maxReason bounds what a report takes over from the store's errors.
 	maxReason = 300

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 
 	"github.com/s3-crypt-proxy/s3-crypt-proxy/format"
 	"github.com/s3-crypt-proxy/s3-crypt-proxy/server/backend"
@@ -40,62 +39,73 @@ func (r *Run) try(ctx context.Context, e backend.Entry, key string, mine *[]byte
 		o.Kind, o.Err = kind, err
 		return o, kind == Changed
 	}
-	obj, block, err := r.readBlock(ctx, e.Key)
+	b, err := r.readBlock(ctx, e.Key, "")
 	switch {
 	case backend.KindOf(err) == backend.NotFound:
 		return as(Gone, nil)
 	case errors.Is(err, backend.ErrRange):
 		return as(Unreadable, errEmpty)
+	case errors.Is(err, reblock.ErrSourceChanged):
+		return as(Changed, err)
+	case errors.Is(err, format.ErrUnsupported):
+		o.Size = b.obj.Size
+		return as(Unreadable, err)
 	case err != nil:
 		return as(Failed, err)
 	}
-	o.Size = obj.Size
-	o.withKey(block)
+	o.Size = b.obj.Size
+	o.withKey(b.block)
 	where, err := format.NewContext(r.state.BucketID, key)
 	if err != nil {
 		return as(Unreadable, fmt.Errorf("%w: %w", format.ErrForeign, err)) // no writer could have sealed it
 	}
-	opener, err := format.OpenBlock(r.ring, where, block, obj.Size)
+	id, err := b.open(r.ring, where)
 	switch {
 	case err != nil:
 		return as(Unreadable, err)
-	case *mine != nil && bytes.Equal(block, *mine):
+	case *mine != nil && bytes.Equal(b.block, *mine):
 		return as(Rewrapped, nil)
-	case opener.KeyID() == r.state.active:
+	case id == r.state.active:
 		return as(Current, nil)
 	case r.cfg.Survey:
 		return as(Older, nil)
 	}
-	if *mine, err = format.Reblock(r.ring, where, where, block, obj.Size, nil, 0); err != nil {
+	if *mine, err = b.reblock(r.ring, where); err != nil {
 		return as(Failed, err)
 	}
-	if err := r.prove(ctx, obj.Size); err != nil {
+	parts := b.multipart() || b.obj.Size > whole
+	if err := r.prove(ctx, parts); errors.Is(err, ErrNoConditions) {
+		return as(Held, err)
+	} else if err != nil {
 		return as(Failed, err)
 	}
-	_, err = r.mover.Move(ctx,
-		reblock.Source{Bucket: r.cfg.Bucket, Key: e.Key, Size: obj.Size, BlockSize: len(block), ETag: obj.ETag},
-		reblock.Destination{Bucket: r.cfg.Bucket, Key: e.Key, Block: *mine, Cond: backend.Conditions{IfMatch: obj.ETag}})
+	with, err := r.attributes(ctx, e.Key, b.obj, parts)
+	switch {
+	case errors.Is(err, reblock.ErrSourceChanged):
+		return as(Changed, err)
+	case errors.Is(err, errNotKept):
+		return as(Held, err)
+	case err != nil:
+		return as(Failed, err)
+	}
+	move := r.mover.Move
+	if b.multipart() {
+		move = r.mover.MoveTail
+	}
+	_, err = move(ctx,
+		reblock.Source{Bucket: r.cfg.Bucket, Key: e.Key, Size: b.obj.Size, BlockSize: len(b.block), ETag: b.obj.ETag},
+		reblock.Destination{Bucket: r.cfg.Bucket, Key: e.Key, Block: *mine, Cond: backend.Conditions{IfMatch: b.obj.ETag, Attributes: with}})
 	switch {
 	case err == nil:
 		o.KeyID = r.state.active
+		if !r.locked(ctx, e.Key, with) {
+			return as(Failed, errLockLost)
+		}
 		return as(Rewrapped, nil)
 	case lost(err) || errors.Is(err, reblock.ErrSourceChanged):
 		return as(Changed, err)
+	case refused(err, with):
+		return as(Held, fmt.Errorf("%w: %w", errLocked, err))
 	}
 	return as(Failed, err) // old or new, nobody knows: the next run will see
-}
-
-// readBlock fetches what should be an object's block.
-func (r *Run) readBlock(ctx context.Context, key string) (*backend.Object, []byte, error) {
-	size := int64(r.state.Settings.BlockSize)
-	obj, err := r.cfg.Store.Get(ctx, r.cfg.Bucket, key, backend.GetOptions{Range: &backend.Range{First: 0, Last: size - 1}})
-	if err != nil {
-		return nil, nil, err
-	}
-	defer obj.Body.Close()
-	block := make([]byte, min(size, obj.Length))
-	if _, err := io.ReadFull(obj.Body, block); err != nil {
-		return nil, nil, err
-	}
-	return obj, block, nil
 }

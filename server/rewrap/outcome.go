@@ -24,6 +24,9 @@ const (
 	Changed Kind = "changed"
 	// Failed: the store failed. It is the old or the whole new object.
 	Failed Kind = "failed"
+	// Held: it may not be written anew: by a lock, because the store would lose what it
+	// keeps beside it, or because no write of it would be safe. It was not touched.
+	Held Kind = "held"
 	// Gone: it was deleted after it had been listed.
 	Gone Kind = "gone"
 )
@@ -31,13 +34,13 @@ const (
 // Outcome tells about one object.
 type Outcome struct {
 	Key  string // the client's; of what has no name there, the stored one
-	Size int64 // stored bytes
+	Size int64  // stored bytes
 	Kind Kind
 	// KeyID is the key that its block names. Of an Unreadable one that is a claim.
 	KeyID format.KeyID
 	// Named: KeyID is set.
 	Named bool
-	Err   error // of Unreadable, Changed and Failed
+	Err   error // of Unreadable, Changed, Held and Failed
 }
 
 // reason is a short text without names of objects.
@@ -54,6 +57,7 @@ func (o Outcome) reason() string {
 		{format.ErrCommit, "is not what was sealed under this name"},
 		{format.ErrIntegrity, "was changed"},
 		{format.ErrName, "has a stored name that was not sealed in this bucket"},
+		{errLocked, "is under an object lock, and the store refuses to write it"},
 	} {
 		if errors.Is(o.Err, r.is) {
 			return r.text
@@ -82,7 +86,7 @@ func lost(err error) bool {
 
 // withKey fills in what the header of a block names.
 func (o *Outcome) withKey(block []byte) {
-	if h, err := format.ParseHeader(block); err == nil && h.Class == format.ClassStream {
+	if h, err := format.ParseHeader(block); err == nil && h.Class != format.ClassPart {
 		o.KeyID, o.Named = h.KeyID, true
 	}
 }

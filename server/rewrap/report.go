@@ -18,8 +18,12 @@ type Report struct {
 	Keys     []KeyReport `json:"keys"` // by id
 	Further  Count       `json:"further_keys"`
 	Keyless  int64       `json:"key_not_seen"` // objects that may be under any key
-	Trouble  []Trouble   `json:"trouble"`
-	Unnamed  int64       `json:"trouble_not_named"`
+	// NoncurrentUnseen: noncurrent versions that may be under any key.
+	NoncurrentUnseen int64 `json:"noncurrent_key_not_seen"`
+	// NoncurrentHidden: the store does not say whether there are such versions.
+	NoncurrentHidden bool      `json:"noncurrent_hidden"`
+	Trouble          []Trouble `json:"trouble"`
+	Unnamed          int64     `json:"trouble_not_named"`
 }
 
 // KindCounts is a count for each Kind.
@@ -29,6 +33,7 @@ type KindCounts struct {
 	Older      Count `json:"older"`
 	Unreadable Count `json:"unreadable"`
 	Changed    Count `json:"changed"`
+	Held       Count `json:"held"`
 	Failed     Count `json:"failed"`
 	Gone       Count `json:"gone"`
 }
@@ -40,6 +45,9 @@ type KeyReport struct {
 	Active   bool `json:"active"`   // of the bucket
 	Recorded bool `json:"recorded"` // in the bucket's state
 	Loaded   bool `json:"loaded"`   // in the ring
+	// Noncurrent: versions under it that newer ones were put on top of. They cannot be
+	// rewrapped.
+	Noncurrent Count `json:"noncurrent"`
 	// Retirable: a whole walk found nothing under it, and nothing that might be.
 	Retirable bool `json:"retirable"`
 }
@@ -47,21 +55,22 @@ type KeyReport struct {
 // troubled says whether the run left something that it could not bring under the
 // active key.
 func (r *Report) troubled() bool {
-	return r.Kinds.Unreadable.Objects+r.Kinds.Changed.Objects+r.Kinds.Failed.Objects > 0
+	return r.Kinds.Unreadable.Objects+r.Kinds.Changed.Objects+r.Kinds.Held.Objects+r.Kinds.Failed.Objects > 0
 }
 
 // Clean says whether the walk was whole and met no trouble.
 func (r *Report) Clean() bool { return r.Complete && !r.troubled() }
 
 // report makes a Report of what was found so far.
-func (t *totals) report(st *bucketState, ring Ring) Report {
+func (t *totals) report(st *bucketState, ring Ring, older *versions) Report {
 	r := Report{
 		BucketID: st.BucketID.String(), Active: st.active.String(),
 		Seen: t.objects(), Further: t.Further, Keyless: t.Keyless, Unnamed: t.Unnamed,
+		NoncurrentUnseen: older.unseen + older.further.Objects, NoncurrentHidden: older.hidden,
 		Trouble: append([]Trouble{}, t.Trouble...),
 		Kinds: KindCounts{
 			Current: t.Kinds[Current], Rewrapped: t.Kinds[Rewrapped], Older: t.Kinds[Older], Unreadable: t.Kinds[Unreadable],
-			Changed: t.Kinds[Changed], Failed: t.Kinds[Failed], Gone: t.Kinds[Gone],
+			Changed: t.Kinds[Changed], Held: t.Kinds[Held], Failed: t.Kinds[Failed], Gone: t.Kinds[Gone],
 		},
 	}
 	keys := map[string]KeyReport{}
@@ -80,6 +89,9 @@ func (t *totals) report(st *bucketState, ring Ring) Report {
 	for id, c := range t.Keys {
 		at(id, func(k *KeyReport) { k.Count = c })
 	}
+	for id, c := range older.keys {
+		at(id, func(k *KeyReport) { k.Noncurrent = c })
+	}
 	for _, k := range keys {
 		r.Keys = append(r.Keys, k)
 	}
@@ -91,6 +103,7 @@ func (t *totals) report(st *bucketState, ring Ring) Report {
 func (r *Report) judge() {
 	for i := range r.Keys {
 		k := &r.Keys[i]
-		k.Retirable = r.Complete && k.Recorded && !k.Active && k.Objects == 0 && r.Keyless == 0 && r.Further.Objects == 0
+		k.Retirable = r.Complete && k.Recorded && !k.Active && k.Objects == 0 && r.Keyless == 0 && r.Further.Objects == 0 &&
+			k.Noncurrent.Objects == 0 && r.NoncurrentUnseen == 0 && !r.NoncurrentHidden
 	}
 }

@@ -54,7 +54,8 @@ func (r *Run) retire(ctx context.Context, id format.KeyID) error {
 	}
 	ctx, r.end = context.WithCancelCause(ctx)
 	defer r.end(nil)
-	if err := r.prove(ctx, 0); err != nil {
+	r.sweep(ctx)
+	if err := r.prove(ctx, false); err != nil {
 		return fmt.Errorf("cannot retire key %s: %w", id, err)
 	}
 	_, err = r.cfg.Store.Put(ctx, r.cfg.Bucket, format.StateKey, bytes.NewReader(object), int64(len(object)), backend.Conditions{IfMatch: r.state.etag})

@@ -22,12 +22,14 @@ type Run struct {
 	mover   *reblock.Mover
 	objects *limiter
 	bytes   *limiter
-	proofs  proofs
+	proofs  struct{ put, parts, putKept, partsKept proof }
+	beside  beside
 	resumed bool
 	end     context.CancelCauseFunc
 
 	ledger *ledger
-	totals totals // guarded by ledger.mu
+	totals totals   // guarded by ledger.mu
+	older  versions // guarded by ledger.mu
 
 	failures failures
 }
@@ -51,7 +53,7 @@ func Prepare(ctx context.Context, cfg Config) (*Run, error) {
 		return nil, fmt.Errorf("cannot rewrap bucket %s: %w: it has %s, the ring %s", cfg.Bucket, ErrNotRecorded, st.active, active)
 	}
 	r := &Run{
-		cfg: cfg, state: st, ring: &boundRing{cfg.Ring, st.active}, totals: newTotals(),
+		cfg: cfg, state: st, ring: &boundRing{cfg.Ring, st.active}, totals: newTotals(), older: versions{keys: map[string]Count{}},
 		objects: newLimiter(cfg.Objects, cfg.clock), bytes: newLimiter(cfg.Bytes, cfg.clock),
 	}
 	r.mover, err = reblock.New(reblock.Config{Store: cfg.Store, Whole: whole, Spend: r.bytes.spend, Left: cfg.Warn})
@@ -94,6 +96,10 @@ func (r *Run) Walk(ctx context.Context) (Report, error) {
 	walk, end := context.WithCancelCause(ctx)
 	defer end(nil)
 	r.end = end
+	if !r.cfg.Survey {
+		r.sweep(walk)
+		r.look(walk)
+	}
 	saver := r.startSaver()
 	err := r.work(walk)
 	if err == nil {
@@ -110,6 +116,9 @@ func (r *Run) Walk(ctx context.Context) (Report, error) {
 		if rerr := os.Remove(r.cfg.Checkpoint); rerr != nil && !errors.Is(rerr, os.ErrNotExist) {
 			r.cfg.Warn(fmt.Errorf("cannot remove the checkpoint: %w", rerr))
 		}
+	}
+	if err == nil {
+		err = r.versions(ctx)
 	}
 	if err == nil {
 		err = r.checkActive(ctx)
@@ -137,7 +146,7 @@ func (r *Run) Progress() Progress {
 	t := &r.totals
 	return Progress{
 		Seen: t.objects(), Rewrapped: t.Kinds[Rewrapped],
-		Trouble: t.Kinds[Unreadable].Objects + t.Kinds[Changed].Objects + t.Kinds[Failed].Objects,
+		Trouble: t.Kinds[Unreadable].Objects + t.Kinds[Changed].Objects + t.Kinds[Failed].Objects + t.Kinds[Held].Objects,
 	}
 }
 
@@ -151,9 +160,9 @@ type Progress struct {
 // Report tells what was found so far.
 func (r *Run) Report() Report {
 	r.ledger.mu.Lock()
-	t := r.totals.clone()
+	t, older := r.totals.clone(), r.older.clone()
 	r.ledger.mu.Unlock()
-	report := t.report(r.state, r.cfg.Ring)
+	report := t.report(r.state, r.cfg.Ring, &older)
 	report.Bucket, report.Survey, report.Resumed = r.cfg.Bucket, r.cfg.Survey, r.resumed
 	return report
 }

@@ -48,7 +48,7 @@ func (t *totals) add(o Outcome, recorded map[format.KeyID][32]byte) {
 		return
 	case Changed, Failed:
 		t.Keyless++ // what was seen of it need not be true any more
-	case Unreadable, Current, Rewrapped, Older:
+	case Unreadable, Current, Rewrapped, Older, Held:
 		switch {
 		case o.Named:
 			t.addKey(o, recorded)

@@ -93,7 +93,9 @@ func TestPrepareRefuses(t *testing.T) {
 	try("bytes", nil, func(_ *fake, c *Config) { c.Bytes = -1 })
 	try("checkpoint of a survey", nil, func(_ *fake, c *Config) { c.Survey, c.Checkpoint = true, "x" })
 	try("no state", ErrState, func(f *fake, _ *Config) { delete(f.objects, format.StateKey) })
-	try("huge state", ErrState, func(f *fake, _ *Config) { f.objects[format.StateKey] = stored{make([]byte, maxState+1), `"x"`} })
+	try("huge state", ErrState, func(f *fake, _ *Config) {
+		f.objects[format.StateKey] = stored{data: make([]byte, maxState+1), etag: `"x"`}
+	})
 	try("damaged state", ErrState, func(f *fake, _ *Config) {
 		o := f.objects[format.StateKey]
 		o.data = bytes.Clone(o.data)
@@ -205,7 +207,7 @@ func TestStoreThatIgnoresConditionsIsNotWritten(t *testing.T) {
 	f.noComplete = true
 	etag := f.objects["large"].etag
 	report, err = run(t.Context(), t, f)
-	if err != nil || report.Kinds.Rewrapped.Objects != 3 || report.Kinds.Failed.Objects != 1 || f.objects["large"].etag != etag {
+	if err != nil || report.Kinds.Rewrapped.Objects != 3 || report.Kinds.Held.Objects != 1 || f.objects["large"].etag != etag {
 		t.Errorf("%v %+v", err, report.Kinds)
 	}
 	if len(report.Trouble) != 1 || !strings.Contains(report.Trouble[0].Reason, "If-Match") {
