@@ -24,6 +24,7 @@ type BackendPart struct {
 // followed by SealEnd, and the backend's upload is completed with Parts and the final part.
 type Plan struct {
 	Stream bool
+	ETags  []PartETag    // what the client's list says, in its order
 	Parts  []BackendPart // ascending; without the final part
 	Staged *PartETag     // the last part, where it lies under Upload.LastKey; else nil
 	Final  int           // 0 for a stream
@@ -61,7 +62,7 @@ func (u *Upload) PlanComplete(parts []DonePart) (*Plan, error) {
 
 // plan is PlanComplete for verified parts in ascending order.
 func (u *Upload) plan(etags []PartETag) (*Plan, error) {
-	p := &Plan{upload: u, table: make([]tableEntry, len(etags))}
+	p := &Plan{ETags: etags, upload: u, table: make([]tableEntry, len(etags))}
 	for i, e := range etags {
 		if i < len(etags)-1 && e.PlainSize < MinPartSize {
 			return nil, fmt.Errorf("cannot complete upload: %w", &PartError{e.Number, e.PlainSize, ErrPartTooSmall})

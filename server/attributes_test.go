@@ -157,3 +157,23 @@ func TestLargeCopyKeepsItsTags(t *testing.T) {
 		t.Errorf("%q", got)
 	}
 }
+
+// TestUploadKeepsAttributes: what Create says of tags, class and locks becomes the
+// object's, also where its only part is too small for a part and is stored by a PUT.
+func TestUploadKeepsAttributes(t *testing.T) {
+	g := newRig(t)
+	for name, size := range map[string]int{"parts": 5 * mib, "stream": 10} {
+		until := time.Now().Add(time.Hour).UTC().Format(time.RFC3339)
+		u := g.begin("/bkt/"+name, map[string]string{"x-amz-tagging": "a=b", "x-amz-storage-class": "STANDARD_IA",
+			"x-amz-object-lock-mode": "GOVERNANCE", "x-amz-object-lock-retain-until-date": until})
+		part := u.part(1, pattern(size))
+		u.rig = g.twin()
+		g.want(u.complete(listed{1, part}), 200, "")
+		with := g.store.buckets["bkt"][name].with
+		if with.Tagging != "a=b" || with.StorageClass != "STANDARD_IA" || with.LockMode != "GOVERNANCE" || with.RetainUntil != until {
+			t.Errorf("%s: %+v", name, with)
+		}
+	}
+	g.want(g.do(call{method: "POST", target: "/bkt/k?uploads", header: map[string]string{"x-amz-object-lock-mode": "GOVERNANCE"}}), 400, "InvalidArgument")
+	g.want(g.do(call{method: "POST", target: "/bkt/k?uploads", header: map[string]string{"x-amz-server-side-encryption": "AES256"}}), 501, "NotImplemented")
+}

@@ -4,9 +4,11 @@ import (
 	"crypto/sha1"
 	"crypto/sha256"
 	"encoding/base64"
+	"encoding/binary"
 	"hash"
 	"hash/crc32"
 	"hash/crc64"
+	"strconv"
 	"strings"
 
 	"github.com/s3-crypt-proxy/s3-crypt-proxy/format"
@@ -17,24 +19,29 @@ import (
 // Amazon S3 user guide). Its header is x-amz-checksum- and the name in lower
 // case; its value is the base64 of the digest, CRCs big endian.
 type checksum struct {
-	name string // as in x-amz-sdk-checksum-algorithm and in documents
-	code byte   // in the sealed metadata; never reused
-	size int
-	make func() hash.Hash
+	name  string // as in x-amz-sdk-checksum-algorithm and in documents
+	code  byte   // in the sealed metadata; never reused
+	size  int
+	make  func() hash.Hash
+	kinds []byte    // that the object of an upload in parts can have; the first unless one is named
+	crc   *crcField // of a CRC: parts' sums give the object's
 }
+
+// nvmePoly is CRC-64/NVME's polynomial, reversed.
+const nvmePoly = 0x9a6c9329ac4bc9b5
 
 var (
 	castagnoli = crc32.MakeTable(crc32.Castagnoli)
-	nvme       = crc64.MakeTable(0x9a6c9329ac4bc9b5) // CRC-64/NVME, reversed polynomial
+	nvme       = crc64.MakeTable(nvmePoly)
 )
 
 // checksums is every algorithm there is.
 var checksums = []checksum{
-	{"CRC32", 1, 4, func() hash.Hash { return crc32.NewIEEE() }},
-	{"CRC32C", 2, 4, func() hash.Hash { return crc32.New(castagnoli) }},
-	{"CRC64NVME", 3, 8, func() hash.Hash { return crc64.New(nvme) }},
-	{"SHA1", 4, 20, sha1.New},
-	{"SHA256", 5, 32, sha256.New},
+	{"CRC32", 1, 4, func() hash.Hash { return crc32.NewIEEE() }, []byte{composite, fullObject}, &crcField{32, crc32.IEEE}},
+	{"CRC32C", 2, 4, func() hash.Hash { return crc32.New(castagnoli) }, []byte{composite, fullObject}, &crcField{32, crc32.Castagnoli}},
+	{"CRC64NVME", 3, 8, func() hash.Hash { return crc64.New(nvme) }, []byte{fullObject}, &crcField{64, nvmePoly}},
+	{"SHA1", 4, 20, sha1.New, []byte{composite}, nil},
+	{"SHA256", 5, 32, sha256.New, []byte{composite}, nil},
 }
 
 const (
@@ -83,20 +90,42 @@ func (c *checksum) decode(value, place string) ([]byte, error) {
 	return sum, nil
 }
 
-// Kinds of a sealed checksum.
-const fullObject = 1
+// Kinds of a checksum: what of an object it is of.
+const (
+	fullObject = 1
+	composite  = 2 // the digest of its parts' digests
+)
+
+// kindNames are their names in headers and documents.
+var kindNames = map[byte]string{fullObject: "FULL_OBJECT", composite: "COMPOSITE"}
+
+// kindByName finds a kind by its name, in any case; 0 if there is none.
+func kindByName(name string) byte {
+	for kind, n := range kindNames {
+		if strings.EqualFold(n, name) {
+			return kind
+		}
+	}
+	return 0
+}
 
 // sealedChecksum is the form a checksum has in format.Meta.Checksum:
 //
-//	u8 algorithm · u8 kind (1 = of the full object) · digest
+//	u8 algorithm · u8 1, of the full object · digest
+//	u8 algorithm · u8 2, composite          · digest · u16 number of parts
 type sealedChecksum struct {
 	*checksum
-	kind byte
-	sum  []byte
+	kind  byte
+	sum   []byte
+	parts int // of a composite one
 }
 
 func (c sealedChecksum) encode() []byte {
-	return append([]byte{c.code, c.kind}, c.sum...)
+	b := append([]byte{c.code, c.kind}, c.sum...)
+	if c.kind == composite {
+		b = binary.BigEndian.AppendUint16(b, uint16(c.parts))
+	}
+	return b
 }
 
 // openChecksum reads a sealed checksum; what a later version wrote is not shown.
@@ -105,13 +134,32 @@ func openChecksum(m format.Meta) (c sealedChecksum, ok bool) {
 	if len(b) < 2 {
 		return c, false
 	}
-	for i := range checksums {
-		if k := &checksums[i]; k.code == b[0] && b[1] == fullObject && len(b) == 2+k.size {
-			return sealedChecksum{k, b[1], b[2:]}, true
-		}
+	k := checksumByCode(b[0])
+	switch {
+	case k == nil:
+	case b[1] == fullObject && len(b) == 2+k.size:
+		return sealedChecksum{checksum: k, kind: fullObject, sum: b[2:]}, true
+	case b[1] == composite && len(b) == 2+k.size+2:
+		return sealedChecksum{k, composite, b[2:][:k.size], int(binary.BigEndian.Uint16(b[2+k.size:]))}, true
 	}
 	return c, false
 }
 
-// value is what a header shows.
-func (c sealedChecksum) value() string { return base64.StdEncoding.EncodeToString(c.sum) }
+// checksumByCode finds an algorithm by its code in sealed bytes.
+func checksumByCode(code byte) *checksum {
+	for i := range checksums {
+		if checksums[i].code == code {
+			return &checksums[i]
+		}
+	}
+	return nil
+}
+
+// value is what headers and documents show.
+func (c sealedChecksum) value() string {
+	v := base64.StdEncoding.EncodeToString(c.sum)
+	if c.kind == composite {
+		v += "-" + strconv.Itoa(c.parts)
+	}
+	return v
+}

@@ -28,7 +28,7 @@ func (c *copying) prepare() (bound string, err error) {
 	if err != nil {
 		return "", changedSource(err)
 	}
-	if have, ok := openChecksum(o.meta()); ok && have.checksum == c.checksum {
+	if have, ok := openChecksum(o.meta()); ok && have.checksum == c.checksum && have.kind == fullObject {
 		o.close()
 		return o.etag, nil
 	}
@@ -41,7 +41,7 @@ func (c *copying) prepare() (bound string, err error) {
 	if _, err := io.Copy(sum, plain); err != nil {
 		return "", changedSource(err)
 	}
-	c.sum = sealedChecksum{c.checksum, fullObject, sum.Sum(nil)}.encode()
+	c.sum = sealedChecksum{checksum: c.checksum, kind: fullObject, sum: sum.Sum(nil)}.encode()
 	if o.etag == "" {
 		return "", s3err.New(s3err.ServiceUnavailable, "the backend gave the source no ETag, so its checksum cannot be bound to it")
 	}

@@ -59,6 +59,7 @@ type digest struct {
 	sum   hash.Hash
 	want  []byte // nil until the trailer says it
 	wrong error
+	ours  bool // nobody claims it: want is what prove finds
 }
 
 // digests is everything a client claims of its body: each claim is proved before
@@ -73,8 +74,14 @@ type digests struct {
 // claim adds a digest. want may be nil until trail.
 func (d *digests) claim(sum func() hash.Hash, want []byte, wrong error) {
 	if hashing {
-		d.claims = append(d.claims, digest{sum(), want, wrong})
+		d.claims = append(d.claims, digest{sum: sum(), want: want, wrong: wrong})
 	}
+}
+
+// compute adds an additional checksum that the client leaves to us.
+func (d *digests) compute(c *checksum) {
+	d.checksum = c
+	d.claims = append(d.claims, digest{sum: c.make(), wrong: errBodyChecksum, ours: true})
 }
 
 func (d *digests) write(p []byte) {
@@ -105,8 +112,12 @@ func (d *digests) trail(lines []sigv4.Header) error {
 
 // prove compares all of them. A claim without a value is a failure.
 func (d *digests) prove() error {
-	for _, c := range d.claims {
+	for i := range d.claims {
+		c := &d.claims[i]
 		got := c.sum.Sum(nil)
+		if c.ours {
+			c.want = got
+		}
 		if subtle.ConstantTimeCompare(got, c.want) == 1 {
 			continue
 		}
@@ -122,9 +133,17 @@ func (d *digests) prove() error {
 // sealed is the proved additional checksum, for the object's metadata; nil if
 // there is none.
 func (d *digests) sealed() []byte {
+	if sum := d.sum(); sum != nil {
+		return sealedChecksum{checksum: d.checksum, kind: fullObject, sum: sum}.encode()
+	}
+	return nil
+}
+
+// sum is the additional checksum, once it is proved.
+func (d *digests) sum() []byte {
 	for _, c := range d.claims {
 		if c.wrong == errBodyChecksum {
-			return sealedChecksum{d.checksum, fullObject, c.want}.encode()
+			return c.want
 		}
 	}
 	return nil

@@ -30,7 +30,13 @@ type checksumXML struct {
 
 // inXML is the checksum as documents have it.
 func (c sealedChecksum) inXML() checksumXML {
-	x := checksumXML{Type: "FULL_OBJECT"}
+	x := c.digestXML()
+	x.Type = kindNames[c.kind]
+	return x
+}
+
+// digestXML is inXML for documents that do not tell the type.
+func (c sealedChecksum) digestXML() (x checksumXML) {
 	element := map[string]*string{"CRC32": &x.CRC32, "CRC32C": &x.CRC32C, "CRC64NVME": &x.CRC64NVME, "SHA1": &x.SHA1, "SHA256": &x.SHA256}[c.name]
 	if element == nil {
 		panic("BUG: the checksum " + c.name + " has no element")

@@ -127,7 +127,7 @@ func withoutFraming(encoding string) string {
 // showChecksum puts an object's checksum into the answer.
 func (r *request) showChecksum(c sealedChecksum) {
 	r.http.Response.Header.Set(c.header(), c.value())
-	r.http.Response.Header.Set(checksumPrefix+"type", "FULL_OBJECT")
+	r.http.Response.Header.Set(checksumPrefix+"type", kindNames[c.kind])
 }
 
 // conditions reads the write conditions S3 has.

@@ -106,7 +106,7 @@ func TestObjectAttributes(t *testing.T) {
 
 func TestEveryChecksumHasItsElement(t *testing.T) {
 	for i := range checksums {
-		c := sealedChecksum{&checksums[i], fullObject, []byte("sum")}
+		c := sealedChecksum{checksum: &checksums[i], kind: fullObject, sum: []byte("sum")}
 		doc, err := xml.Marshal(c.inXML())
 		if want := "<Checksum" + c.name + ">c3Vt</Checksum" + c.name + ">"; err != nil || !strings.Contains(string(doc), want) {
 			t.Errorf("%s: %s %v", c.name, doc, err)

@@ -5,7 +5,6 @@ import (
 	"encoding/xml"
 	"errors"
 	"fmt"
-	"strings"
 
 	"github.com/s3-crypt-proxy/s3-crypt-proxy/format"
 	"github.com/s3-crypt-proxy/s3-crypt-proxy/server/backend"
@@ -19,7 +18,7 @@ import (
 //
 //	at the backend        until               holds
 //	a multipart upload    Complete or Abort   sealed parts, each with its header
-//	…/mpu/OID/create      the same            metadata, as an empty sealed object
+//	…/mpu/OID/create      the same            metadata and record, a sealed object
 //	…/mpu/OID/last-N      the same            a part that can only be the last one
 //
 // The object …/create says that the upload goes on: it is written last by Create and
@@ -32,6 +31,7 @@ type uploading struct {
 	bucket  *bucket
 	sealing keyring // seals under the bucket's key
 	ring    uploadRing
+	sums    summing
 	*format.Upload
 }
 
@@ -52,18 +52,25 @@ type initiateResult struct {
 	UploadID string   `xml:"UploadId"`
 }
 
-// uploadRefused are headers of uploads that ask for what we do not do.
+// uploadRefused are headers of parts that ask for what we do not do.
 var uploadRefused = []string{"x-amz-tagging", "x-amz-acl", "x-amz-grant-*", "x-amz-server-side-encryption*", "x-amz-storage-class",
 	"x-amz-object-lock-*", "x-amz-website-redirect-location", "x-amz-write-offset-bytes", "x-amz-copy-source*", "content-range"}
 
-// createUpload begins an upload. A checksum algorithm that is named here holds for
-// the parts, each of which is proved as it comes; the object gets none of its own.
+// createUpload begins an upload.
 func (s *Server) createUpload(r *request) error {
-	if err := r.refuseHeaders(uploadRefused...); err != nil {
+	if err := r.refuseRedirect(); err != nil {
 		return err
 	}
-	if name := r.header("x-amz-checksum-algorithm"); name != "" && checksumByHeader(checksumPrefix+strings.ToLower(name)) == nil {
-		return s3err.New(s3err.InvalidRequest, "the checksum algorithm %s is not implemented", name)
+	if err := r.refuseHeaders(unsealable...); err != nil {
+		return err
+	}
+	sums, err := r.summing()
+	if err != nil {
+		return err
+	}
+	with, err := r.attributes(s.now())
+	if err != nil {
+		return err
 	}
 	meta, err := metaFromHeaders(&r.http.Request.Header)
 	if err != nil {
@@ -78,45 +85,33 @@ func (s *Server) createUpload(r *request) error {
 	if err != nil {
 		return err
 	}
-	if err := format.CheckTailMeta(meta, b.blockSize); err != nil {
+	whole := meta
+	whole.Checksum = sums.room()
+	if err := format.CheckTailMeta(whole, b.blockSize); err != nil {
 		return err
 	}
 	at, err := where(b, r.key)
 	if err != nil {
 		return err
 	}
-	id, err := s.backend.CreateUpload(r.ctx, r.target.bucket, r.key)
+	id, err := s.backend.CreateUploadWith(r.ctx, r.target.bucket, r.key, with)
 	if err != nil {
-		return err
+		return writeRefusal(err, with)
 	}
 	sealing := b.sealing(ring)
-	up, err := format.NewUpload(uploadRing{ring, sealing}, at, format.UploadOptions{Suite: s.suite, BackendID: id, Created: s.now()})
+	up, err := format.NewUpload(uploadRing{ring, sealing}, at, format.UploadOptions{Suite: s.suite, BackendID: id, Created: s.now(), Checksum: sums.encode()})
 	if err == nil {
-		err = s.stageMeta(r, b, sealing, up, meta)
+		err = s.stageRecord(r, b, sealing, up, meta, uploadRecord{[]byte(r.key), up.Token(), with})
 	}
 	if err != nil {
 		s.abortUpload(r, id)
 		return err
 	}
+	if sums.checksum != nil {
+		r.http.Response.Header.Set(checksumPrefix+"algorithm", sums.name)
+		r.http.Response.Header.Set(checksumPrefix+"type", kindNames[sums.kind])
+	}
 	return r.answerXML(initiateResult{Bucket: r.target.bucket, Key: r.key, UploadID: up.Token()})
-}
-
-// stageMeta stores the metadata of the object to be. From then on the upload exists.
-func (s *Server) stageMeta(r *request, b *bucket, sealing keyring, up *format.Upload, meta format.Meta) error {
-	at, err := where(b, up.CreateKey())
-	if err != nil {
-		return err
-	}
-	meta.PlainSize = 0
-	sealer, err := format.NewSealer(sealing, at, meta, format.SealOptions{Suite: s.suite, BlockSize: b.blockSize})
-	if err != nil {
-		return err
-	}
-	object := make([]byte, sealer.SealedSize())
-	n := copy(object, sealer.Block())
-	segmentSealer(sealer).SealInPlace(object[n:], 0, 0)
-	_, err = s.backend.Put(r.ctx, r.target.bucket, up.CreateKey(), newBytesReader(object), int64(len(object)), backend.Conditions{})
-	return err
 }
 
 // openUpload opens the upload that the query names. Only its token is proved here,
@@ -138,6 +133,10 @@ func (s *Server) openUpload(r *request) (*uploading, error) {
 	token, _ := r.query.get("uploadId")
 	if u.Upload, err = format.OpenUpload(u.ring, at, token); err != nil {
 		return nil, uploadFault(err)
+	}
+	var ok bool
+	if u.sums, ok = openSumming(u.Checksum()); !ok {
+		return nil, fmt.Errorf("cannot go on with an upload: %w: its checksum", format.ErrUnsupported)
 	}
 	return u, nil
 }
@@ -184,17 +183,13 @@ func backendCode(err error) string {
 	return ""
 }
 
-// stagedMeta reads the metadata that Create put aside: errNoUpload once the upload
-// is over.
-func (u *uploading) stagedMeta() (format.Meta, error) {
-	o, err := u.s.openHead(u.ctx, u.target.bucket, u.CreateKey(), "")
-	switch {
-	case backendKind(err) == backend.NotFound:
-		return format.Meta{}, errNoUpload
-	case err != nil:
-		return format.Meta{}, err
+// staged reads what Create put aside: errNoUpload once the upload is over.
+func (u *uploading) staged() (format.Meta, uploadRecord, error) {
+	meta, record, err := u.s.readRecord(u.ctx, u.route.op, u.target.bucket, u.CreateKey())
+	if backendKind(err) == backend.NotFound {
+		err = errNoUpload
 	}
-	return o.meta(), nil
+	return meta, record, err
 }
 
 // goesOn asks whether the upload was neither completed nor aborted.

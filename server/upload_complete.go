@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/url"
 	"strconv"
 
 	"github.com/s3-crypt-proxy/s3-crypt-proxy/format"
@@ -19,6 +20,7 @@ type completeResult struct {
 	Bucket   string   `xml:"Bucket"`
 	Key      string   `xml:"Key"`
 	ETag     string   `xml:"ETag"`
+	checksumXML
 }
 
 // completing is one Complete. The client's list is all it has to go by.
@@ -26,6 +28,7 @@ type completing struct {
 	*uploading
 	plan *format.Plan
 	cond backend.Conditions
+	sum  sealedChecksum // of the object; no algorithm: none
 }
 
 // completeMultipart makes an object of an upload. Whatever happens on the way, the
@@ -34,11 +37,6 @@ type completing struct {
 func (s *Server) completeMultipart(r *request) error {
 	if err := r.refuseHeaders("x-amz-server-side-encryption*"); err != nil {
 		return err
-	}
-	for _, h := range r.lines {
-		if checksumByHeader(h.Name) != nil {
-			return s3err.New(s3err.NotImplemented, "a checksum of the full object is not implemented for uploads in parts")
-		}
 	}
 	cond, err := r.conditions()
 	if err != nil {
@@ -52,14 +50,25 @@ func (s *Server) completeMultipart(r *request) error {
 	if err != nil {
 		return err
 	}
-	plan, err := u.PlanComplete(list)
+	claim, err := u.sums.claimedTotal(r)
+	if err != nil {
+		return err
+	}
+	plan, err := u.PlanComplete(list.parts)
 	if err != nil {
 		return uploadFault(err)
+	}
+	if err := u.sums.check(list.sums, plan.ETags); err != nil {
+		return err
+	}
+	sum, _, err := u.sums.settle(claim, plan.ETags)
+	if err != nil {
+		return err
 	}
 	if err := r.checkObjectSize(plan); err != nil {
 		return err
 	}
-	c := &completing{u, plan, cond}
+	c := &completing{u, plan, cond, sum}
 	made, err := c.run()
 	if err != nil {
 		return err
@@ -69,19 +78,33 @@ func (s *Server) completeMultipart(r *request) error {
 	}
 	c.cleanUp()
 	r.showVersion(made.Version)
-	return r.answerXML(completeResult{Location: "/" + r.target.bucket + "/" + r.key, Bucket: r.target.bucket, Key: r.key, ETag: clientETag(made.ETag)})
+	out := completeResult{Location: r.location(), Bucket: r.target.bucket, Key: r.key, ETag: clientETag(made.ETag)}
+	if c.sum.checksum != nil {
+		out.checksumXML = c.sum.inXML()
+	}
+	return r.answerXML(out)
+}
+
+// location is the URL of the request's object, as the client may name it.
+func (r *request) location() string {
+	scheme := "http"
+	if r.http.IsTLS() {
+		scheme = "https"
+	}
+	at := url.URL{Scheme: scheme, Host: string(r.http.Host()), Path: "/" + r.target.bucket + "/" + r.key}
+	return at.String()
 }
 
 // partList reads the list of parts, within the byte budget.
-func (s *Server) partList(r *request) ([]format.DonePart, error) {
+func (s *Server) partList(r *request) (partList, error) {
 	res, err := s.engine.Reserve(r.ctx, listFactor*r.body.length)
 	if err != nil {
-		return nil, err
+		return partList{}, err
 	}
 	defer res.Release()
 	doc, err := io.ReadAll(&r.body)
 	if err != nil {
-		return nil, err
+		return partList{}, err
 	}
 	return parseParts(doc)
 }
@@ -103,7 +126,7 @@ func (r *request) checkObjectSize(plan *format.Plan) error {
 const completeTries = 2
 
 func (c *completing) run() (made backend.Written, err error) {
-	meta, err := c.stagedMeta()
+	meta, record, err := c.staged()
 	if err == errNoUpload {
 		return c.done(errNoUpload)
 	}
@@ -111,7 +134,11 @@ func (c *completing) run() (made backend.Written, err error) {
 		return made, err
 	}
 	meta.WrittenAt = c.s.now()
+	if c.sum.checksum != nil {
+		meta.Checksum = c.sum.encode()
+	}
 	if c.plan.Stream {
+		c.cond.Attributes = record.Attributes
 		return c.judge(c.asStream(meta))
 	}
 	for range completeTries {
@@ -333,5 +360,6 @@ func (c *completing) done(otherwise error) (made backend.Written, err error) {
 	if o.multi != nil && o.multi.tail.Parts() != parts {
 		return made, otherwise
 	}
+	c.sum, _ = openChecksum(o.meta())
 	return backend.Written{ETag: o.etag, Version: o.version}, nil
 }

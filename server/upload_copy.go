@@ -4,6 +4,7 @@ import (
 	"encoding/xml"
 	"errors"
 	"fmt"
+	"hash"
 	"io"
 
 	"github.com/s3-crypt-proxy/s3-crypt-proxy/server/backend"
@@ -14,6 +15,7 @@ type copyPartResult struct {
 	XMLName      xml.Name `xml:"http://s3.amazonaws.com/doc/2006-03-01/ CopyPartResult"`
 	ETag         string   `xml:"ETag"`
 	LastModified string   `xml:"LastModified"`
+	checksumXML
 }
 
 // uploadPartCopy makes a part of another object, or of a range of it: opened and
@@ -42,9 +44,14 @@ func (s *Server) uploadPartCopy(r *request) error {
 	}
 	for range maxRestarts {
 		var etag string
-		etag, err = u.copyPart(number, from)
+		var note partNote
+		etag, note, err = u.copyPart(number, from)
 		if err == nil {
-			return r.answerXML(copyPartResult{ETag: etag, LastModified: s.now().UTC().Format(xmlTime)})
+			out := copyPartResult{ETag: etag, LastModified: s.now().UTC().Format(xmlTime)}
+			if c, ok := note.sealed(); ok {
+				out.checksumXML = c.digestXML()
+			}
+			return r.answerXML(out)
 		}
 		if !errors.Is(err, errChanged) {
 			return err
@@ -53,8 +60,9 @@ func (s *Server) uploadPartCopy(r *request) error {
 	return s3err.Wrap(s3err.ServiceUnavailable, err, "the source keeps changing while it is read; try again")
 }
 
-// copyPart opens the source and stores what is asked for of it.
-func (u *uploading) copyPart(number int, from backend.CopySource) (etag string, err error) {
+// copyPart opens the source and stores what is asked for of it, summed as the upload
+// wants its parts.
+func (u *uploading) copyPart(number int, from backend.CopySource) (etag string, note partNote, err error) {
 	const header = "x-amz-copy-source-range"
 	spec := u.header(header)
 	behind := int64(everything)
@@ -63,7 +71,7 @@ func (u *uploading) copyPart(number int, from backend.CopySource) (etag string, 
 	}
 	o, err := u.s.openObject(u.ctx, from.Bucket, from.Key, from.Version, behind)
 	if err != nil {
-		return "", sourceFault(err, from)
+		return "", note, sourceFault(err, from)
 	}
 	err = u.readConditions("x-amz-copy-source-").check(clientETag(o.etag), o.modified)
 	if errors.Is(err, errNotModified) {
@@ -79,15 +87,21 @@ func (u *uploading) copyPart(number int, from backend.CopySource) (etag string, 
 	}
 	if err != nil {
 		o.close()
-		return "", err
+		return "", note, err
 	}
 	body, err := u.s.openPlain(u.ctx, o, span, behind)
 	if err != nil {
-		return "", err
+		return "", note, err
 	}
 	defer body.Close()
 	body.op = u.route.op
+	var sum hash.Hash
 	r, w := io.Pipe()
+	var src io.Reader = r
+	if u.sums.checksum != nil {
+		sum = u.sums.make()
+		src = io.TeeReader(r, sum)
+	}
 	given := make(chan struct{})
 	go func() {
 		defer close(given)
@@ -95,10 +109,15 @@ func (u *uploading) copyPart(number int, from backend.CopySource) (etag string, 
 		w.CloseWithError(err) // nil is io.EOF: the source is proved to its end
 	}()
 	u.showSourceVersion(o.version)
-	etag, err = p.store(r)
+	etag, err = p.store(src, func() partNote {
+		if sum != nil {
+			note = partNote{u.sums.checksum, sum.Sum(nil)}
+		}
+		return note
+	})
 	r.Close() // frees a waiting write
 	<-given
-	return etag, err
+	return etag, note, err
 }
 
 // sourceRange reads x-amz-copy-source-range: first and last byte, both within the

@@ -12,13 +12,17 @@ import (
 // reading into structs says.
 func FuzzPartList(f *testing.F) {
 	const part = "<Part><PartNumber>1</PartNumber><ETag>&quot;x&quot;</ETag><ChecksumCRC32>a</ChecksumCRC32></Part>"
-	for _, s := range []string{"", "<CompleteMultipartUpload/>", "<CompleteMultipartUpload>" + part + part + "</CompleteMultipartUpload>", "<?xml version='1.0'?>\n<a:CompleteMultipartUpload xmlns:a='b'><!-- c -->" + part + "</a:CompleteMultipartUpload>\n", "<CompleteMultipartUpload><Part><ETag/><PartNumber> 7 </PartNumber></Part></CompleteMultipartUpload>", "<CompleteMultipartUpload>" + part, "<!DOCTYPE x>"} {
+	for _, s := range []string{"", "<CompleteMultipartUpload/>", "<CompleteMultipartUpload>" + part + part + "</CompleteMultipartUpload>", "<?xml version='1.0'?>\n<a:CompleteMultipartUpload xmlns:a='b'><!-- c -->" + part + "</a:CompleteMultipartUpload>\n", "<CompleteMultipartUpload><Part><ETag/><PartNumber> 7 </PartNumber></Part></CompleteMultipartUpload>", "<CompleteMultipartUpload>" + part, "<!DOCTYPE x>", "<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>x</ETag><ChecksumCRC32>AAAAAA==</ChecksumCRC32></Part></CompleteMultipartUpload>"} {
 		f.Add([]byte(s))
 	}
 	f.Fuzz(func(t *testing.T, doc []byte) {
-		parts, err := parseParts(doc)
+		list, err := parseParts(doc)
 		if err != nil {
 			return
+		}
+		parts := list.parts
+		if len(list.sums) != len(parts) {
+			t.Fatalf("%d parts with %d checksums", len(parts), len(list.sums))
 		}
 		var whole struct {
 			XMLName xml.Name

@@ -2,6 +2,7 @@ package server
 
 import (
 	"bytes"
+	"encoding/base64"
 	"encoding/xml"
 	"errors"
 	"io"
@@ -11,32 +12,66 @@ import (
 	"github.com/s3-crypt-proxy/s3-crypt-proxy/server/s3err"
 )
 
-// listedPart is one <Part> of a CompleteMultipartUpload document. The checksums that
-// newer clients repeat there were proved when the part came, and the ETag names that
-// very attempt.
+// listedPart is one <Part> of a CompleteMultipartUpload document.
 type listedPart struct {
-	Number *int    `xml:"PartNumber"`
-	ETag   *string `xml:"ETag"`
+	Number *int        `xml:"PartNumber"`
+	ETag   *string     `xml:"ETag"`
+	Other  []listedSum `xml:",any"`
+}
+
+// listedSum is an element of a part that may be its checksum.
+type listedSum struct {
+	XMLName xml.Name
+	Value   string `xml:",chardata"`
+}
+
+// noted reads the checksum of a part: one at most.
+func (p listedPart) noted() (n noted, err error) {
+	const argument, text = "Checksum", "Invalid Base64 or multiple checksums present in request"
+	var all, value string
+	for _, x := range p.Other {
+		name, ok := strings.CutPrefix(x.XMLName.Local, argument)
+		c := checksumByName(name)
+		if !ok || c == nil {
+			continue
+		}
+		if all += c.name + ":" + x.Value + ";"; n.checksum != nil {
+			return noted{}, s3err.Argument(argument, all, text)
+		}
+		n.checksum, value = c, strings.TrimSpace(x.Value)
+	}
+	if n.checksum == nil {
+		return n, nil
+	}
+	if n.sum, err = base64.StdEncoding.DecodeString(value); err != nil || len(n.sum) != n.size {
+		return noted{}, s3err.Argument(argument, value, text)
+	}
+	return n, nil
+}
+
+// partList is what a CompleteMultipartUpload document says: two lists of one length.
+type partList struct {
+	parts []format.DonePart
+	sums  []noted
 }
 
 // parseParts reads a CompleteMultipartUpload document strictly and piece by piece:
 // known root, nothing but parts in it, each with a number and an ETag, as many as
 // there may be. ETags come without their quotes. What the list means is checked by
 // format.PlanComplete.
-func parseParts(doc []byte) ([]format.DonePart, error) {
+func parseParts(doc []byte) (list partList, err error) {
 	d := xml.NewDecoder(bytes.NewReader(doc))
 	malformed := func(err error) error {
 		return s3err.Wrap(s3err.MalformedXML, err, "the document is not a well-formed CompleteMultipartUpload")
 	}
-	var parts []format.DonePart
 	inside, ended := false, false
 	for {
 		token, err := d.Token()
 		if errors.Is(err, io.EOF) && ended {
-			return parts, nil
+			return list, nil
 		}
 		if err != nil {
-			return nil, malformed(err)
+			return partList{}, malformed(err)
 		}
 		switch t := token.(type) {
 		case xml.StartElement:
@@ -44,28 +79,33 @@ func parseParts(doc []byte) ([]format.DonePart, error) {
 			case !inside && !ended && t.Name.Local == "CompleteMultipartUpload":
 				inside = true
 			case inside && t.Name.Local == "Part":
-				if len(parts) == format.MaxParts {
-					return nil, s3err.New(s3err.MalformedXML, "the list has more than %d parts", format.MaxParts)
+				if len(list.parts) == format.MaxParts {
+					return partList{}, s3err.New(s3err.MalformedXML, "the list has more than %d parts", format.MaxParts)
 				}
 				var p listedPart
 				if err := d.DecodeElement(&p, &t); err != nil {
-					return nil, malformed(err)
+					return partList{}, malformed(err)
 				}
 				if p.Number == nil || p.ETag == nil {
-					return nil, s3err.New(s3err.MalformedXML, "a part has no PartNumber or no ETag")
+					return partList{}, s3err.New(s3err.MalformedXML, "a part has no PartNumber or no ETag")
 				}
-				parts = append(parts, format.DonePart{Number: *p.Number, ETag: unquoted(*p.ETag)})
+				sum, err := p.noted()
+				if err != nil {
+					return partList{}, err
+				}
+				list.parts = append(list.parts, format.DonePart{Number: *p.Number, ETag: unquoted(*p.ETag)})
+				list.sums = append(list.sums, sum)
 			default:
-				return nil, malformed(nil)
+				return partList{}, malformed(nil)
 			}
 		case xml.EndElement:
 			inside, ended = false, true
 		case xml.CharData:
 			if len(bytes.TrimSpace(t)) > 0 {
-				return nil, malformed(nil)
+				return partList{}, malformed(nil)
 			}
 		case xml.Directive:
-			return nil, malformed(nil) // a document type can only mean harm
+			return partList{}, malformed(nil) // a document type can only mean harm
 		}
 	}
 }

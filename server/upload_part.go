@@ -28,16 +28,25 @@ func (s *Server) uploadPart(r *request) error {
 	if err != nil {
 		return err
 	}
+	if err := u.sums.arm(&r.body.want); err != nil {
+		return err
+	}
 	p, err := u.newPart(number, r.body.length)
 	if err != nil {
 		return err
 	}
-	etag, err := p.store(&r.body)
+	note := func() partNote {
+		if sum := r.body.want.sum(); sum != nil {
+			return partNote{r.body.want.checksum, sum}
+		}
+		return partNote{}
+	}
+	etag, err := p.store(&r.body, note)
 	if err != nil {
 		return err
 	}
 	r.http.Response.Header.Set("ETag", etag)
-	if c, ok := openChecksum(format.Meta{Checksum: r.body.want.sealed()}); ok {
+	if c, ok := note().sealed(); ok {
 		r.http.Response.Header.Set(c.header(), c.value())
 	}
 	return nil // 200 with an empty body
@@ -60,8 +69,8 @@ func (u *uploading) newPart(number int, plain int64) (*partUp, error) {
 
 // store seals src, which must have exactly the part's plain bytes and end with
 // io.EOF only when it is proved, and returns the client's ETag, quoted. The backend
-// gets the last segment after that end.
-func (p *partUp) store(src io.Reader) (string, error) {
+// gets the last segment after that end; note is asked then too.
+func (p *partUp) store(src io.Reader, note func() partNote) (string, error) {
 	if p.sealer.Staged() {
 		// The backend's upload is not asked, so it cannot say that it is gone.
 		if err := p.goesOn(); err != nil {
@@ -82,7 +91,7 @@ func (p *partUp) store(src io.Reader) (string, error) {
 		}
 	}
 	p.s.metrics.sealedBytes.Add(int(p.sealer.PlainSize()))
-	client, err := p.sealer.ETag(strings.Trim(etag, `"`), "")
+	client, err := p.sealer.ETag(strings.Trim(etag, `"`), note().encode())
 	if err != nil {
 		return "", s3err.Wrap(s3err.ServiceUnavailable, err, "the backend gave the part an ETag that cannot be kept")
 	}
