@@ -32,6 +32,7 @@ type objects interface {
 
 type listings interface {
 	List(ctx context.Context, bucket string, opt backend.ListOptions) (*backend.Page, error)
+	ListVersions(ctx context.Context, bucket string, opt backend.ListVersionsOptions) (*backend.VersionsPage, error)
 	Buckets(ctx context.Context) ([]backend.Bucket, error)
 	HeadBucket(ctx context.Context, bucket string) error
 	CreateBucket(ctx context.Context, bucket string, opt backend.BucketOptions) error

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"encoding/base64"
 	"encoding/xml"
 	"net/url"
@@ -241,19 +242,9 @@ func (s *Server) fillPage(r *request, out *listResult, page *backend.Page, b *bu
 		if strings.HasPrefix(o.Key, format.ReservedPrefix) {
 			continue
 		}
-		size, ok := format.PlainSize(b.blockSize, o.Size)
-		if !ok {
-			// Not sealed by us: shown with its raw size, so that it can be seen and
-			// deleted; reading it is refused.
-			size = o.Size
-			s.metrics.foreignListed.Inc()
-		}
 		e := listEntry{
-			Key: o.Key, Size: size, ETag: clientETag(o.ETag),
-			LastModified: o.LastModified.UTC().Format(xmlTime), StorageClass: o.StorageClass,
-		}
-		if e.StorageClass == "" {
-			e.StorageClass = "STANDARD"
+			Key: o.Key, Size: s.shownSize(b, o.Size), ETag: clientETag(o.ETag),
+			LastModified: o.LastModified.UTC().Format(xmlTime), StorageClass: shownClass(o.StorageClass),
 		}
 		if owners {
 			mine := r.owner()
@@ -268,31 +259,54 @@ func (s *Server) fillPage(r *request, out *listResult, page *backend.Page, b *bu
 	}
 }
 
-// nameable refuses a page with a key that XML cannot carry: it would be listed
-// under a name that does not exist. Such keys come from other writers only.
+// shownSize is the plain size of a listed object. One that was not sealed by us is shown
+// with its raw size, so that it can be seen and deleted; reading it is refused.
+func (s *Server) shownSize(b *bucket, stored int64) int64 {
+	size, ok := format.PlainSize(b.blockSize, stored)
+	if !ok {
+		s.metrics.foreignListed.Inc()
+		return stored
+	}
+	return size
+}
+
+// shownClass is a storage class as listings have it.
+func shownClass(class string) string { return cmp.Or(class, standardClass) }
+
+// standardClass is the class that S3 names in listings and to no reader of an object.
+const standardClass = "STANDARD"
+
+// errUnnameable: a key would be listed under a name that does not exist. Such keys come
+// from other writers only.
+var errUnnameable = s3err.New(s3err.NotImplemented, "a key holds a character that XML cannot carry; ask with encoding-type=url")
+
+// nameable refuses a page with a key that XML cannot carry.
 func nameable(out *listResult, page *backend.Page) error {
 	if out.EncodingType != "" {
 		return nil
 	}
 	for _, o := range page.Objects {
 		if !xmlCanCarry(o.Key) {
-			return s3err.New(s3err.NotImplemented, "a key holds a character that XML cannot carry; ask with encoding-type=url")
+			return errUnnameable
 		}
 	}
 	for _, p := range page.CommonPrefixes {
 		if !xmlCanCarry(p) {
-			return s3err.New(s3err.NotImplemented, "a prefix holds a character that XML cannot carry; ask with encoding-type=url")
+			return errUnnameable
 		}
 	}
 	return nil
 }
+
+// listEncoded is encoding-type=url of one name.
+func listEncoded(s string) string { return strings.ReplaceAll(url.QueryEscape(s), "%2F", "/") }
 
 // encoded percent-encodes what encoding-type=url covers, if it was asked for.
 func (l *listResult) encoded() *listResult {
 	if l.EncodingType == "" {
 		return l
 	}
-	enc := func(s string) string { return strings.ReplaceAll(url.QueryEscape(s), "%2F", "/") }
+	enc := listEncoded
 	l.Prefix, l.Delimiter, l.StartAfter, l.NextMarker = enc(l.Prefix), enc(l.Delimiter), enc(l.StartAfter), enc(l.NextMarker)
 	if l.Marker != nil {
 		*l.Marker = enc(*l.Marker)

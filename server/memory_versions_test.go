@@ -1,7 +1,10 @@
 package server
 
 import (
+	"cmp"
+	"context"
 	"fmt"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -106,3 +109,78 @@ func (m *memory) remove(bucket string, b map[string]*blob, key, version string) 
 	}
 	return d, nil
 }
+
+// line is what a page of versions is cut by: a version, or a common prefix.
+type line struct {
+	name string
+	at   int // of the version, the newest first
+	v    *blob
+}
+
+func (m *memory) ListVersions(_ context.Context, bucket string, opt backend.ListVersionsOptions) (*backend.VersionsPage, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	b, err := m.enter("ListVersions", bucket, opt.Prefix)
+	if err != nil {
+		return nil, err
+	}
+	names := map[string]bool{}
+	for k := range b {
+		names[k] = true
+	}
+	for k, past := range m.history[bucket] {
+		names[k] = names[k] || len(past) > 0
+	}
+	var lines []line
+	behind := ""
+	for _, k := range slices.Sorted(maps.Keys(names)) {
+		past := m.history[bucket][k]
+		if len(past) == 0 {
+			past = []*blob{b[k]}
+		}
+		rest, ok := strings.CutPrefix(k, opt.Prefix)
+		if !ok || !names[k] {
+			continue
+		}
+		if at := strings.Index(rest, opt.Delimiter); opt.Delimiter != "" && at >= 0 {
+			if p := opt.Prefix + rest[:at+len(opt.Delimiter)]; p != behind && p > opt.KeyMarker {
+				behind = p
+				lines = append(lines, line{name: p})
+			}
+			continue
+		}
+		seen := k != opt.KeyMarker || opt.VersionMarker == ""
+		for i, v := range past {
+			if k > opt.KeyMarker || k == opt.KeyMarker && opt.VersionMarker != "" && seen {
+				lines = append(lines, line{k, i, v})
+			}
+			seen = seen || idOf(v) == opt.VersionMarker
+		}
+	}
+	page := &backend.VersionsPage{}
+	for n, l := range lines {
+		if n == opt.MaxKeys {
+			page.Truncated = true
+			break
+		}
+		page.NextKeyMarker, page.NextVersionMarker = l.name, ""
+		if l.v == nil {
+			page.CommonPrefixes = append(page.CommonPrefixes, l.name)
+			continue
+		}
+		page.NextVersionMarker = idOf(l.v)
+		e := backend.VersionEntry{Version: idOf(l.v), Latest: l.at == 0, Marker: l.v.marker}
+		e.Key, e.LastModified = l.name, l.v.time
+		if !l.v.marker {
+			e.Size, e.ETag, e.StorageClass = int64(len(l.v.data)), l.v.etag, l.v.with.StorageClass
+		}
+		page.Versions = append(page.Versions, e)
+	}
+	if !page.Truncated {
+		page.NextKeyMarker, page.NextVersionMarker = "", ""
+	}
+	return page, nil
+}
+
+// idOf is a version's id as listings have it.
+func idOf(o *blob) string { return cmp.Or(o.version, backend.NullVersion) }

@@ -1,7 +1,6 @@
 package server
 
 import (
-	"cmp"
 	"encoding/xml"
 	"slices"
 	"strings"
@@ -84,7 +83,7 @@ func (s *Server) objectAttributes(r *request) error {
 			size := o.plainSize()
 			out.ObjectSize = &size
 		case "StorageClass":
-			out.StorageClass = cmp.Or(o.kept.StorageClass, "STANDARD") // S3 does not name this one to readers
+			out.StorageClass = shownClass(o.kept.StorageClass)
 		}
 	}
 	r.showVersion(o.version)
