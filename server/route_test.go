@@ -16,7 +16,7 @@ func TestRefusalsHint(t *testing.T) {
 		code           s3err.Code
 		has, lacks     string
 	}{
-		{"GET", "/bkt?versions&prefix=a", s3err.NotImplemented, "with ?versions&prefix", style},
+		{"GET", "/bkt?website&prefix=a", s3err.NotImplemented, "with ?website&prefix", style},
 		{"GET", "/bkt?list-type=2&acl", s3err.NotImplemented, "with ?list-type&acl", style},
 		{"PUT", "/bkt?lifecycle", s3err.NotImplemented, "with ?lifecycle", style},
 		{"POST", "/bkt", s3err.NotImplemented, "not implemented", style},

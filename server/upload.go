@@ -33,6 +33,8 @@ type uploading struct {
 	ring    uploadRing
 	sums    summing
 	*format.Upload
+
+	versioned bool // the backend keeps versions of what is staged
 }
 
 // uploadRing is the keyring of uploads: it opens tokens under every key it holds,
@@ -194,9 +196,12 @@ func (u *uploading) staged() (format.Meta, uploadRecord, error) {
 
 // goesOn asks whether the upload was neither completed nor aborted.
 func (u *uploading) goesOn() error {
-	_, err := u.s.backend.Head(u.ctx, u.target.bucket, u.CreateKey())
+	o, err := u.s.backend.Head(u.ctx, u.target.bucket, u.CreateKey())
 	if backendKind(err) == backend.NotFound {
 		return errNoUpload
+	}
+	if err == nil {
+		u.versioned = o.Version != ""
 	}
 	return err
 }
@@ -222,6 +227,9 @@ func (s *Server) abortMultipart(r *request) error {
 
 // unstage removes what was put aside for an upload, the sign that it goes on last.
 func (u *uploading) unstage(ctx context.Context) error {
+	if u.versioned {
+		u.purgeStaged(ctx)
+	}
 	opt := backend.ListOptions{Prefix: u.StagingPrefix(), MaxKeys: maxListKeys}
 	for {
 		page, err := u.s.backend.List(ctx, u.target.bucket, opt)
@@ -246,10 +254,21 @@ func (u *uploading) unstage(ctx context.Context) error {
 			}
 		}
 		if !page.Truncated {
-			return u.s.backend.Delete(ctx, u.target.bucket, u.CreateKey())
+			return u.unstageLast(ctx)
 		}
 		opt.ContinuationToken = page.NextToken
 	}
+}
+
+// unstageLast removes the sign that the upload goes on. Where versions were purged, a
+// removal would leave a delete marker and nothing behind it to hide.
+func (u *uploading) unstageLast(ctx context.Context) error {
+	if u.versioned {
+		if _, err := u.s.backend.Head(ctx, u.target.bucket, u.CreateKey()); backendKind(err) == backend.NotFound {
+			return nil
+		}
+	}
+	return u.s.backend.Delete(ctx, u.target.bucket, u.CreateKey())
 }
 
 // cleanUp is unstage behind a success: what cannot be removed is logged, and left to

@@ -76,6 +76,7 @@ func (s *Server) completeMultipart(r *request) error {
 	if plan.Stream {
 		s.abortUpload(r, u.BackendID()) // it has no part that counts
 	}
+	c.versioned = made.Version != ""
 	c.cleanUp()
 	r.showVersion(made.Version)
 	out := completeResult{Location: r.location(), Bucket: r.target.bucket, Key: r.key, ETag: clientETag(made.ETag)}

@@ -57,6 +57,7 @@ type partUp struct {
 	*uploading
 	number int
 	sealer *format.PartSealer
+	staged string // version id of a part that was put aside
 }
 
 func (u *uploading) newPart(number int, plain int64) (*partUp, error) {
@@ -64,7 +65,7 @@ func (u *uploading) newPart(number int, plain int64) (*partUp, error) {
 	if err != nil {
 		return nil, uploadFault(err)
 	}
-	return &partUp{u, number, sealer}, nil
+	return &partUp{uploading: u, number: number, sealer: sealer}, nil
 }
 
 // store seals src, which must have exactly the part's plain bytes and end with
@@ -105,7 +106,7 @@ func (p *partUp) dropStaged(why error) {
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(p.ctx), abortTime)
 	defer cancel()
-	if err := p.s.backend.Delete(ctx, p.target.bucket, p.LastKey(p.number)); err != nil {
+	if _, err := p.s.backend.DeleteWith(ctx, p.target.bucket, p.LastKey(p.number), backend.DeleteOptions{Version: p.staged}); err != nil {
 		p.s.metrics.orphans.Inc()
 		p.log.Warn().Err(err).Msg("cannot remove a part that came after its upload's end; it stays until the backend's lifecycle rule removes it")
 	}
@@ -184,6 +185,7 @@ func (p *partUp) seal(src io.Reader, sink func(*pipeline.Batch) error) error {
 func (p *partUp) toBackend(ctx context.Context, body io.Reader) (etag string, err error) {
 	if p.sealer.Staged() {
 		made, err := p.s.backend.Put(ctx, p.target.bucket, p.LastKey(p.number), body, p.sealer.SealedSize(), backend.Conditions{})
+		p.staged = made.Version
 		return made.ETag, err
 	}
 	etag, err = p.s.backend.StreamPart(ctx, p.target.bucket, p.key, p.BackendID(), p.number, body, p.sealer.SealedSize())
