@@ -33,7 +33,8 @@ Exit status: 0 cleared, 2 not confirmed, else as key send.`,
 			if err != nil {
 				return err
 			}
-			if err := a.report(deliverResult{record: a.keepReceipt(c, memkey.OpClear, receipt)}); err != nil {
+			rec, rolled := a.keepReceipt(c, memkey.OpClear, receipt)
+			if err := a.confirmed(deliverResult{record: rec}, rolled); err != nil {
 				return err
 			}
 			a.hint("next, when it is over: memkey-admin key send")

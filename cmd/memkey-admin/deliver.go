@@ -128,7 +128,7 @@ func (a *app) deliver(ctx context.Context, c *config, path string, ring *keyfile
 	if err := checkReceipt(receipt, ring); err != nil {
 		return err
 	}
-	rec := a.keepReceipt(c, op, receipt)
+	rec, rolled := a.keepReceipt(c, op, receipt)
 	if ring.Pending {
 		ring.Pending = false
 		a.setPassphrase(append([]byte(nil), sealing...))
@@ -137,7 +137,7 @@ func (a *app) deliver(ctx context.Context, c *config, path string, ring *keyfile
 			return err
 		}
 	}
-	return a.report(deliverResult{record: rec, Resumed: resumed})
+	return a.confirmed(deliverResult{record: rec, Resumed: resumed}, rolled)
 }
 
 // send is for every op; the package stays the caller's.

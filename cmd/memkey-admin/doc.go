@@ -48,7 +48,8 @@
 //
 // A passphrase is asked for on the terminal (not stdin), without showing, twice if it
 // is new. --passphrase-file and --passphrase-fd give one line instead, for all files
-// of the command. There is no argument and no variable for it. A passphrase that was
+// of the command; a file must belong to its owner alone (mode 0600), a pipe is nobody
+// else's. There is no argument and no variable for it. A passphrase that was
 // typed for one file is tried on the next before that is asked for.
 //
 // Ctrl-C at a question ends the command with nothing written or sent since.
@@ -93,7 +94,8 @@
 //	5   the server is not reachable, or did not confirm
 //	6   the server refused; the text says which refusal
 //	7   what answers is not the server with the expected fingerprint: do not go on
-//	8   the keys are not those that are pinned: pins, generation or KVT
+//	8   the keys are not those that are pinned: pins, generation or KVT; or the server
+//	    did it, and its audit log has lost entries since the last receipt
 //	130 interrupted at a question
 //
 // # Promises, each with the test that proves it

@@ -41,6 +41,8 @@ func system(cost keyfile.Params) surroundings {
 
 // run is the whole program: it returns the exit code.
 func run(ctx context.Context, args []string, sys surroundings) int {
+	out := &checkedOut{Writer: sys.out}
+	sys.out = out
 	a := &app{sys: sys}
 	defer a.wipe()
 	root := newRoot(a)
@@ -49,6 +51,9 @@ func run(ctx context.Context, args []string, sys surroundings) int {
 	root.SetOut(sys.out)
 	root.SetErr(sys.err)
 	err := root.ExecuteContext(ctx)
+	if out.err != nil && !errors.As(err, new(*failure)) {
+		err = fail(exitInternal, "the same command, with room for its output; what it changed is changed", fmt.Errorf("cannot print the result: %w", out.err))
+	}
 	if err == nil {
 		return int(exitOK)
 	}

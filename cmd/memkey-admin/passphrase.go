@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"runtime"
 
 	"github.com/s3-crypt-proxy/s3-crypt-proxy/keyagent/keyfile"
 )
@@ -100,6 +101,10 @@ func (a *app) givenPassphrase() (bool, error) {
 		if err != nil {
 			return false, fail(exitFile, "ls -l "+a.passphraseFile, fmt.Errorf("cannot read the passphrase: %w", err))
 		}
+		if err := private(opened); err != nil {
+			opened.Close()
+			return false, fail(exitFile, "chmod 600 "+a.passphraseFile, fmt.Errorf("cannot use the passphrase in %s: %w", a.passphraseFile, err))
+		}
 		f = opened
 	case a.passphraseFD >= 0:
 		f = os.NewFile(uintptr(a.passphraseFD), "passphrase-fd")
@@ -125,6 +130,19 @@ func (a *app) givenPassphrase() (bool, error) {
 	}
 	a.setPassphrase(line)
 	return true, nil
+}
+
+// private refuses a file that others than its owner can read or write: what is in it is no secret. A pipe and the like
+// have no readers but this one.
+func private(f *os.File) error {
+	info, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	if mode := info.Mode(); runtime.GOOS != "windows" && mode.IsRegular() && mode.Perm()&0o077 != 0 {
+		return fmt.Errorf("others than its owner have rights on the file (mode %#o, want 0600)", mode.Perm())
+	}
+	return nil
 }
 
 // setPassphrase owns line.

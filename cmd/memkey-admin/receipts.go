@@ -29,14 +29,19 @@ type record struct {
 // maxReceipts bounds what is read back; a receipt has 200 bytes to 2 KiB.
 const maxReceipts = 8 << 20
 
-// keepReceipt appends to the receipts file. It is an extra: a server that has confirmed is not unconfirmed by it.
-func (a *app) keepReceipt(c *config, op memkey.Op, r memkey.Receipt) record {
-	rec := record{Time: a.now(), Server: c.ExpectedFingerprint, Op: op.String(), Generation: r.Generation, Keys: []keyView{}, AuditSeq: r.AuditSeq, AuditHead: hex.EncodeToString(r.AuditHead[:])}
+// keepReceipt appends to the receipts file. It is an extra: a server that has confirmed is not unconfirmed by it. The
+// error is for a server whose audit log has lost entries since the last receipt.
+func (a *app) keepReceipt(c *config, op memkey.Op, r memkey.Receipt) (rec record, rolled error) {
+	rec = record{Time: a.now(), Server: c.ExpectedFingerprint, Op: op.String(), Generation: r.Generation, Keys: []keyView{}, AuditSeq: r.AuditSeq, AuditHead: hex.EncodeToString(r.AuditHead[:])}
 	for _, k := range r.Keys {
 		rec.Keys = append(rec.Keys, viewState(k))
 	}
-	if last, err := lastRecord(c.receipts(), func(r record) bool { return r.Server == rec.Server }); err == nil && last.AuditSeq >= rec.AuditSeq {
-		a.hint("warning: the server's audit log has %d entries, and had %d on %s: entries are gone", rec.AuditSeq, last.AuditSeq, last.Time.Format(time.RFC3339))
+	if last, err := lastRecord(c.receipts(), func(r record) bool { return r.Server == rec.Server && r.AuditSeq > 0 }); err == nil && last.AuditSeq >= rec.AuditSeq && rec.AuditSeq > 0 {
+		rolled = fail(exitConflict, fmt.Sprintf("memkey-server audit verify --witness %d:%s, on the server: somebody cut its log off, or put an older one back", last.AuditSeq, last.AuditHead),
+			fmt.Errorf("the server has confirmed %s, but its audit log has %d entries and had %d on %s: entries are gone", rec.Op, rec.AuditSeq, last.AuditSeq, last.Time.Format(time.RFC3339)))
+	}
+	if rec.AuditSeq == 0 {
+		a.hint("warning: the server could not write its audit log") // a clear does not wait for it
 	}
 	line, err := json.Marshal(rec)
 	if err == nil {
@@ -45,7 +50,19 @@ func (a *app) keepReceipt(c *config, op memkey.Op, r memkey.Receipt) record {
 	if err != nil {
 		a.hint("warning: cannot keep the receipt: %v", err)
 	}
-	return rec
+	return rec, rolled
+}
+
+// confirmed reports what the server has confirmed, and fails if rolled says so: in JSON with the failure alone, since
+// there is one object.
+func (a *app) confirmed(r deliverResult, rolled error) error {
+	if rolled != nil && a.json {
+		return rolled
+	}
+	if err := a.report(r); err != nil {
+		return err
+	}
+	return rolled
 }
 
 func appendLine(path string, line []byte) error {

@@ -52,13 +52,24 @@ func TestReceipts(t *testing.T) {
 	// The server's log got shorter; that of another server has nothing to do with it.
 	other := *c
 	other.ExpectedFingerprint = "f2"
-	a.keepReceipt(&other, memkey.OpDeliver, memkey.Receipt{AuditSeq: 1})
-	if hints.Len() != 0 {
-		t.Errorf("warned: %s", hints.String())
+	if _, rolled := a.keepReceipt(&other, memkey.OpDeliver, memkey.Receipt{AuditSeq: 1}); rolled != nil || hints.Len() != 0 {
+		t.Errorf("%v, warned: %s", rolled, hints.String())
 	}
-	a.keepReceipt(c, memkey.OpDeliver, memkey.Receipt{AuditSeq: 5})
-	if !strings.Contains(hints.String(), "entries are gone") {
-		t.Errorf("no warning: %q", hints.String())
+	if _, rolled := a.keepReceipt(c, memkey.OpClear, memkey.Receipt{}); rolled != nil || !strings.Contains(hints.String(), "could not write its audit log") {
+		t.Errorf("a clear without a line: %v, %q", rolled, hints.String())
+	}
+	_, rolled := a.keepReceipt(c, memkey.OpDeliver, memkey.Receipt{AuditSeq: 5})
+	var failed *failure
+	if !errors.As(rolled, &failed) || failed.code != exitConflict || !strings.Contains(rolled.Error(), "entries are gone") || !strings.Contains(failed.next, "--witness 12:") {
+		t.Errorf("a log that got shorter: %v", rolled)
+	}
+	// One object in JSON, and it says so; for people the result too.
+	for _, asJSON := range []bool{false, true} {
+		var out bytes.Buffer
+		a := &app{sys: surroundings{out: &out, err: &hints}, json: asJSON}
+		if err := a.confirmed(deliverResult{record: record{Op: "deliver"}}, rolled); err != rolled || (out.Len() == 0) != asJSON {
+			t.Errorf("JSON %t: %v, %q", asJSON, err, out.String())
+		}
 	}
 
 	if err := os.WriteFile(filepath.Join(c.dir, receiptsFile), []byte("\x00\xff\n{}\n[]\nnull\n"), 0o600); err != nil {

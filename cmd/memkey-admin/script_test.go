@@ -48,6 +48,9 @@ func TestScripts(t *testing.T) {
 			env.Setenv("HOME", home)
 			env.Setenv("USER", "anna")
 			env.Setenv("GORACE", noExitSleep)
+			if err := ownPassphrases(env.WorkDir); err != nil {
+				return err
+			}
 			return os.MkdirAll(home, 0o700)
 		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
@@ -252,4 +255,15 @@ func noSecrets(ts *testscript.TestScript, _ bool, args []string) {
 		ts.Fatalf("there was nothing to look for")
 	}
 	ts.Logf("looked for %d secrets of %d rings in %d files", len(secrets), rings, len(files))
+}
+
+// ownPassphrases gives the files of an archive the mode that those with passphrases must have.
+func ownPassphrases(dir string) error {
+	files, err := os.ReadDir(dir)
+	for _, f := range files {
+		if f.Type().IsRegular() {
+			err = errors.Join(err, os.Chmod(filepath.Join(dir, f.Name()), 0o600))
+		}
+	}
+	return err
 }

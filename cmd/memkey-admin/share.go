@@ -47,7 +47,8 @@ Exit status: as key send; 3 if the share is damaged.`,
 			if err != nil {
 				return err
 			}
-			return a.report(deliverResult{record: a.keepReceipt(c, memkey.OpShare, receipt)})
+			rec, rolled := a.keepReceipt(c, memkey.OpShare, receipt)
+			return a.confirmed(deliverResult{record: rec}, rolled)
 		},
 	}
 	c.Flags().StringVar(&file, "file", "", "the share, `FILE`")

@@ -17,9 +17,13 @@ func main() {
 func run(ctx context.Context, args []string, getenv func(string) string, stdout, stderr io.Writer) int {
 	root := newRoot(getenv)
 	root.SetArgs(twoDashes(args, root))
-	root.SetOut(stdout)
+	out := &checkedOut{Writer: stdout}
+	root.SetOut(out)
 	root.SetErr(stderr)
 	err := root.ExecuteContext(ctx)
+	if out.err != nil && !errors.As(err, new(*failure)) {
+		err = written(out.err)
+	}
 	if err == nil {
 		return int(exitOK)
 	}

@@ -39,9 +39,13 @@ func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) 
 	root := newRoot(environ)
 	root.SetArgs(args)
 	root.SetIn(nil)
-	root.SetOut(stdout)
+	out := &checkedOut{Writer: stdout}
+	root.SetOut(out)
 	root.SetErr(stderr)
 	err := root.ExecuteContext(ctx)
+	if out.err != nil && !errors.As(err, new(*failure)) {
+		err = &failure{exitInternal, fmt.Errorf("cannot print: %w", out.err), "the same command, with room for its output"}
+	}
 	if err == nil {
 		return int(exitOK)
 	}

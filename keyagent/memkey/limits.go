@@ -76,9 +76,11 @@ const (
 	// maxHeader bounds a request's header: the longest is a GET /challenge with an M1 of 242 characters in its query.
 	maxHeader = 8 << 10
 
-	// maxConns and maxSourceConns bound open connections (Listener). A TLS connection costs about 60 KiB.
+	// maxConns, maxSourceConns and maxSiteConns bound open connections (Listener): of all, of an IPv4 address or IPv6
+	// /64, of an IPv6 /48, which one customer of a provider may have. A TLS connection costs about 60 KiB.
 	maxConns       = 256
 	maxSourceConns = 32
+	maxSiteConns   = 64
 
 	// DefaultTimeout is how long the client waits for one answer.
 	DefaultTimeout = 30 * time.Second

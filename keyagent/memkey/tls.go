@@ -1,6 +1,7 @@
 package memkey
 
 import (
+	"bytes"
 	"crypto"
 	"crypto/ed25519"
 	"crypto/tls"
@@ -42,12 +43,12 @@ func baseTLS() *tls.Config {
 func IdentityCertificate(identity Signer) (tls.Certificate, error) {
 	template := &x509.Certificate{
 		SerialNumber: big.NewInt(1),
-		Subject:      pkix.Name{CommonName: "memkey"},
+		Subject:      pkix.Name{CommonName: identityName},
 		NotBefore:    time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC),
 		NotAfter:     time.Date(9999, 12, 31, 23, 59, 59, 0, time.UTC), // RFC 5280 4.1.2.5: no well-defined expiration
 		KeyUsage:     x509.KeyUsageDigitalSignature,
 		ExtKeyUsage:  []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
-		DNSNames:     []string{"memkey"},
+		DNSNames:     []string{identityName},
 	}
 	key := tlsSigner{identity}
 	der, err := x509.CreateCertificate(nil, template, template, key.Public(), key)
@@ -56,6 +57,9 @@ func IdentityCertificate(identity Signer) (tls.Certificate, error) {
 	}
 	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, nil
 }
+
+// identityName is what only certificates of an identity are called.
+const identityName = "memkey"
 
 // tlsSigner lets TLS sign with an identity. What TLS and X.509 sign begins with other bytes than what this protocol signs.
 type tlsSigner struct{ identity Signer }
@@ -69,14 +73,16 @@ func (s tlsSigner) Sign(_ io.Reader, message []byte, opts crypto.SignerOpts) ([]
 	return s.identity.Sign(message)
 }
 
-// presented is the fingerprint of the Ed25519 key in the server's certificate, if it is such a one. It is a hint for a
-// better error text, never a decision.
+// presented is the fingerprint of the identity in the server's certificate, if that is one of IdentityCertificate: an
+// operator's own certificate, of whatever key, says nothing of the identity. It is a hint for a better error text, never
+// a decision.
 func presented(state *tls.ConnectionState) (Fingerprint, bool) {
 	if state == nil || len(state.PeerCertificates) == 0 {
 		return Fingerprint{}, false
 	}
-	public, ok := state.PeerCertificates[0].PublicKey.(ed25519.PublicKey)
-	if !ok {
+	cert := state.PeerCertificates[0]
+	public, ok := cert.PublicKey.(ed25519.PublicKey)
+	if !ok || cert.Subject.CommonName != identityName || !bytes.Equal(cert.RawSubject, cert.RawIssuer) {
 		return Fingerprint{}, false
 	}
 	return ServerFingerprint(public), true

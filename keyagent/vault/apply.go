@@ -143,8 +143,9 @@ func (v *Vault) enrol(r memkey.Request, old, next Pins, epoch uint64, detail str
 	v.quorum.clear()
 	v.waiting.Unlock()
 	receipt, refusal := v.install(r, next, epoch, seq, head)
-	if refusal != nil && refusal.Status == memkey.StatusFailed {
-		// The holder refused what its like took a moment ago: the old pins stay with the old keys.
+	if refusal != nil {
+		// A clear came meanwhile, or the holder refused what its like took a moment ago: the old pins stay, so that what
+		// the refusal says is true.
 		if err := v.file.put(next, old); err != nil {
 			v.doubt = fmt.Errorf("cannot take the pins back: %w", err)
 			v.config.Logf("the pins %q: %v", v.file.path, v.doubt)

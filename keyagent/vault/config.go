@@ -83,6 +83,7 @@ func Open(config Config) (*Vault, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cannot lock the pins %q: %w", config.PinsPath, err)
 	}
+	_ = os.Remove(config.PinsPath + ".new") // of an agent that died while it wrote; the next write would do it too
 	pins, err := ReadPins(config.PinsPath)
 	if err != nil {
 		lock.Close()

@@ -23,7 +23,7 @@
 // Id and verification tag of every key are derived again from its master and compared in constant time. There are 1 to
 // 16 keys, none twice, exactly one active. Then decide (rules.go has the table):
 //
-//   - Without pins only enroll does anything, with any generation: the first one says what is right.
+//   - Without pins only enroll does anything, with any generation up to 2^62: the first one says what is right.
 //   - The pinned generation again is a delivery: all pinned keys, no other, the same one active; buckets as pinned, or
 //     left out. It may be repeated.
 //   - An older generation is refused.
@@ -32,14 +32,15 @@
 //     good, root removes the pins file on the server, and an administrator enrolls what is left.
 //   - With EnrollQuorum 2 the first admin's enrolment is refused with StatusRoles and remembered for 10 minutes (its
 //     digest, no keys); the same one from another admin is carried out.
-//   - k shares bring back what is pinned, by the rules of a delivery.
+//   - k shares bring back what is pinned, by the rules of a delivery; a share that speaks of another keyring is refused
+//     before it is kept, and named.
 //   - Clear wipes first and writes the log after. It waits for nobody, and nothing that began before it loads a key.
 //
 // # Order
 //
 // An enrolment is a line in the audit log, then the pins file, then pins and keys in memory at once. The keys are only in
 // memory, so death at any point leaves a whole pins file, old or new, and no keys at all. A failed line or a failed write
-// is a refusal with everything as before; a line that did not come true is followed by one with the result "undone". If
+// is a refusal with everything as before, and so is a clear that comes between: the old pins are put back; a line that did not come true is followed by one with the result "undone". If
 // the directory could be renamed in but not synced, the old pins are put back, and no enrolment is taken until the agent
 // starts again: which of the two a power failure would leave, nobody knows.
 //

@@ -16,6 +16,10 @@ const (
 	maxKeys    = 16
 	maxBuckets = 1024
 
+	// maxFirstGeneration is the highest generation that is enrolled first: every later change needs one more, and after
+	// the last of 64 bits none could ever be made.
+	maxFirstGeneration = 1 << 62
+
 	// maxBucketName is the longest bucket name that S3 allows.
 	maxBucketName = 63
 

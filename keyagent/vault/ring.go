@@ -60,8 +60,8 @@ func (r *ring) clear() Pins {
 	return r.pins
 }
 
-// install puts pins in force and, unless a clear came since epoch, the keys into the holder, both at once. With err the
-// keys are the caller's and nothing changed.
+// install puts pins in force and the keys into the holder, both at once, unless a clear came since epoch. With err, or
+// if it did not, the keys are the caller's and nothing changed.
 func (r *ring) install(pins Pins, keys []keyagent.Key, epoch uint64) (loaded bool, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -69,7 +69,6 @@ func (r *ring) install(pins Pins, keys []keyagent.Key, epoch uint64) (loaded boo
 		return false, errClosed
 	}
 	if r.clears != epoch {
-		r.pins = pins
 		return false, nil
 	}
 	if _, err := r.holder.Load(keys); err != nil {

@@ -85,7 +85,8 @@ func pinsOf(p *memkey.Package, old Pins) (Pins, error) {
 // the pins have to be written; without it the package is the one that is pinned.
 //
 //	old      op       generation of next   keys                         outcome
-//	empty    enroll   any but 0            any                          change
+//	empty    enroll   1 to 2^62            any                          change
+//	empty    enroll   above                any                          generation
 //	empty    deliver  any                  any                          pins
 //	pinned   any      below                any                          generation
 //	pinned   any      any                  a pinned one missing or      pins
@@ -99,6 +100,9 @@ func decide(old, next Pins, op memkey.Op) (change bool, refusal *memkey.Refusal)
 	if old.Empty() {
 		if op != memkey.OpEnroll {
 			return false, refuse(memkey.StatusPins, "nothing is enrolled yet")
+		}
+		if next.Generation > maxFirstGeneration {
+			return false, refuse(memkey.StatusGeneration, "generation %d leaves no room for later ones, want at most %d", next.Generation, uint64(maxFirstGeneration))
 		}
 		return true, nil
 	}

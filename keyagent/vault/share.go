@@ -17,6 +17,9 @@ func (v *Vault) share(ctx context.Context, r memkey.Request, since moment) (memk
 	if pins.Empty() {
 		return memkey.Receipt{}, refuse(memkey.StatusPins, "nothing is enrolled yet")
 	}
+	if refusal := checkShare(r.Package.Share, pins); refusal != nil {
+		return memkey.Receipt{}, refusal
+	}
 	have, need, done, err := v.addShare(r, since)
 	if errors.Is(err, errStale) {
 		return memkey.Receipt{}, errForgotten()
@@ -41,6 +44,32 @@ func (v *Vault) share(ctx context.Context, r memkey.Request, since moment) (memk
 	}
 	clear(r.Package.Share)
 	return receipt, nil
+}
+
+// checkShare refuses a share of another keyring than the pinned one before it is kept: what it says of its keyring in
+// clear is what its set would bring. A share that does not parse is for the collector, which names it.
+func checkShare(share []byte, pins Pins) *memkey.Refusal {
+	s, err := shares.Parse(share)
+	if err != nil {
+		return nil
+	}
+	defer s.Wipe()
+	public := s.Public()
+	p := &memkey.Package{Generation: public.Generation}
+	for _, k := range public.Keys {
+		p.Keys = append(p.Keys, memkey.PackageKey{ID: k.ID, KVT: k.KVT, Active: k.Active})
+	}
+	for _, pin := range public.Pins {
+		p.Pins = append(p.Pins, memkey.BucketPin{Name: pin.Name, ID: pin.ID})
+	}
+	next, err := pinsOf(p, pins)
+	if err != nil {
+		return refuse(memkey.StatusShare, "share %d of set %v: %v", s.Index(), s.Set(), err)
+	}
+	if _, refusal := decide(pins, next, memkey.OpDeliver); refusal != nil {
+		return refuse(refusal.Status, "share %d of set %v: %s", s.Index(), s.Set(), refusal.Detail)
+	}
+	return nil
 }
 
 // errStale says that what waited was forgotten since the request began.

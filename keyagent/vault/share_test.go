@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -82,12 +83,14 @@ func TestSharesOfAnythingElseAreRefused(t *testing.T) {
 		for _, loaded := range []bool{false, true} {
 			r := newEnrolled(t, loaded)
 			before := r.snapshot()
-			if _, status, _ := r.sendShare(1, set[0]); status != memkey.StatusOK {
-				t.Fatalf("%s: the first share: %v", name, status)
-			}
-			_, status, detail := r.sendShare(2, set[1])
-			if status != memkey.StatusPins && status != memkey.StatusGeneration || r.snapshot() != before {
-				t.Errorf("%s: %v, %s", name, status, detail)
+			for i, share := range set {
+				_, status, detail := r.sendShare(byte(i+1), share)
+				if status != memkey.StatusPins && status != memkey.StatusGeneration || r.snapshot() != before {
+					t.Errorf("%s: %v, %s", name, status, detail)
+				}
+				if !strings.Contains(detail, fmt.Sprintf("share %d of set ", i+1)) || r.shares.Pending() != 0 {
+					t.Errorf("%s: not named, or kept: %s", name, detail)
+				}
 			}
 		}
 	}
