@@ -78,6 +78,14 @@ func (r *request) op() string {
 	return r.route.op
 }
 
+// credential is the label of the client that the request was proved to come from.
+func (r *request) credential() string {
+	if r.client == nil {
+		return nobody
+	}
+	return r.client.name
+}
+
 // finish counts and logs a request once its last byte is written, or given up.
 // err is the first failure, before or after the status line.
 func (s *Server) finish(r *request, err error) {
@@ -86,6 +94,7 @@ func (s *Server) finish(r *request, err error) {
 	took := time.Since(r.began)
 	status := r.http.Response.StatusCode()
 	s.metrics.request(string(r.http.Method()), r.op(), status, took)
+	s.metrics.client(r.credential(), status)
 
 	line := r.log.Info()
 	if err != nil {
@@ -105,7 +114,7 @@ func (s *Server) finish(r *request, err error) {
 		}
 	}
 	line.Str("op", r.op()).Int("status", status).Int64("in", r.body.got).Dur("took", took).
-		Str("client", r.http.RemoteAddr().String()).Str("access_key", r.accessKey).Str("bucket", r.target.bucket)
+		Str("client", r.http.RemoteAddr().String()).Str("access_key", r.accessKey).Str("credential", r.credential()).Str("bucket", r.target.bucket)
 	if r.log.GetLevel() <= zerolog.DebugLevel {
 		line.Str("key", r.key)
 	}

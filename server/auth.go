@@ -15,7 +15,13 @@ func (s *Server) authenticate(r *request, target string) (sigv4.Verified, error)
 		Target:  target,
 		Headers: r.lines,
 	}
-	return s.verifier.Verify(&sr)
+	set := s.clients.Load()
+	verified, err := set.verifier.Verify(&sr)
+	if err != nil {
+		return verified, err
+	}
+	r.accessKey, r.client = verified.AccessKey, set.byKey[verified.AccessKey]
+	return verified, nil
 }
 
 // signedHeaders splits a header block that checkFrame accepted. Names are

@@ -42,7 +42,7 @@ func (s *Server) copyObject(r *request) error {
 	if c.source, err = copySource(r.header("x-amz-copy-source")); err != nil {
 		return err
 	}
-	if err := s.scope(c.source.Bucket, c.source.Key); err != nil {
+	if err := s.scope(r, toRead, c.source.Bucket, c.source.Key); err != nil {
 		return err
 	}
 	if err := c.directives(); err != nil {
@@ -225,7 +225,7 @@ func (c *copying) run() (made backend.Written, err error) {
 	}
 	made, err = c.s.mover(c.r).Move(c.r.ctx,
 		reblock.Source{Bucket: c.source.Bucket, Key: c.source.Key, Version: c.source.Version, Size: obj.Size, BlockSize: src.blockSize, ETag: obj.ETag, Body: obj.Body},
-		reblock.Destination{Bucket: c.r.bucket, Key: c.r.key, Block: fresh, Cond: backend.Conditions{Attributes: c.with}})
+		reblock.Destination{Bucket: c.r.bucket, Key: c.r.key, Block: fresh, Cond: backend.Conditions{IfNoneMatch: c.r.createsOnly(), Attributes: c.with}})
 	switch {
 	case errors.Is(err, reblock.ErrSourceChanged):
 		return made, s3err.Wrap(s3err.ServiceUnavailable, err, "the source changed while it was copied; try again")

@@ -132,7 +132,7 @@ func (s *Server) deleteObjects(r *request) error {
 		return err
 	}
 	for _, id := range ids {
-		if err := s.scope(r.bucket, id.Key); err != nil {
+		if err := s.scope(r, toDelete, r.bucket, id.Key); err != nil {
 			return err
 		}
 	}

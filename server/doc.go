@@ -9,7 +9,7 @@
 //	  -> target             bucket, key and query, decoded once    (target.go)
 //	  -> sigv4              headers only, before any body byte     (auth.go)
 //	  -> route table        operation, body kind: all data         (route.go)
-//	  -> scope              allowed buckets, reserved names        (request.go)
+//	  -> scope              the client's grant, allowed buckets, reserved names (request.go, grant.go)
 //	  -> bucket gate        sealed state object, key verified      (gate.go)
 //	  -> one verb           put, get, head, list, delete, copy
 //	  -> answer             or one row of the error table          (errors.go)
@@ -17,7 +17,13 @@
 // # Promises, each with the test that proves it
 //
 //   - No request reaches the backend before its signature, its bucket and its
-//     route are accepted: TestRefusedRequestsNeverReachTheBackend.
+//     route are accepted, and its client may do it: TestRefusedRequestsNeverReachTheBackend,
+//     TestNothingRefusedReachesTheBackend.
+//   - An append-only client replaces nothing, whoever writes beside it, and writes
+//     nothing where the store would let it: TestAppendOnlyNeverReplaces,
+//     TestAppendOnlyRaceHasOneWinner, TestAppendOnlyOnALaxStoreIsRefused.
+//   - A request is verified and judged by one set of credentials, whatever is set
+//     meanwhile: TestCredentialsChangeAtOnce.
 //   - An object exists at the backend only after length, SHA-256 and MD5 of the
 //     client's body were proved: TestPutWithWrongDigestLeavesNothing.
 //   - 200 is answered only after the backend committed:

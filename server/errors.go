@@ -44,6 +44,7 @@ var faults = []fault{
 	{errStateMissing, s3err.ServiceUnavailable, "the bucket is not initialised for sealing, or its state was lost", "state_missing", integrityFault},
 	{errStateName, s3err.ServiceUnavailable, "the bucket's state belongs to another bucket", "state_swapped", integrityFault},
 	{errNoConditions, s3err.ServiceUnavailable, "the backend does not honour conditional writes, which initialising a bucket needs", "no_conditions", backendFault},
+	{errNoCreateOnly, s3err.NotImplemented, "the backend does not honour conditional writes, without which an append-only credential cannot write", "no_conditions", backendFault},
 	{errStateLayout, s3err.ServiceUnavailable, "the bucket's state asks for a newer version", "state_layout", integrityFault},
 	{format.ErrMetadataTooLarge, s3err.MetadataTooLarge, "the metadata does not fit the object block", "metadata_too_large", clientFault},
 	{format.ErrMetadataInvalid, s3err.InvalidArgument, "the metadata holds bytes that cannot be kept", "metadata_invalid", clientFault},

@@ -60,7 +60,7 @@ func (s *Server) listBuckets(r *request) error {
 	sort.Slice(all, func(i, j int) bool { return all[i].Name < all[j].Name })
 	var shown []bucketEntry
 	for _, b := range all {
-		if s.scope(b.Name, "") != nil || !strings.HasPrefix(b.Name, out.Prefix) || b.Name <= after || regional && region != clientRegion {
+		if s.scope(r, toList, b.Name, "") != nil || !strings.HasPrefix(b.Name, out.Prefix) || b.Name <= after || regional && region != clientRegion {
 			continue
 		}
 		if len(shown) == page {

@@ -76,6 +76,11 @@ func (m *Metrics) request(method, op string, status int, took time.Duration) {
 	m.set.GetOrCreateHistogram(metricPrefix + fmt.Sprintf(`request_duration_seconds{operation=%q}`, op)).Update(took.Seconds())
 }
 
+// client counts a request of a credential, by its configured name.
+func (m *Metrics) client(name string, status int) {
+	m.set.GetOrCreateCounter(metricPrefix + fmt.Sprintf(`client_requests_total{credential=%q,status="%dxx"}`, name, status/100)).Inc()
+}
+
 // crypto records how long the sealing, or opening, of one object took: the time
 // of the AEAD on all cores together, nothing of the network.
 func (m *Metrics) crypto(op string, took time.Duration) {

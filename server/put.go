@@ -132,7 +132,7 @@ func (r *request) showChecksum(c sealedChecksum) {
 
 // conditions reads the write conditions S3 has.
 func (r *request) conditions() (backend.Conditions, error) {
-	var c backend.Conditions
+	c := backend.Conditions{IfNoneMatch: r.createsOnly()}
 	if err := r.refuseHeaders("if-modified-since", "if-unmodified-since"); err != nil {
 		return c, err
 	}
@@ -306,6 +306,8 @@ func (s *Server) settle(p *put, precondition error) verdict {
 		return verdict{err: precondition}
 	case backendKind(err) == backend.NotFound:
 		return verdict{err: s3err.Wrap(s3err.ConditionalRequestConflict, err, "the object was removed meanwhile; try again")}
+	case unreadable(err) && p.createsOnly():
+		return verdict{err: precondition}
 	case unreadable(err) && obj != nil && obj.etag != "":
 		return verdict{overwrite: obj.etag}
 	}

@@ -19,38 +19,38 @@ import (
 // state, replication and inventories would leave it behind, a website or Select
 // would show sealed bytes.
 var relayRoutes = []route{
-	relayed("GetBucketAcl", "GET", onBucket, "acl", noBody),
-	relayed("PutBucketAcl", "PUT", onBucket, "acl", optionalBody, "x-amz-acl", "x-amz-grant-*"),
-	relayed("GetBucketPolicy", "GET", onBucket, "policy", noBody),
-	relayed("PutBucketPolicy", "PUT", onBucket, "policy", optionalBody, "x-amz-confirm-remove-self-bucket-access"),
-	relayed("DeleteBucketPolicy", "DELETE", onBucket, "policy", noBody),
-	relayed("GetBucketPolicyStatus", "GET", onBucket, "policyStatus", noBody),
-	relayed("GetBucketTagging", "GET", onBucket, "tagging", noBody),
-	relayed("PutBucketTagging", "PUT", onBucket, "tagging", optionalBody),
-	relayed("DeleteBucketTagging", "DELETE", onBucket, "tagging", noBody),
-	relayed("GetBucketVersioning", "GET", onBucket, "versioning", noBody),
-	relayed("PutBucketVersioning", "PUT", onBucket, "versioning", smallBody),
-	relayed("GetObjectLockConfiguration", "GET", onBucket, "object-lock", noBody),
-	relayed("PutObjectLockConfiguration", "PUT", onBucket, "object-lock", optionalBody, "x-amz-bucket-object-lock-token"),
-	relayed("GetBucketOwnershipControls", "GET", onBucket, "ownershipControls", noBody),
-	relayed("PutBucketOwnershipControls", "PUT", onBucket, "ownershipControls", optionalBody),
-	relayed("DeleteBucketOwnershipControls", "DELETE", onBucket, "ownershipControls", noBody),
+	relayed("GetBucketAcl", "GET", onBucket, toRead, "acl", noBody),
+	relayed("PutBucketAcl", "PUT", onBucket, toConfigure, "acl", optionalBody, "x-amz-acl", "x-amz-grant-*"),
+	relayed("GetBucketPolicy", "GET", onBucket, toRead, "policy", noBody),
+	relayed("PutBucketPolicy", "PUT", onBucket, toConfigure, "policy", optionalBody, "x-amz-confirm-remove-self-bucket-access"),
+	relayed("DeleteBucketPolicy", "DELETE", onBucket, toConfigure, "policy", noBody),
+	relayed("GetBucketPolicyStatus", "GET", onBucket, toRead, "policyStatus", noBody),
+	relayed("GetBucketTagging", "GET", onBucket, toRead, "tagging", noBody),
+	relayed("PutBucketTagging", "PUT", onBucket, toConfigure, "tagging", optionalBody),
+	relayed("DeleteBucketTagging", "DELETE", onBucket, toConfigure, "tagging", noBody),
+	relayed("GetBucketVersioning", "GET", onBucket, toRead, "versioning", noBody),
+	relayed("PutBucketVersioning", "PUT", onBucket, toConfigure, "versioning", smallBody),
+	relayed("GetObjectLockConfiguration", "GET", onBucket, toRead, "object-lock", noBody),
+	relayed("PutObjectLockConfiguration", "PUT", onBucket, toConfigure, "object-lock", optionalBody, "x-amz-bucket-object-lock-token"),
+	relayed("GetBucketOwnershipControls", "GET", onBucket, toRead, "ownershipControls", noBody),
+	relayed("PutBucketOwnershipControls", "PUT", onBucket, toConfigure, "ownershipControls", optionalBody),
+	relayed("DeleteBucketOwnershipControls", "DELETE", onBucket, toConfigure, "ownershipControls", noBody),
 
-	relayed("GetObjectAcl", "GET", onObject, "acl", noBody),
-	relayed("PutObjectAcl", "PUT", onObject, "acl", optionalBody, "x-amz-acl", "x-amz-grant-*"),
-	relayed("GetObjectTagging", "GET", onObject, "tagging", noBody),
-	relayed("PutObjectTagging", "PUT", onObject, "tagging", optionalBody),
-	relayed("DeleteObjectTagging", "DELETE", onObject, "tagging", noBody),
-	relayed("GetObjectRetention", "GET", onObject, "retention", noBody),
-	relayed("PutObjectRetention", "PUT", onObject, "retention", optionalBody, "x-amz-bypass-governance-retention"),
-	relayed("GetObjectLegalHold", "GET", onObject, "legal-hold", noBody),
-	relayed("PutObjectLegalHold", "PUT", onObject, "legal-hold", optionalBody),
+	relayed("GetObjectAcl", "GET", onObject, toRead, "acl", noBody),
+	relayed("PutObjectAcl", "PUT", onObject, toOverwrite, "acl", optionalBody, "x-amz-acl", "x-amz-grant-*"),
+	relayed("GetObjectTagging", "GET", onObject, toRead, "tagging", noBody),
+	relayed("PutObjectTagging", "PUT", onObject, toOverwrite, "tagging", optionalBody),
+	relayed("DeleteObjectTagging", "DELETE", onObject, toOverwrite, "tagging", noBody),
+	relayed("GetObjectRetention", "GET", onObject, toRead, "retention", noBody),
+	relayed("PutObjectRetention", "PUT", onObject, toOverwrite, "retention", optionalBody, "x-amz-bypass-governance-retention"),
+	relayed("GetObjectLegalHold", "GET", onObject, toRead, "legal-hold", noBody),
+	relayed("PutObjectLegalHold", "PUT", onObject, toOverwrite, "legal-hold", optionalBody),
 }
 
-// relayed is one row: the sub-resource, and the headers beside the standard ones
+// relayed is one row: what it does, the sub-resource, and the headers beside the standard ones
 // that are passed on (a * at the end stands for any rest).
-func relayed(op, method string, at level, sub string, body bodyKind, headers ...string) route {
-	return route{op: op, method: method, level: at, query: []string{sub}, allowed: versions[at], auth: signed, body: body, headers: headers, serve: (*Server).relay}
+func relayed(op, method string, at level, needs need, sub string, body bodyKind, headers ...string) route {
+	return route{op: op, method: method, level: at, query: []string{sub}, allowed: versions[at], auth: signed, needs: needs, body: body, headers: headers, serve: (*Server).relay}
 }
 
 // versions: what is asked of an object may be asked of a version of it. Names of

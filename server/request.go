@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"crypto/sha256"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -30,6 +31,7 @@ type request struct {
 	target
 	route     *route
 	accessKey string
+	client    *client // whose request it is; nil before that is proved
 	body      body
 }
 
@@ -58,9 +60,19 @@ func where(b *bucket, key string) (format.Context, error) {
 	return c, nil
 }
 
-// scope refuses buckets and names this client may not touch. It runs before
-// any backend call, for the target of every request and for copy sources.
-func (s *Server) scope(bucket, key string) error {
+// scope refuses what this client may not do, and buckets and names it may not
+// touch. It runs before any backend call, for the target of every request, for the
+// sources of copies (toRead) and for each name in a document. A need beside the
+// route's own is met by the operation that has nothing else to do: GetObject reads.
+func (s *Server) scope(r *request, n need, bucket, key string) error {
+	op := r.route.op
+	if n == toRead && n != r.route.needs {
+		op = "GetObject"
+	}
+	may := r.client.grant
+	if !may.operation(op, n) {
+		return s3err.New(s3err.AccessDenied, "this credential may not do %s", op)
+	}
 	if bucket == "" {
 		return nil
 	}
@@ -70,8 +82,37 @@ func (s *Server) scope(bucket, key string) error {
 	if len(s.allowed) > 0 && !s.allowed[bucket] {
 		return s3err.New(s3err.AccessDenied, "this bucket is not served here")
 	}
+	if !may.bucket(bucket) {
+		return s3err.New(s3err.AccessDenied, "this credential is not for this bucket")
+	}
+	if err := r.within(n, key); err != nil {
+		return err
+	}
 	if ownName(key) {
 		return s3err.New(s3err.AccessDenied, "names that begin with %s are the proxy's own", format.ReservedPrefix)
+	}
+	return nil
+}
+
+// within holds a key, or the names that a listing of a bucket would show, to the
+// client's prefixes. A listing must ask for no more than it may see, as with IAM: a
+// filtered one would look like an empty bucket to who forgot the prefix. Whoever is
+// kept to a part of a bucket does not configure all of it. Keys in the body of a
+// request to a bucket are held to the prefixes one by one.
+func (r *request) within(n need, key string) error {
+	may := r.client.grant
+	switch {
+	case key != "":
+		// A store that resolves .. would leave the prefix.
+		if !may.below(key) || may.prefixes != nil && slices.Contains(strings.Split(key, "/"), "..") {
+			return s3err.New(s3err.AccessDenied, "this credential is not for this key")
+		}
+	case n == toList && r.route.level == onBucket:
+		if prefix, _ := r.query.get("prefix"); !may.below(prefix) {
+			return s3err.New(s3err.AccessDenied, "this credential may list below its own prefixes only")
+		}
+	case n == toConfigure && may.prefixes != nil:
+		return s3err.New(s3err.AccessDenied, "this credential is for a part of a bucket only")
 	}
 	return nil
 }

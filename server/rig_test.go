@@ -68,7 +68,7 @@ func newRig(t *testing.T, change ...func(*Config)) *rig {
 	cfg := Config{
 		Backend:         g.store,
 		Keys:            g.keys,
-		Credentials:     []Credential{{testAccess, testSecret}},
+		Credentials:     []Credential{{AccessKey: testAccess, SecretKey: testSecret}},
 		ProgressTimeout: 2 * time.Second,
 		HeaderTimeout:   2 * time.Second,
 		Log:             zerolog.Nop(),

@@ -49,6 +49,7 @@ type route struct {
 	// the request's body.
 	objectChecksum bool
 	auth           authRule
+	needs          need // of the client's grant, for the target; Grant.Verbs narrows it further
 	body           bodyKind
 	serve          func(*Server, *request) error
 }
@@ -64,31 +65,31 @@ var readNames = append([]string{"partNumber", versionParam, checksumMode, checks
 
 // routes is every operation, in the order they are tried.
 var routes = append(relayRoutes, []route{
-	{op: "ListBuckets", method: "GET", level: onService, allowed: []string{"max-buckets", "continuation-token", "prefix", "bucket-region"}, auth: signed, body: noBody, serve: (*Server).listBuckets},
-	{op: "HeadBucket", method: "HEAD", level: onBucket, auth: signed, body: noBody, serve: (*Server).headBucket},
+	{op: "ListBuckets", method: "GET", level: onService, allowed: []string{"max-buckets", "continuation-token", "prefix", "bucket-region"}, auth: signed, needs: toList, body: noBody, serve: (*Server).listBuckets},
+	{op: "HeadBucket", method: "HEAD", level: onBucket, auth: signed, needs: toRead, body: noBody, serve: (*Server).headBucket},
 	{op: "ListObjectsV2", method: "GET", level: onBucket, query: []string{"list-type"},
 		allowed: []string{"prefix", "delimiter", "continuation-token", "start-after", "max-keys", "encoding-type", "fetch-owner"},
-		auth:    signed, body: noBody, serve: (*Server).listObjects},
+		auth:    signed, needs: toList, body: noBody, serve: (*Server).listObjects},
 	{op: "ListObjectVersions", method: "GET", level: onBucket, query: []string{"versions"},
 		allowed: []string{"prefix", "delimiter", "key-marker", "version-id-marker", "max-keys", "encoding-type"},
-		auth:    signed, body: noBody, serve: (*Server).listVersions},
-	{op: "GetBucketLocation", method: "GET", level: onBucket, query: []string{"location"}, auth: signed, body: noBody, serve: (*Server).bucketLocation},
+		auth:    signed, needs: toList, body: noBody, serve: (*Server).listVersions},
+	{op: "GetBucketLocation", method: "GET", level: onBucket, query: []string{"location"}, auth: signed, needs: toRead, body: noBody, serve: (*Server).bucketLocation},
 	{op: "ListObjects", method: "GET", level: onBucket,
 		allowed: []string{"prefix", "delimiter", "marker", "max-keys", "encoding-type"},
-		auth:    signed, body: noBody, serve: (*Server).listObjectsV1},
-	{op: "CreateBucket", method: "PUT", level: onBucket, auth: signed, body: optionalBody, serve: (*Server).createBucket},
-	{op: "DeleteObjects", method: "POST", level: onBucket, query: []string{"delete"}, auth: signed, body: smallBody, serve: (*Server).deleteObjects},
-	{op: "HeadObject", method: "HEAD", level: onObject, allowed: readNames, auth: signed, body: noBody, serve: (*Server).headObject},
-	{op: "GetObjectAttributes", method: "GET", level: onObject, query: []string{"attributes"}, allowed: []string{versionParam}, auth: signed, body: noBody, serve: (*Server).objectAttributes},
-	{op: "GetObject", method: "GET", level: onObject, allowed: readNames, auth: signed, body: noBody, serve: (*Server).getObject},
-	{op: "CreateMultipartUpload", method: "POST", level: onObject, query: []string{"uploads"}, objectChecksum: true, auth: signed, body: noBody, serve: (*Server).createUpload},
-	{op: "UploadPartCopy", method: "PUT", level: onObject, header: "x-amz-copy-source", query: []string{"partNumber", "uploadId"}, auth: signed, body: noBody, serve: (*Server).uploadPartCopy},
-	{op: "UploadPart", method: "PUT", level: onObject, query: []string{"partNumber", "uploadId"}, auth: signed, body: objectBody, serve: (*Server).uploadPart},
-	{op: "CompleteMultipartUpload", method: "POST", level: onObject, query: []string{"uploadId"}, objectChecksum: true, auth: signed, body: listBody, serve: (*Server).completeMultipart},
-	{op: "AbortMultipartUpload", method: "DELETE", level: onObject, query: []string{"uploadId"}, auth: signed, body: noBody, serve: (*Server).abortMultipart},
-	{op: "CopyObject", method: "PUT", level: onObject, header: "x-amz-copy-source", objectChecksum: true, auth: signed, body: noBody, serve: (*Server).copyObject},
-	{op: "PutObject", method: "PUT", level: onObject, auth: signed, body: objectBody, serve: (*Server).putObject},
-	{op: "DeleteObject", method: "DELETE", level: onObject, allowed: []string{versionParam}, auth: signed, body: noBody, serve: (*Server).deleteObject},
+		auth:    signed, needs: toList, body: noBody, serve: (*Server).listObjectsV1},
+	{op: "CreateBucket", method: "PUT", level: onBucket, auth: signed, needs: toConfigure, body: optionalBody, serve: (*Server).createBucket},
+	{op: "DeleteObjects", method: "POST", level: onBucket, query: []string{"delete"}, auth: signed, needs: toDelete, body: smallBody, serve: (*Server).deleteObjects},
+	{op: "HeadObject", method: "HEAD", level: onObject, allowed: readNames, auth: signed, needs: toRead, body: noBody, serve: (*Server).headObject},
+	{op: "GetObjectAttributes", method: "GET", level: onObject, query: []string{"attributes"}, allowed: []string{versionParam}, auth: signed, needs: toRead, body: noBody, serve: (*Server).objectAttributes},
+	{op: "GetObject", method: "GET", level: onObject, allowed: readNames, auth: signed, needs: toRead, body: noBody, serve: (*Server).getObject},
+	{op: "CreateMultipartUpload", method: "POST", level: onObject, query: []string{"uploads"}, objectChecksum: true, auth: signed, needs: toCreate, body: noBody, serve: (*Server).createUpload},
+	{op: "UploadPartCopy", method: "PUT", level: onObject, header: "x-amz-copy-source", query: []string{"partNumber", "uploadId"}, auth: signed, needs: toCreate, body: noBody, serve: (*Server).uploadPartCopy},
+	{op: "UploadPart", method: "PUT", level: onObject, query: []string{"partNumber", "uploadId"}, auth: signed, needs: toCreate, body: objectBody, serve: (*Server).uploadPart},
+	{op: "CompleteMultipartUpload", method: "POST", level: onObject, query: []string{"uploadId"}, objectChecksum: true, auth: signed, needs: toCreate, body: listBody, serve: (*Server).completeMultipart},
+	{op: "AbortMultipartUpload", method: "DELETE", level: onObject, query: []string{"uploadId"}, auth: signed, needs: toCreate, body: noBody, serve: (*Server).abortMultipart},
+	{op: "CopyObject", method: "PUT", level: onObject, header: "x-amz-copy-source", objectChecksum: true, auth: signed, needs: toCreate, body: noBody, serve: (*Server).copyObject},
+	{op: "PutObject", method: "PUT", level: onObject, auth: signed, needs: toCreate, body: objectBody, serve: (*Server).putObject},
+	{op: "DeleteObject", method: "DELETE", level: onObject, allowed: []string{versionParam}, auth: signed, needs: toDelete, body: noBody, serve: (*Server).deleteObject},
 }...)
 
 // match finds the operation of a request. The query must hold exactly what a

@@ -7,6 +7,7 @@ import (
 	"net"
 	"runtime/debug"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -18,24 +19,12 @@ import (
 	"github.com/s3-crypt-proxy/s3-crypt-proxy/server/sigv4"
 )
 
-// Credential is a key pair a client signs with.
-type Credential struct {
-	AccessKey string
-	SecretKey string
-}
-
-// String prints the access key only.
-func (c Credential) String() string { return c.AccessKey + ":redacted" }
-
-// GoString prints the access key only.
-func (c Credential) GoString() string { return c.String() }
-
 // Config is everything a Server needs. It is not changed after New.
 type Config struct {
 	Backend     Backend          // required
 	Keys        KeySource        // required
 	Engine      *pipeline.Engine // required; shared, closed by its owner
-	Credentials []Credential     // required: at least one, access keys distinct
+	Credentials []Credential     // required: at least one, access keys and names distinct
 
 	// AllowedBuckets are the buckets clients may name, as source too; empty = all.
 	AllowedBuckets []string
@@ -70,8 +59,9 @@ type Server struct {
 	backend  Backend
 	keys     KeySource
 	engine   *pipeline.Engine
-	verifier *sigv4.Verifier
+	clients  atomic.Pointer[clients]
 	gate     *gate
+	trials   trials
 	allowed  map[string]bool
 	keyRules keyRules
 
@@ -100,20 +90,8 @@ func New(cfg Config) (*Server, error) {
 		return nil, errors.New("cannot make a server: Keys is nil")
 	case cfg.Engine == nil:
 		return nil, errors.New("cannot make a server: Engine is nil")
-	case len(cfg.Credentials) == 0:
-		return nil, errors.New("cannot make a server: Credentials is empty")
 	case cfg.WholeObject < 0 || cfg.MaxObject < 0 || cfg.MaxConnections < 0:
 		return nil, errors.New("cannot make a server: WholeObject, MaxObject and MaxConnections must not be negative")
-	}
-	secrets := make(map[string]string, len(cfg.Credentials))
-	for _, c := range cfg.Credentials {
-		if c.AccessKey == "" || c.SecretKey == "" {
-			return nil, errors.New("cannot make a server: Credentials holds an empty key")
-		}
-		if _, dup := secrets[c.AccessKey]; dup {
-			return nil, fmt.Errorf("cannot make a server: Credentials names %s twice", c.AccessKey)
-		}
-		secrets[c.AccessKey] = c.SecretKey
 	}
 	allowed := make(map[string]bool, len(cfg.AllowedBuckets))
 	for _, b := range cfg.AllowedBuckets {
@@ -143,10 +121,11 @@ func New(cfg Config) (*Server, error) {
 		log:         cfg.Log,
 		metrics:     cfg.Metrics,
 	}
-	s.verifier = sigv4.New(sigv4.Config{
-		Lookup: func(k string) (string, bool) { v, ok := secrets[k]; return v, ok },
-		Now:    cfg.Now,
-	})
+	creds, err := newClients(cfg.Credentials, cfg.Now)
+	if err != nil {
+		return nil, fmt.Errorf("cannot make a server: %w", err)
+	}
+	s.clients.Store(creds)
 	s.gate = newGate(cfg.Backend, orDefault(cfg.BlockSize, format.DefaultBlockSize), cfg.Now)
 	s.metrics.watch(s)
 	s.ctx, s.stop = context.WithCancel(context.Background())
@@ -270,14 +249,13 @@ func (s *Server) serve(r *request) error {
 	if err != nil {
 		return err
 	}
-	r.accessKey = verified.AccessKey
 	if verified.Presigned {
 		r.query = slices.DeleteFunc(r.query, func(p param) bool { return sigv4.AuthParam(p.name) })
 	}
 	if r.route, err = match(string(h.Method()), r.target, r.hasHeader); err != nil {
 		return err
 	}
-	if err := s.scope(r.bucket, r.key); err != nil {
+	if err := s.scope(r, r.route.needs, r.bucket, r.key); err != nil {
 		return err
 	}
 	if err := r.checkOwner(); err != nil {
@@ -289,7 +267,7 @@ func (s *Server) serve(r *request) error {
 	if err := s.admitKey(r.ctx, r.bucket, r.key, r.route.method != "GET" && r.route.method != "HEAD"); err != nil {
 		return err
 	}
-	return r.route.serve(s, r)
+	return s.perform(r)
 }
 
 // refuseMalformed answers what fasthttp could not parse; the connection closes.

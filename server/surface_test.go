@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/xml"
 	"fmt"
+	"math/bits"
 	"strings"
 	"testing"
 	"time"
@@ -20,7 +21,7 @@ func timeout(d time.Duration) (context.Context, context.CancelFunc) {
 func TestRouteTableIsComplete(t *testing.T) {
 	seen := map[string]bool{}
 	for _, r := range routes {
-		if r.op == "" || r.method == "" || r.level == 0 || r.auth == 0 || r.body == 0 || r.serve == nil {
+		if r.op == "" || r.method == "" || r.level == 0 || r.auth == 0 || bits.OnesCount8(uint8(r.needs)) != 1 || r.body == 0 || r.serve == nil {
 			t.Errorf("%+v has an empty cell", r)
 		}
 		if seen[r.op] {

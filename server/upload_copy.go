@@ -32,7 +32,7 @@ func (s *Server) uploadPartCopy(r *request) error {
 	if err != nil {
 		return err
 	}
-	if err := s.scope(from.Bucket, from.Key); err != nil {
+	if err := s.scope(r, toRead, from.Bucket, from.Key); err != nil {
 		return err
 	}
 	if err := s.admitSource(r.ctx, from.Bucket, from.Key); err != nil {

@@ -70,7 +70,7 @@ func assemble(cfg *config.Config, log zerolog.Logger) (p *proxy, err error) {
 		Backend:         store,
 		Keys:            p.keys,
 		Engine:          p.engine,
-		Credentials:     []server.Credential{{AccessKey: cfg.Client.AccessKey, SecretKey: cfg.Client.SecretKey.Reveal()}},
+		Credentials:     credentials(cfg),
 		AllowedBuckets:  cfg.AllowedBuckets,
 		KeyRules:        keyRules(cfg.Backend),
 		Suite:           p.suite,
@@ -116,6 +116,18 @@ func assemble(cfg *config.Config, log zerolog.Logger) (p *proxy, err error) {
 		return p, &failure{exitConfig, &configError{fmt.Errorf("memkey.socket_path: %w", err)}}
 	}
 	return p, nil
+}
+
+// credentials are what clients sign with, and what they may do.
+func credentials(cfg *config.Config) []server.Credential {
+	var out []server.Credential
+	for _, c := range cfg.AllClients() {
+		out = append(out, server.Credential{
+			Name: c.Name, AccessKey: c.AccessKey, SecretKey: c.SecretKey.Reveal(),
+			Grant: server.Grant{Access: server.Access(c.Access), Verbs: c.Verbs, Buckets: c.Buckets, Prefixes: c.Prefixes},
+		})
+	}
+	return out
 }
 
 // backendConfig is what the backend's client gets; m may be nil.

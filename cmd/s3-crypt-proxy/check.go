@@ -79,18 +79,44 @@ func check(cfg *config.Config, stdout, stderr io.Writer) error {
 	for _, w := range warnings {
 		fmt.Fprintf(stderr, "s3-crypt-proxy: warning: %s\n", w)
 	}
-	buckets := "every bucket of the backend"
-	if len(cfg.AllowedBuckets) > 0 {
-		buckets = strings.Join(cfg.AllowedBuckets, ", ")
+	var clients strings.Builder
+	for _, c := range cfg.AllClients() {
+		fmt.Fprintf(&clients, "# %s\n", explainClient(c, cfg.AllowedBuckets))
 	}
 	fmt.Fprintf(stdout, `# The configuration is good.
 # Clients connect to %s: %s.
-# They sign with %s and may use %s.
-# %s and go to %s.
+%s# %s and go to %s.
 # Keys come from %s.
 
-`, cfg.ListenAddr, served, cfg.Client.AccessKey, buckets, sealing, cfg.Backend.Endpoint, cfg.Memkey.SocketPath)
+`, cfg.ListenAddr, served, clients.String(), sealing, cfg.Backend.Endpoint, cfg.Memkey.SocketPath)
 	return orInternal(cfg.WriteYAML(stdout))
+}
+
+// explainClient says in one sentence what a credential may do.
+func explainClient(c config.Client, allowed []string) string {
+	may := map[string]string{
+		config.AccessReadWrite:  "do everything",
+		config.AccessReadOnly:   "list and read, never write,",
+		config.AccessAppendOnly: "list, read and create, never overwrite or delete,",
+	}[c.Access]
+	if len(c.Verbs) > 0 {
+		may = "do " + strings.Join(c.Verbs, ", ") + " and nothing else"
+		if c.Access == config.AccessAppendOnly {
+			may += ", and never overwrite,"
+		}
+	}
+	buckets := c.Buckets
+	if len(buckets) == 0 {
+		buckets = allowed
+	}
+	where := "every bucket of the backend"
+	if len(buckets) > 0 {
+		where = strings.Join(buckets, ", ")
+	}
+	if len(c.Prefixes) > 0 {
+		where += ", with keys that begin with " + strings.Join(c.Prefixes, ", ")
+	}
+	return fmt.Sprintf("Client %s signs with %s and may %s in %s.", c.Name, c.AccessKey, may, where)
 }
 
 // describeTLS tells what clients will meet, and what is odd about it.

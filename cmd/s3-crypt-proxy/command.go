@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/s3-crypt-proxy/s3-crypt-proxy/server"
 	"github.com/s3-crypt-proxy/s3-crypt-proxy/server/config"
 )
 
@@ -26,6 +27,9 @@ func newRoot(environ []string) *cobra.Command {
 	var file string
 	load := func() (*config.Config, error) {
 		cfg, err := config.Load(file, environ)
+		if err == nil {
+			err = cfg.RefuseUnknownVerbs(server.Operations())
+		}
 		if err != nil {
 			return nil, &failure{exitConfig, &configError{err}}
 		}

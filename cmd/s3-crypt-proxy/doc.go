@@ -30,6 +30,9 @@
 //	tls:
 //	  auto: true             # PBS speaks HTTPS only
 //
+// The list clients has further key pairs, each with what may be done with it
+// (docs/clients.md); it stands in the file alone.
+//
 // Unknown keys, unknown S3CP_* variables and wrong values are errors that name
 // the line or the variable; `check` shows all of them at once, and where each
 // effective value comes from. `check --keys` is the reference. Nothing in a value

@@ -17,7 +17,8 @@ type Config struct {
 	ShutdownTimeout time.Duration
 
 	Backend    Backend
-	Client     Client
+	Client     Client   // the section; see AllClients
+	Clients    []Client // the list
 	Admin      Admin
 	TLS        TLS
 	Encryption Encryption
@@ -51,13 +52,6 @@ const (
 	KeysAny   = "any"   // all are let through
 	KeysPosix = "posix" // none is
 )
-
-// Client is the one key pair that clients sign with.
-type Client struct {
-	AccessKey     string
-	SecretKey     Secret
-	SecretKeyFile string
-}
 
 // Admin guards the admin listener.
 type Admin struct {

@@ -13,12 +13,24 @@ func (l *loader) require() {
 		if !k.Required || l.failed[k.Name] || k.bind.get(l.config)[0] != "" {
 			continue
 		}
+		if k.isEntry() && l.failed[strings.TrimSuffix(k.Name, "."+k.leaf())] {
+			continue // it is no entry at all
+		}
+		if k.Unless != "" && l.emptySection(k) {
+			continue
+		}
 		why := "it is missing; set it in the file, or " + k.Env
+		if k.isEntry() {
+			why = "it is missing"
+		}
 		if k.Secret() {
 			for _, f := range l.keys {
 				if f.FileFor == k.Name {
 					if l.failed[f.Name] {
 						why = ""
+					}
+					if k.isEntry() {
+						why += "; give it or " + f.leaf()
 					}
 					why = strings.Replace(why, ", or", ", "+f.Name+", or", 1)
 				}
@@ -28,6 +40,20 @@ func (l *loader) require() {
 			l.fail(k.Name, "", why)
 		}
 	}
+}
+
+// emptySection says that nothing is set of k's section, and that the list in its
+// place has entries.
+func (l *loader) emptySection(k Key) bool {
+	section := k.Name[:strings.IndexByte(k.Name, '.')+1]
+	some := false
+	for _, other := range l.keys {
+		if strings.HasPrefix(other.Name, section) && (l.failed[other.Name] || strings.Join(other.bind.get(l.config), "") != "") {
+			return false
+		}
+		some = some || other.list == k.Unless
+	}
+	return some
 }
 
 // derive fills what follows from other values.
@@ -116,6 +142,7 @@ func (l *loader) compare() {
 	if c.Pipeline.WholeObject > c.Pipeline.Budget {
 		l.fail("pipeline.whole_object", `"`+c.Pipeline.WholeObject.String()+`"`, "it is above pipeline.budget, "+c.Pipeline.Budget.String())
 	}
+	l.compareClients()
 	if sameListener(c.ListenAddr, c.AdminListenAddr) {
 		l.fail("admin_listen_addr", shown(c.AdminListenAddr), "it has the port of listen_addr, "+c.ListenAddr)
 	}

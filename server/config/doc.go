@@ -12,6 +12,10 @@
 //	         region: us-east-1
 //	table: backend.region, S3CP_BACKEND_REGION  ->  Config.Backend.Region
 //
+// Lists of entries (entry.go: clients) are the same once more: each entry is a
+// section whose keys are called clients[0].name, clients[1].name and so on. They
+// stand in the file alone.
+//
 // Sources, the later winning: default, systemd credential (secrets only, named
 // like the key), file, variable. A variable that is set but empty is an empty
 // value. A secret and its *_file key are two forms of one setting: the form from

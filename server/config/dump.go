@@ -27,16 +27,22 @@ func (o Origin) String() string {
 // Setting is one effective value, fit to be shown.
 type Setting struct {
 	Key    Key
-	Value  string // a List: its items joined by commas; a Secret: "redacted" or ""
+	Value  string   // a List: its items joined by commas; a Secret: "redacted" or ""
+	Items  []string // of a List
 	Origin Origin
 }
 
-// Settings returns every key with its effective value, in the table's order.
+// Settings returns every key with its effective value, in the table's order, then the
+// keys of every entry.
 func (c *Config) Settings() []Setting {
-	keys := Keys()
+	keys := c.keys()
 	out := make([]Setting, len(keys))
 	for i, k := range keys {
-		out[i] = Setting{Key: k, Value: strings.Join(k.bind.get(c), ","), Origin: c.origins[k.Name]}
+		items := k.bind.get(c)
+		out[i] = Setting{Key: k, Value: strings.Join(items, ","), Origin: c.origins[k.Name]}
+		if k.Kind == List {
+			out[i].Items = items
+		}
 	}
 	return out
 }
@@ -60,7 +66,16 @@ func (c *Config) WriteYAML(w io.Writer) error {
 			continue
 		}
 		name, indent := s.Key.Name, ""
-		if head, leaf, ok := strings.Cut(name, "."); ok {
+		if s.Key.isEntry() {
+			if s.Key.list != section {
+				section = s.Key.list
+				fmt.Fprintf(&b, "%s:\n", section)
+			}
+			name, indent = s.Key.leaf(), "    "
+			if s.Key.first {
+				indent = "  - "
+			}
+		} else if head, leaf, ok := strings.Cut(name, "."); ok {
 			if head != section {
 				fmt.Fprintf(&b, "%s:\n", head)
 			}
@@ -84,6 +99,8 @@ func (c *Config) hasEffect(s Setting) bool {
 		return c.TLS.Mode == TLSFiles
 	case "tls.names", "tls.dir":
 		return c.TLS.Mode == TLSAuto
+	case "client.access_key", "client.secret_key":
+		return c.Client.AccessKey != "" // clients stand in its place
 	case "memkey.endpoint", "memkey.poll_interval", "memkey.insecure_skip_verify":
 		return false // kept for old files
 	}
@@ -95,12 +112,9 @@ func yamlValue(s Setting) string {
 	case Bool, Int, Bytes, Duration:
 		return s.Value
 	case List:
-		if s.Value == "" {
-			return "[]"
-		}
-		items := strings.Split(s.Value, ",")
-		for i := range items {
-			items[i] = strconv.Quote(items[i])
+		items := make([]string, len(s.Items))
+		for i, item := range s.Items {
+			items[i] = strconv.Quote(item)
 		}
 		return "[" + strings.Join(items, ", ") + "]"
 	}

@@ -54,6 +54,9 @@ type fileReader struct {
 	names    []string
 	found    map[string]given
 	lines    map[string]int // of every key and section seen, to find repetitions
+	lists    map[string]EntryList
+	counts   map[string]int    // entries of each list
+	places   map[string]Origin // where an entry begins, by each of its keys
 	problems Problems
 }
 
@@ -132,6 +135,8 @@ func (r *fileReader) section(m *yaml.Node, prefix string) {
 			r.report(name, k)
 		case r.isKey(name):
 			r.value(r.keys[name], k, v)
+		case r.isList(name):
+			r.entries(r.lists[name], k, v)
 		case r.isSection(name):
 			r.inner(name, v)
 		default:
@@ -141,6 +146,8 @@ func (r *fileReader) section(m *yaml.Node, prefix string) {
 }
 
 func (r *fileReader) isKey(name string) bool { _, ok := r.keys[name]; return ok }
+
+func (r *fileReader) isList(name string) bool { _, ok := r.lists[name]; return ok }
 
 func (r *fileReader) isSection(name string) bool {
 	for _, k := range r.names {

@@ -13,6 +13,8 @@ import (
 func FuzzLoad(f *testing.F) {
 	f.Add([]byte(minimal))
 	f.Add([]byte(minimal + "allowed_buckets: [aaa, bbb]\nlog_level: debug\ntls: {auto: true, names: [x.lan]}\n"))
+	f.Add([]byte(strings.Replace(minimal, "client:\n", "client: {}\nclients:\n- name: x\n", 1)))
+	f.Add([]byte(minimal + twoClients))
 	f.Add([]byte("a: &a [*a]\n"))
 	f.Add([]byte("? [a]\n: b\n"))
 	f.Add([]byte("<<: {listen_addr: x}\n"))

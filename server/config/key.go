@@ -35,8 +35,14 @@ type Key struct {
 	Required bool   // must not be empty
 	Private  bool   // not repeated in errors: it may hold credentials
 	FileFor  string // this key names a file that holds the value of that key
+	Unless   string // Required does not hold beside entries of this list, when the whole section is empty
 
 	bind binding
+
+	// Of a key within an entry.
+	list       string               // the list's name
+	first      bool                 // of the entry's keys
+	credential func(*Config) string // name of its systemd credential
 }
 
 // Secret tells whether the value must never be shown.

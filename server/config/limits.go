@@ -44,6 +44,12 @@ const (
 	// of the budget, so that several uploads fit beside each other.
 	wholeShare = 4
 
+	// maxClients bounds the credentials, which are labels of metrics too.
+	maxClients = 1000
+
+	// maxPrefix is S3's limit on a key, in bytes.
+	maxPrefix = 1024
+
 	maxWorkers     = 1024
 	maxConnections = 1 << 20
 )

@@ -8,7 +8,8 @@ type loader struct {
 	keys     []Key
 	env      map[string]string
 	given    map[string]given
-	failed   map[string]bool // keys with a problem of their own: no second one
+	places   map[string]Origin // where to look for what an entry lacks
+	failed   map[string]bool   // keys with a problem of their own: no second one
 	problems Problems
 }
 
@@ -31,7 +32,7 @@ func Load(path string, environ []string) (*Config, error) {
 	if err != nil {
 		return nil, err
 	}
-	fromEnv, problems := readEnv(l.env, l.keys)
+	fromEnv, problems := readEnv(l.env, Keys())
 	l.problems = append(l.problems, problems...)
 	l.merge(fromFile, fromEnv)
 	l.apply()
@@ -54,10 +55,15 @@ func (l *loader) readFile(path string) (map[string]given, error) {
 	if err != nil {
 		return nil, Problems{{File: path, Why: fmt.Sprintf("cannot read the configuration: %v", err)}}
 	}
-	r := &fileReader{path: path, keys: map[string]Key{}, found: map[string]given{}, lines: map[string]int{}}
+	r := &fileReader{path: path, keys: map[string]Key{}, found: map[string]given{}, lines: map[string]int{},
+		lists: map[string]EntryList{}, counts: map[string]int{}, places: map[string]Origin{}}
 	for _, k := range l.keys {
 		r.keys[k.Name] = k
 		r.names = append(r.names, k.Name)
+	}
+	for _, e := range EntryLists() {
+		r.lists[e.Name] = e
+		r.names = append(r.names, e.Name)
 	}
 	if !r.parse(content) {
 		return nil, r.problems
@@ -66,6 +72,12 @@ func (l *loader) readFile(path string) (map[string]given, error) {
 		l.failed[p.Key] = true
 	}
 	l.problems = r.problems
+	for _, e := range EntryLists() {
+		for range r.counts[e.Name] {
+			e.grow(l.config)
+		}
+	}
+	l.keys, l.places = l.config.keys(), r.places
 	return r.found, nil
 }
 
@@ -142,5 +154,8 @@ func (l *loader) fail(key, value, why string) {
 	}
 	l.failed[key] = true
 	o := l.given[key].origin
+	if o == (Origin{}) {
+		o = l.places[key]
+	}
 	l.problems = append(l.problems, Problem{File: o.File, Line: o.Line, Env: o.Env, Key: key, Value: value, Why: why})
 }

@@ -15,21 +15,40 @@ func WriteManual(w io.Writer) error {
 			b.WriteByte('\n')
 		}
 		fmt.Fprintf(&b, "%s (%s)\n", k.Name, k.Env)
-		wrap(&b, k.Doc)
-		fmt.Fprintf(&b, "    Takes: %s.\n", k.Allowed)
-		switch {
-		case k.Secret():
-			fmt.Fprintf(&b, "    Required; also from a file (%s_file, %s_FILE) or the systemd credential %s.\n", k.Name, k.Env, k.Name)
-		case k.Required && k.Default == "":
-			b.WriteString("    Required.\n")
-		case k.Default == "":
-			b.WriteString("    Default: empty.\n")
-		default:
-			fmt.Fprintf(&b, "    Default: %s.\n", k.Default)
+		explain(&b, k)
+	}
+	for _, e := range EntryLists() {
+		fmt.Fprintf(&b, "\n%s (a list of entries, in the file alone)\n", e.Name)
+		wrap(&b, e.Doc)
+		for _, k := range e.Keys {
+			fmt.Fprintf(&b, "\n%s[].%s\n", e.Name, k.Name)
+			explain(&b, k)
 		}
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
+}
+
+// explain writes what there is to say of a key below its name.
+func explain(b *strings.Builder, k Key) {
+	wrap(b, k.Doc)
+	fmt.Fprintf(b, "    Takes: %s.\n", k.Allowed)
+	required := "Required"
+	if k.Unless != "" {
+		required += ", unless " + k.Unless + " are given"
+	}
+	switch {
+	case k.Secret() && k.Env == "":
+		fmt.Fprintf(b, "    %s; also from a file (%s_file) or the systemd credential clients.NAME.%s.\n", required, k.Name, k.Name)
+	case k.Secret():
+		fmt.Fprintf(b, "    %s; also from a file (%s_file, %s_FILE) or the systemd credential %s.\n", required, k.Name, k.Env, k.Name)
+	case k.Required && k.Default == "":
+		b.WriteString("    " + required + ".\n")
+	case k.Default == "":
+		b.WriteString("    Default: empty.\n")
+	default:
+		fmt.Fprintf(b, "    Default: %s.\n", k.Default)
+	}
 }
 
 // wrap writes text indented, in lines of at most 80 columns.

@@ -56,7 +56,11 @@ func (l *loader) secretFromCredential(k Key) {
 	if dir == "" {
 		return
 	}
-	v, err := readSecret(filepath.Join(dir, k.Name))
+	name := k.Name
+	if k.isEntry() {
+		name = k.credential(l.config)
+	}
+	v, err := readSecret(filepath.Join(dir, name))
 	if errors.Is(err, fs.ErrNotExist) {
 		return
 	}
@@ -64,10 +68,10 @@ func (l *loader) secretFromCredential(k Key) {
 		err = k.bind.set(l.config, []string{v})
 	}
 	if err != nil {
-		l.fail(k.Name, "", "cannot take it from the systemd credential "+k.Name+": "+orAllowed(err, k))
+		l.fail(k.Name, "", "cannot take it from the systemd credential "+name+": "+orAllowed(err, k))
 		return
 	}
-	l.config.origins[k.Name] = Origin{Credential: k.Name}
+	l.config.origins[k.Name] = Origin{Credential: name}
 }
 
 func orAllowed(err error, k Key) string {

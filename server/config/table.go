@@ -75,12 +75,12 @@ func Keys() []Key {
 			bind: choice(func(c *Config) *string { return &c.Backend.KeyRules }, KeysAuto, KeysAny, KeysPosix),
 		},
 		{
-			Name: "client.access_key", Env: "S3CP_CLIENT_ACCESS_KEY", Kind: Text, Required: true, Private: true, Allowed: "printable ASCII without spaces, / and ,",
-			Doc:  "The access key that clients (PBS) use at the proxy. It has nothing to do with the backend's.",
+			Name: "client.access_key", Env: "S3CP_CLIENT_ACCESS_KEY", Kind: Text, Required: true, Unless: "clients", Private: true, Allowed: "printable ASCII without spaces, / and ,",
+			Doc:  "The access key that clients (PBS) use at the proxy. It has nothing to do with the backend's. It may do everything; for other rights, and more clients, see clients.",
 			bind: text(func(c *Config) *string { return &c.Client.AccessKey }, checkAccessKey),
 		},
 		{
-			Name: "client.secret_key", Env: "S3CP_CLIENT_SECRET_KEY", Kind: Password, Required: true, Allowed: wantSecret,
+			Name: "client.secret_key", Env: "S3CP_CLIENT_SECRET_KEY", Kind: Password, Required: true, Unless: "clients", Allowed: wantSecret,
 			Doc:  "Its secret key.",
 			bind: secret(func(c *Config) *Secret { return &c.Client.SecretKey }, nil),
 		},

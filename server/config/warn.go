@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net"
 	"net/url"
+	"strings"
 )
 
 // warn collects what is allowed but should be seen.
@@ -36,6 +37,13 @@ func (l *loader) warn() {
 	for _, key := range []string{"memkey.poll_interval", "memkey.insecure_skip_verify"} {
 		if _, ok := l.given[key]; ok {
 			add(key, "it has no effect any more; take it out")
+		}
+	}
+	for i, x := range c.Clients {
+		for _, p := range x.Prefixes {
+			if !strings.HasSuffix(p, "/") {
+				add(entryKey("clients", i, "prefixes"), "%s does not end with a slash: it also covers names that go on otherwise, like %s", shown(p), shown(p+"2"))
+			}
 		}
 	}
 	l.warnPublic(add)
