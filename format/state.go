@@ -20,6 +20,7 @@ type State struct {
 	Keys      map[KeyID][32]byte // key verification tag of every master that ever sealed here
 	Settings  Settings           // fixed at creation
 	NameKey   NameKey            // zero, unless Settings.NameEncryption: then random, and fixed too
+	Closing   bool               // the bucket is about to be removed: nothing may be written to it
 }
 
 // Settings of a bucket never change.
@@ -39,6 +40,7 @@ type stateDocument struct {
 	Keys      map[string]string `json:"keys"`
 	Settings  stateSettings     `json:"settings"`
 	NameKey   string            `json:"name_key,omitempty"`
+	Closing   bool              `json:"closing,omitempty"`
 }
 
 type stateSettings struct {
@@ -140,6 +142,7 @@ func (s *State) encode() ([]byte, error) {
 		Names:     s.Names,
 		Keys:      make(map[string]string, len(s.Keys)),
 		Settings:  stateSettings{s.Settings.BlockSize, s.Settings.Segment, s.Settings.NameEncryption, s.Settings.Padding},
+		Closing:   s.Closing,
 	}
 	for id, kvt := range s.Keys {
 		doc.Keys[id.String()] = base64.StdEncoding.EncodeToString(kvt[:])
@@ -175,6 +178,7 @@ func decodeState(b []byte) (State, error) {
 		Names:    doc.Names,
 		Keys:     make(map[KeyID][32]byte, len(doc.Keys)),
 		Settings: Settings{doc.Settings.BlockLen, doc.Settings.Segment, doc.Settings.NameEncryption, doc.Settings.Padding},
+		Closing:  doc.Closing,
 	}
 	var err error
 	if s.CreatedAt, err = time.Parse(stateTime, doc.CreatedAt); err != nil {

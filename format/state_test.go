@@ -37,6 +37,14 @@ func TestStateRoundTrip(t *testing.T) {
 	if err != nil || !reflect.DeepEqual(got, want) {
 		t.Errorf("%+v, %v; want %+v", got, err, want)
 	}
+	closing := want
+	closing.Closing = true
+	if object, err = SealState(ring, closing); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := OpenState(ring, object); err != nil || !reflect.DeepEqual(got, closing) {
+		t.Errorf("%+v, %v; want %+v", got, err, closing)
+	}
 	// The zero values that SealState fills in, and names in any order; the caller's State stays as it is.
 	lazy := want
 	lazy.Version, lazy.Settings.Segment, lazy.Names = 0, 0, []string{"second", "first"}

@@ -10,6 +10,12 @@ import (
 // Backend is what the front needs of an S3 store. *backend.Client implements
 // it; every method is safe for concurrent use and returns *backend.Error.
 type Backend interface {
+	store
+	commits
+}
+
+// store is a Backend without what makes objects, which is for open buckets (fence.go).
+type store interface {
 	objects
 	listings
 	uploads
@@ -23,7 +29,6 @@ type objects interface {
 	Get(ctx context.Context, bucket, key string, opt backend.GetOptions) (*backend.Object, error)
 	Head(ctx context.Context, bucket, key string) (*backend.Object, error)
 	HeadVersion(ctx context.Context, bucket, key, version string) (*backend.Object, error)
-	Put(ctx context.Context, bucket, key string, body io.Reader, size int64, cond backend.Conditions) (backend.Written, error)
 	Delete(ctx context.Context, bucket, key string) error
 	DeleteWith(ctx context.Context, bucket, key string, with backend.DeleteOptions) (backend.Deleted, error)
 	DeleteMany(ctx context.Context, bucket string, keys []string) ([]backend.DeleteResult, error)
@@ -36,6 +41,7 @@ type listings interface {
 	Buckets(ctx context.Context) ([]backend.Bucket, error)
 	HeadBucket(ctx context.Context, bucket string) error
 	CreateBucket(ctx context.Context, bucket string, opt backend.BucketOptions) error
+	DeleteBucket(ctx context.Context, bucket string) error
 }
 
 type uploads interface {
@@ -45,6 +51,5 @@ type uploads interface {
 	// StreamPart is UploadPart for a body that cannot be sent again.
 	StreamPart(ctx context.Context, bucket, key, id string, n int, body io.Reader, size int64) (etag string, err error)
 	CopyPart(ctx context.Context, bucket, key, id string, n int, source backend.CopySource, r backend.Range) (etag string, err error)
-	CompleteUpload(ctx context.Context, bucket, key, id string, parts []backend.Part, cond backend.Conditions) (backend.Written, error)
 	AbortUpload(ctx context.Context, bucket, key, id string) error
 }

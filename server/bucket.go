@@ -4,6 +4,7 @@ import (
 	"encoding/xml"
 	"errors"
 	"io"
+	"net/http"
 	"strings"
 
 	"github.com/s3-crypt-proxy/s3-crypt-proxy/server/backend"
@@ -74,6 +75,20 @@ func (s *Server) createBucket(r *request) error {
 	r.http.Response.Header.Set("Location", "/"+r.bucket)
 	r.http.Response.Header.Set("x-amz-bucket-arn", "arn:aws:s3:::"+r.bucket)
 	r.http.Response.Header.SetContentLength(0)
+	return nil
+}
+
+// deleteBucket removes a bucket that is empty. Where it was written to, this takes
+// longer than leaseTime.
+func (s *Server) deleteBucket(r *request) error {
+	ring, err := s.keys.Ring()
+	if err != nil {
+		return err
+	}
+	if err := s.gate.remove(r.ctx, ring, r.bucket); err != nil {
+		return err
+	}
+	r.http.SetStatusCode(http.StatusNoContent)
 	return nil
 }
 

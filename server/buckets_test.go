@@ -96,7 +96,7 @@ func TestListingsOfBothVersionsGiveEveryNameOnce(t *testing.T) {
 }
 
 func TestBucketLife(t *testing.T) {
-	g := newRig(t)
+	g := newRig(t, quickly)
 	g.want(g.do(call{method: "PUT", target: "/fresh"}), 200, "")
 	g.want(g.do(call{method: "PUT", target: "/fresh"}), 409, "BucketAlreadyOwnedByYou")
 	g.want(g.do(call{method: "HEAD", target: "/fresh"}), 200, "")
@@ -104,10 +104,14 @@ func TestBucketLife(t *testing.T) {
 		t.Errorf("location: %d %s", a.status, a.body)
 	}
 	g.put("/fresh/k", []byte("x"))
-	// Removing a bucket means removing its state, which another proxy may be
-	// writing under: that is the backend's operator's to do.
-	g.want(g.do(call{method: "DELETE", target: "/fresh"}), 501, "NotImplemented")
+	g.want(g.do(call{method: "DELETE", target: "/fresh"}), 409, "BucketNotEmpty")
 	g.want(g.get("/fresh/k"), 200, "")
+	g.want(g.do(call{method: "DELETE", target: "/fresh/k"}), 204, "")
+	g.want(g.do(call{method: "DELETE", target: "/fresh"}), 204, "")
+	g.want(g.do(call{method: "DELETE", target: "/fresh"}), 404, "NoSuchBucket")
+	g.want(g.get("/fresh/k"), 404, "NoSuchBucket")
+	g.want(g.do(call{method: "PUT", target: "/fresh"}), 200, "")
+	g.want(g.do(call{method: "DELETE", target: "/fresh"}), 204, "")
 	g.want(g.do(call{method: "PUT", target: "/other2", body: []byte("<x/>")}), 400, "MalformedXML")
 	g.want(g.do(call{method: "PUT", target: "/other2", body: []byte("<CreateBucketConfiguration><LocationConstraint>eu-west-1</LocationConstraint></CreateBucketConfiguration>")}), 200, "")
 }

@@ -223,7 +223,7 @@ func (c *copying) run() (made backend.Written, err error) {
 	if err != nil {
 		return made, err
 	}
-	made, err = c.s.mover(c.r).Move(c.r.ctx,
+	made, err = c.s.mover(c.r, dst).Move(c.r.ctx,
 		reblock.Source{Bucket: c.source.Bucket, Key: c.source.Key, Version: c.source.Version, Size: obj.Size, BlockSize: src.blockSize, ETag: obj.ETag, Body: obj.Body},
 		reblock.Destination{Bucket: c.r.bucket, Key: c.r.key, Block: fresh, Cond: backend.Conditions{IfNoneMatch: c.r.createsOnly(), Attributes: c.with}})
 	switch {
@@ -254,10 +254,10 @@ func (c *copying) held(obj *backend.Object) error {
 	return err
 }
 
-// mover moves bodies on behalf of a request, within the engine's budget.
-func (s *Server) mover(r *request) *reblock.Mover {
+// mover moves bodies into a bucket on behalf of a request, within the engine's budget.
+func (s *Server) mover(r *request, into *bucket) *reblock.Mover {
 	m, err := reblock.New(reblock.Config{
-		Store: s.backend,
+		Store: s.into(into),
 		Whole: wholeCopy,
 		Reserve: func(ctx context.Context, n int64) (func(), error) {
 			res, err := s.engine.Reserve(ctx, n)

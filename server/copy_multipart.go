@@ -76,7 +76,7 @@ func (c *tailCopy) move(ctx context.Context, id string, body int64, tail []byte)
 	if err != nil {
 		return made, err
 	}
-	return c.s.backend.CompleteUpload(ctx, c.r.bucket, c.r.key, id, append(parts, backend.Part{N: n, ETag: tag}), backend.Conditions{IfNoneMatch: c.r.createsOnly()})
+	return c.dst.CompleteUpload(ctx, c.r.bucket, c.r.key, id, append(parts, backend.Part{N: n, ETag: tag}), backend.Conditions{IfNoneMatch: c.r.createsOnly()})
 }
 
 // changedSource says what a client may do about a source that was replaced.

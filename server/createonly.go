@@ -40,10 +40,11 @@ func (s *Server) perform(r *request) error {
 	if err != nil {
 		return err
 	}
-	if _, err := s.gate.open(r.ctx, ring, r.bucket, true); err != nil {
+	b, err := s.gate.open(r.ctx, ring, r.bucket, true)
+	if err != nil {
 		return err
 	}
-	if err := s.trials.pass(r.ctx, s.backend, r.bucket); err != nil {
+	if err := s.trials.pass(r.ctx, s.into(b), r.bucket); err != nil {
 		return err
 	}
 	err = r.route.serve(s, r)

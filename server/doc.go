@@ -42,6 +42,10 @@
 //     TestRingThatLacksARecordedKeyIsRefusedForThatBucketAlone,
 //     TestRingThatIsBehindSealsUnderTheBucketsKey, TestRotationCutAnywhere,
 //     TestRotationOnAStoreThatIgnoresIfMatchIsRefused.
+//   - A bucket is removed only if nothing that was acknowledged is in it, whichever
+//     proxy did so, and a write that crosses that is refused (gate_close.go, fence.go):
+//     TestStormAgainstRemoval, TestWriteThatCrossesARemoval, TestRemovalCutAnywhere,
+//     TestProxyThatDiesWhileItRemoves, TestProxyThatKnewTheOldBucket.
 //   - A body the handler left unread never becomes the next request:
 //     TestUnreadBodyIsNotTheNextRequest.
 //   - An upload in parts lives in its id and in the ETags of its parts alone: any

@@ -45,6 +45,8 @@ var faults = []fault{
 	{errStateName, s3err.ServiceUnavailable, "the bucket's state belongs to another bucket", "state_swapped", integrityFault},
 	{errNoConditions, s3err.ServiceUnavailable, "the backend does not honour conditional writes, which initialising a bucket needs", "no_conditions", backendFault},
 	{errNoCreateOnly, s3err.NotImplemented, "the backend does not honour conditional writes, without which an append-only credential cannot write", "no_conditions", backendFault},
+	{errClosing, s3err.SlowDown, "the bucket is being removed; try again", "closing", clientFault},
+	{errReplaced, s3err.ServiceUnavailable, "the bucket was removed while it was written to; try again", "replaced", clientFault},
 	{errStateLayout, s3err.ServiceUnavailable, "the bucket's state asks for a newer version", "state_layout", integrityFault},
 	{format.ErrMetadataTooLarge, s3err.MetadataTooLarge, "the metadata does not fit the object block", "metadata_too_large", clientFault},
 	{format.ErrMetadataInvalid, s3err.InvalidArgument, "the metadata holds bytes that cannot be kept", "metadata_invalid", clientFault},

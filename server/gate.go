@@ -20,6 +20,8 @@ var (
 	errStateName    = errors.New("the bucket's state names another bucket")
 	errStateKey     = errors.New("the active key is not the one recorded in the bucket's state")
 	errNoConditions = errors.New("the backend does not honour If-None-Match: two proxies could give one bucket two identities")
+	errClosing      = errors.New("the bucket is being removed")
+	errReplaced     = errors.New("the bucket was removed, or made anew, while it was written to")
 	errStateLayout  = errors.New("the bucket's state asks for a layout this version does not write")
 )
 
@@ -34,6 +36,10 @@ type bucket struct {
 	// fresh: the bucket is empty and has no state yet. Nothing can be read from
 	// it; the first write initialises it.
 	fresh bool
+	// closing: the bucket is about to be removed; it can be read, and not written to.
+	closing bool
+	etag    string // of the stored state
+	fenced         // the writes into it; nil for a bucket that is fresh or closing
 }
 
 // gate lets a request into a bucket only after the bucket's sealed state object
@@ -50,6 +56,7 @@ type gate struct {
 	backend   Backend
 	blockSize int // of buckets initialised from now on
 	now       func() time.Time
+	lease     time.Duration
 	flights   singleflight.Group
 
 	mu      sync.Mutex
@@ -60,18 +67,26 @@ type gate struct {
 type gateEntry struct {
 	ring     keyring // the one it was verified with
 	verified time.Time
-	state    *bucket // nil: to be verified
-	seen     bool    // a state was read before: its absence now is a loss
+	stood    time.Time // when asking began whether the state stands; not before verified
+	state    *bucket   // nil: to be verified
+	seen     bool      // a state was read before: its absence now may be a loss
+	// closing is the ETag of a state that was read closing, since then.
+	closing string
+	since   time.Time
 }
 
 func newGate(b Backend, blockSize int, now func() time.Time) *gate {
-	return &gate{backend: b, blockSize: blockSize, now: now, buckets: map[string]*gateEntry{}}
+	return &gate{backend: b, blockSize: blockSize, now: now, lease: leaseTime, buckets: map[string]*gateEntry{}}
 }
 
-// open returns the verified state of a bucket. With create it initialises an
-// empty bucket; the loser of that race reads the winner's state.
+// open returns the verified state of a bucket. With create it is opened for writing:
+// an empty bucket is initialised, where the loser of that race reads the winner's
+// state, and one that is closing is refused.
 func (g *gate) open(ctx context.Context, ring keyring, name string, create bool) (*bucket, error) {
 	if b := g.known(ring, name); b != nil {
+		if create {
+			g.renew(ctx, ring, name)
+		}
 		return b, nil
 	}
 	// Its own time: the first who asks must not end the others' wait.
@@ -104,12 +119,18 @@ func (g *gate) known(ring keyring, name string) *bucket {
 // verify reads a bucket's state and remembers the outcome.
 func (g *gate) verify(ctx context.Context, ring keyring, name string, create bool) (*bucket, error) {
 	g.mu.Lock()
-	e := g.buckets[name]
-	seen := e != nil && e.seen
+	var before gateEntry
+	if e := g.buckets[name]; e != nil {
+		before = *e
+	}
 	g.mu.Unlock()
+	began := g.now()
 	b, err := g.settle(ctx, ring, name)
+	if err == nil && b.closing && create {
+		b, err = g.reopen(ctx, ring, name, b, before)
+	}
 	if errors.Is(err, errNoState) {
-		b, err = g.initialise(ctx, ring, name, create, seen)
+		b, err = g.initialise(ctx, ring, name, create, before.seen)
 	}
 	if backendKind(err) == backend.NoBucket {
 		g.forget(name)
@@ -117,9 +138,18 @@ func (g *gate) verify(ctx context.Context, ring keyring, name string, create boo
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	entry := &gateEntry{seen: seen}
-	if err == nil && !b.fresh {
-		entry = &gateEntry{ring: ring, verified: g.now(), state: b, seen: true}
+	entry := &gateEntry{seen: before.seen}
+	switch {
+	case err == nil && b.closing:
+		entry = before.closes(b.etag, began)
+	case errors.Is(err, errClosing):
+		var c *closingError
+		if errors.As(err, &c) {
+			entry = before.closes(c.etag, began)
+		}
+	case err == nil && !b.fresh:
+		entry = &gateEntry{ring: ring, verified: began, stood: began, state: b, seen: true}
+		b.fenced = &fence{gate: g, ring: ring, name: name, id: b.id}
 	}
 	g.buckets[name] = entry
 	if err != nil {

@@ -10,11 +10,16 @@ import (
 	"github.com/s3-crypt-proxy/s3-crypt-proxy/server/backend"
 )
 
-// initialise gives an empty bucket its state. A bucket that holds anything, or
-// had a state before, is refused: making a new bucket id would orphan its data.
+// initialise gives an empty bucket its state. A bucket that holds anything is
+// refused, be it an older version or an upload where there was a state before: making
+// a new bucket id would orphan that.
 func (g *gate) initialise(ctx context.Context, ring keyring, name string, create, seen bool) (*bucket, error) {
 	if seen {
-		return nil, errStateMissing
+		if states, err := g.holds(ctx, name); errors.Is(err, errNotEmpty) || len(states) > 0 {
+			return nil, errStateMissing
+		} else if err != nil {
+			return nil, err
+		}
 	}
 	page, err := g.backend.List(ctx, name, backend.ListOptions{MaxKeys: 2})
 	if err != nil {
@@ -45,7 +50,7 @@ func (g *gate) initialise(ctx context.Context, ring keyring, name string, create
 	}
 	if err := store(); err == nil {
 		// The same bytes again must be refused, or the condition means nothing here.
-		if err = store(); !refused(err) {
+		if err = store(); !refused(err) && !locked(err) {
 			if err == nil {
 				err = errNoConditions
 			}

@@ -50,7 +50,7 @@ func (g *gate) settle(ctx context.Context, ring keyring, name string) (*bucket, 
 		if err != nil {
 			return nil, err
 		}
-		if _, recorded := st.Keys[active]; recorded {
+		if _, recorded := st.Keys[active]; recorded || b.closing {
 			return b, nil
 		}
 		// Then read it again, as winner and as loser: what counts is what the

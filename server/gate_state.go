@@ -82,7 +82,7 @@ func (st *bucketState) verify(ring keyring, name string) (*bucket, error) {
 	if st.Settings.NameEncryption || st.Settings.Padding || st.Settings.Segment != format.SegmentSize {
 		return nil, errStateLayout
 	}
-	return &bucket{id: st.BucketID, blockSize: st.Settings.BlockSize, active: st.active}, nil
+	return &bucket{id: st.BucketID, blockSize: st.Settings.BlockSize, active: st.active, closing: st.Closing, etag: st.etag}, nil
 }
 
 // recorded are the ids of the state's keys, in order.

@@ -142,9 +142,21 @@ func (s *Server) openObject(ctx context.Context, bucketName, key, version string
 	}
 	if err != nil {
 		o.close()
-		return o, err
+		return o, b.judge(ctx, err)
 	}
 	return o, nil
+}
+
+// judge says what it means that an object does not open: in a bucket that was made
+// anew since its state was read, nothing.
+func (b *bucket) judge(ctx context.Context, err error) error {
+	if b.fenced == nil || !errors.Is(err, format.ErrCommit) {
+		return err
+	}
+	if gone := b.stands(ctx); errors.Is(gone, errReplaced) {
+		return gone
+	}
+	return err
 }
 
 // emptyStored is an object of no bytes at all, which nothing sealed ever is.

@@ -85,6 +85,18 @@ const (
 	// again, so that a bucket replaced behind our back is noticed.
 	stateTTL = 30 * time.Second
 
+	// leaseTime is how long a proxy goes by a state that it saw standing when it calls a
+	// write done. Who removes a bucket waits longer than this. While a bucket is written
+	// to, a HEAD of its state is asked for about twice in that time.
+	leaseTime = time.Second
+
+	// closeTime: a removal that takes longer than this was given up, or its proxy died;
+	// then the bucket is opened again by who wants to write to it.
+	closeTime = time.Minute
+
+	// removeTime bounds a removal; below closeTime, by more than any single call takes.
+	removeTime = 20 * time.Second
+
 	// gateTime bounds one verification of a bucket's state, retries included.
 	gateTime = 60 * time.Second
 

@@ -275,6 +275,20 @@ func (m *memory) CreateBucket(_ context.Context, bucket string, _ backend.Bucket
 	return nil
 }
 
+func (m *memory) DeleteBucket(_ context.Context, bucket string) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	b, err := m.enter("DeleteBucket", bucket, "")
+	if err != nil {
+		return err
+	}
+	if len(b) > 0 {
+		return &backend.Error{Kind: backend.Busy, Op: "DeleteBucket", Status: 409, Code: "BucketNotEmpty"}
+	}
+	delete(m.buckets, bucket)
+	return nil
+}
+
 func (m *memory) CreateUpload(ctx context.Context, bucket, key string) (string, error) {
 	return m.CreateUploadWith(ctx, bucket, key, backend.Attributes{})
 }
@@ -386,8 +400,13 @@ func (m *memory) Relay(_ context.Context, q backend.Question) (*backend.Reply, e
 	if q.Op == "GetObjectTagging" && q.Query.Has("tagging") && m.reply == nil {
 		return m.tags(q.Bucket, q.Key, q.Query.Get("versionId")), nil // of a copy's source
 	}
-	if m.reply != nil {
+	switch {
+	case m.reply != nil:
 		return m.reply, nil
+	case q.Query.Has("uploads"):
+		return &backend.Reply{Status: 200, Body: []byte("<ListMultipartUploadsResult>" + strings.Repeat("<Upload><Key>k</Key></Upload>", len(m.uploads)) + "</ListMultipartUploadsResult>")}, nil
+	case q.Query.Has("versions"):
+		return &backend.Reply{Status: 501, Code: "NotImplemented"}, nil
 	}
 	return &backend.Reply{Status: 200, Body: []byte("<Asked/>")}, nil
 }

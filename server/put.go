@@ -211,7 +211,7 @@ func (s *Server) storeWhole(p *put) (made backend.Written, err error) {
 	send := func(cond backend.Conditions) (backend.Written, error) {
 		body := chain.NewReader(p.block, filler(p.sealer))
 		defer body.Close()
-		return s.backend.Put(p.ctx, p.target.bucket, p.key, body, p.sealer.SealedSize(), cond)
+		return p.bucket.Put(p.ctx, p.target.bucket, p.key, body, p.sealer.SealedSize(), cond)
 	}
 	made, err = send(p.cond)
 	for range maxOverwrites {
@@ -253,7 +253,7 @@ func (s *Server) storeThrough(p *put) (made backend.Written, err error) {
 			io.Reader
 			io.Closer
 		}{io.MultiReader(bytes.NewReader(p.block), r, bytes.NewReader(filler(p.sealer))), r}
-		made, err := s.backend.Put(ctx, p.target.bucket, p.key, body, p.sealer.SealedSize(), p.cond)
+		made, err := p.bucket.Put(ctx, p.target.bucket, p.key, body, p.sealer.SealedSize(), p.cond)
 		r.Close() // frees a waiting Send, also when the backend answered early
 		sent <- result{made, err}
 	}()

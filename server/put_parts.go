@@ -39,7 +39,7 @@ func (s *Server) storeParts(p *put) (made backend.Written, err error) {
 		up.abort()
 		return made, err
 	}
-	made, err = s.backend.CompleteUpload(p.ctx, p.target.bucket, p.key, id, up.parts, p.cond)
+	made, err = p.bucket.CompleteUpload(p.ctx, p.target.bucket, p.key, id, up.parts, p.cond)
 	if err == nil {
 		return made, nil
 	}

@@ -72,6 +72,7 @@ func newRig(t *testing.T, change ...func(*Config)) *rig {
 		ProgressTimeout: 2 * time.Second,
 		HeaderTimeout:   2 * time.Second,
 		Log:             zerolog.Nop(),
+		lease:           time.Hour, // so that a slow machine makes no more calls than a fast one
 	}
 	for _, f := range change {
 		f(&cfg)

@@ -78,6 +78,7 @@ var routes = append(relayRoutes, []route{
 		allowed: []string{"prefix", "delimiter", "marker", "max-keys", "encoding-type"},
 		auth:    signed, needs: toList, body: noBody, serve: (*Server).listObjectsV1},
 	{op: "CreateBucket", method: "PUT", level: onBucket, auth: signed, needs: toConfigure, body: optionalBody, serve: (*Server).createBucket},
+	{op: "DeleteBucket", method: "DELETE", level: onBucket, auth: signed, needs: toConfigure, body: noBody, serve: (*Server).deleteBucket},
 	{op: "DeleteObjects", method: "POST", level: onBucket, query: []string{"delete"}, auth: signed, needs: toDelete, body: smallBody, serve: (*Server).deleteObjects},
 	{op: "HeadObject", method: "HEAD", level: onObject, allowed: readNames, auth: signed, needs: toRead, body: noBody, serve: (*Server).headObject},
 	{op: "GetObjectAttributes", method: "GET", level: onObject, query: []string{"attributes"}, allowed: []string{versionParam}, auth: signed, needs: toRead, body: noBody, serve: (*Server).objectAttributes},

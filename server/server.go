@@ -52,11 +52,13 @@ type Config struct {
 	Now     func() time.Time // zero = time.Now
 	Log     zerolog.Logger
 	Metrics *Metrics // zero = a fresh one
+
+	lease time.Duration // zero = leaseTime
 }
 
 // Server is the S3 front. Make it with New.
 type Server struct {
-	backend  Backend
+	backend  store
 	keys     KeySource
 	engine   *pipeline.Engine
 	clients  atomic.Pointer[clients]
@@ -127,6 +129,7 @@ func New(cfg Config) (*Server, error) {
 	}
 	s.clients.Store(creds)
 	s.gate = newGate(cfg.Backend, orDefault(cfg.BlockSize, format.DefaultBlockSize), cfg.Now)
+	s.gate.lease = orDefault(cfg.lease, leaseTime)
 	s.metrics.watch(s)
 	s.ctx, s.stop = context.WithCancel(context.Background())
 	s.http = &fasthttp.Server{

@@ -198,7 +198,7 @@ func (c *completing) asMultipart(meta format.Meta) (made backend.Written, err er
 		parts[i] = backend.Part{N: p.Number, ETag: `"` + p.ETag + `"`}
 	}
 	parts = append(parts, backend.Part{N: c.plan.Final, ETag: last})
-	made, err = c.s.backend.CompleteUpload(c.ctx, c.target.bucket, c.key, c.BackendID(), parts, c.cond)
+	made, err = c.bucket.CompleteUpload(c.ctx, c.target.bucket, c.key, c.BackendID(), parts, c.cond)
 	if err != nil {
 		return made, err
 	}
@@ -329,7 +329,7 @@ func (c *completing) asStream(meta format.Meta) (made backend.Written, err error
 	// The opened segments lie where sealing wants them.
 	segmentSealer(sealer).SealInPlace(slots, int(plain), 0)
 	object := append(append(make([]byte, 0, sealer.SealedSize()), sealer.Block()...), slots...)
-	return c.s.backend.Put(c.ctx, c.target.bucket, c.key, newBytesReader(object), int64(len(object)), c.cond)
+	return c.bucket.Put(c.ctx, c.target.bucket, c.key, newBytesReader(object), int64(len(object)), c.cond)
 }
 
 // done finds the object that this upload has become and returns its ETag; otherwise,
@@ -362,5 +362,5 @@ func (c *completing) done(otherwise error) (made backend.Written, err error) {
 		return made, otherwise
 	}
 	c.sum, _ = openChecksum(o.meta())
-	return backend.Written{ETag: o.etag, Version: o.version}, nil
+	return backend.Written{ETag: o.etag, Version: o.version}, c.bucket.stands(c.ctx)
 }

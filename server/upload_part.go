@@ -184,7 +184,7 @@ func (p *partUp) seal(src io.Reader, sink func(*pipeline.Batch) error) error {
 // toBackend stores the part where it belongs: a staged one beside the upload.
 func (p *partUp) toBackend(ctx context.Context, body io.Reader) (etag string, err error) {
 	if p.sealer.Staged() {
-		made, err := p.s.backend.Put(ctx, p.target.bucket, p.LastKey(p.number), body, p.sealer.SealedSize(), backend.Conditions{})
+		made, err := p.bucket.Put(ctx, p.target.bucket, p.LastKey(p.number), body, p.sealer.SealedSize(), backend.Conditions{})
 		p.staged = made.Version
 		return made.ETag, err
 	}

@@ -39,7 +39,7 @@ func (s *Server) stageRecord(r *request, b *bucket, sealing keyring, up *format.
 	n := copy(object, sealer.Block())
 	copy(object[n:], body)
 	segmentSealer(sealer).SealInPlace(object[n:], len(body), 0)
-	_, err = s.backend.Put(r.ctx, r.target.bucket, up.CreateKey(), newBytesReader(object), int64(len(object)), backend.Conditions{})
+	_, err = b.Put(r.ctx, r.target.bucket, up.CreateKey(), newBytesReader(object), int64(len(object)), backend.Conditions{})
 	return err
 }
 

@@ -660,6 +660,8 @@ def parse_state(doc, kid):
         }
         if named:
             again["name_key"] = base64.b64encode(name_key).decode()
+        if state.get("closing") is True:
+            again["closing"] = True
         good = (
             len(bucket_id) == 16 and bucket_id != bytes(16) and 1 <= len(names) <= 64
             and re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", state["created_at"], re.ASCII) and state["created_at"] >= "1970"

@@ -103,3 +103,16 @@ func (c *Client) CreateBucket(ctx context.Context, bucket string, opt BucketOpti
 		return err
 	})
 }
+
+// DeleteBucket removes a bucket; the store refuses one that is not empty, with the Code BucketNotEmpty.
+func (c *Client) DeleteBucket(ctx context.Context, bucket string) error {
+	const op = "DeleteBucket"
+	if err := checkBucket(bucket); err != nil {
+		return invalid(op, err)
+	}
+	call := &call{op: op, answer: answerEmpty, bucket: true, status: [2]int{204, 200}}
+	return c.do(ctx, call, func(ctx context.Context, at *attempt) error {
+		_, err := c.s3.DeleteBucket(ctx, &s3.DeleteBucketInput{Bucket: &bucket})
+		return err
+	})
+}
