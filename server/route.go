@@ -123,6 +123,9 @@ func match(method string, t target, hasHeader func(string) bool) (*route, error)
 	if method == "GET" && (has(t.query, "uploadId") || has(t.query, "uploads")) {
 		hint = "; the parts of an upload are listed nowhere but in its client: begin the upload again, or abort it"
 	}
+	if has(t.query, "cors") {
+		hint = "; pages talk to the proxy and not to the backend: rules are in the proxy's configuration, cors"
+	}
 	if len(t.query) > 0 {
 		return nil, s3err.New(s3err.NotImplemented, "the operation %s with %s is not implemented%s", method, names(t.query), hint)
 	}

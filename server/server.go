@@ -26,6 +26,9 @@ type Config struct {
 	Engine      *pipeline.Engine // required; shared, closed by its owner
 	Credentials []Credential     // required: at least one, access keys and names distinct
 
+	// CORS are the rules for pages in browsers; empty = none may use the proxy.
+	CORS []CORSRule
+
 	// AllowedBuckets are the buckets clients may name, as source too; empty = all.
 	AllowedBuckets []string
 
@@ -65,6 +68,7 @@ type Server struct {
 	gate     *gate
 	trials   trials
 	allowed  map[string]bool
+	cors     []CORSRule
 	keyRules keyRules
 
 	suite       format.Suite
@@ -102,6 +106,11 @@ func New(cfg Config) (*Server, error) {
 		}
 		allowed[b] = true
 	}
+	for i, rule := range cfg.CORS {
+		if err := rule.check(); err != nil {
+			return nil, fmt.Errorf("cannot make a server: CORS[%d]: %w", i, err)
+		}
+	}
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
@@ -113,6 +122,7 @@ func New(cfg Config) (*Server, error) {
 		keys:        cfg.Keys,
 		engine:      cfg.Engine,
 		allowed:     allowed,
+		cors:        cfg.CORS,
 		keyRules:    keyRules{mode: cfg.KeyRules, seen: map[keyQuestion]keyAnswer{}},
 		suite:       orDefault(cfg.Suite, format.XChaCha20Poly1305),
 		wholeObject: orDefault(cfg.WholeObject, 64<<20),
@@ -206,6 +216,7 @@ func (s *Server) handle(ctx *fasthttp.RequestCtx) {
 	if err != nil {
 		s.fail(r, err)
 	}
+	s.shareAnswer(r)
 	if !r.body.drain() {
 		ctx.Response.SetConnectionClose()
 	}
@@ -248,6 +259,9 @@ func (s *Server) serve(r *request) error {
 		return err
 	}
 	r.lines = signedHeaders(raw)
+	if h.IsOptions() {
+		return s.answerPreflight(r)
+	}
 	verified, err := s.authenticate(r, rawTarget)
 	if err != nil {
 		return err

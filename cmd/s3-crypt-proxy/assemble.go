@@ -71,6 +71,7 @@ func assemble(cfg *config.Config, log zerolog.Logger) (p *proxy, err error) {
 		Keys:            p.keys,
 		Engine:          p.engine,
 		Credentials:     credentials(cfg),
+		CORS:            rules(cfg),
 		AllowedBuckets:  cfg.AllowedBuckets,
 		KeyRules:        keyRules(cfg.Backend),
 		Suite:           p.suite,
@@ -126,6 +127,15 @@ func credentials(cfg *config.Config) []server.Credential {
 			Name: c.Name, AccessKey: c.AccessKey, SecretKey: c.SecretKey.Reveal(),
 			Grant: server.Grant{Access: server.Access(c.Access), Verbs: c.Verbs, Buckets: c.Buckets, Prefixes: c.Prefixes},
 		})
+	}
+	return out
+}
+
+// rules are those for pages in browsers.
+func rules(cfg *config.Config) []server.CORSRule {
+	var out []server.CORSRule
+	for _, c := range cfg.CORS {
+		out = append(out, server.CORSRule(c))
 	}
 	return out
 }

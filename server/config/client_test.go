@@ -33,11 +33,11 @@ var noSection = regexp.MustCompile(`(?m)^client:\n(  .*\n)*`).ReplaceAllString(m
 func TestEntryTables(t *testing.T) {
 	lists := map[string]bool{}
 	for _, e := range EntryLists() {
-		if lists[e.Name] || e.Max < 1 || !strings.HasSuffix(e.Doc, ".") || e.grow == nil || e.only == nil || e.label == nil || len(e.Keys) == 0 {
+		if lists[e.Name] || e.Max < 1 || !strings.HasSuffix(e.Doc, ".") || e.grow == nil || e.only == nil || len(e.Keys) == 0 {
 			t.Errorf("%s: given twice, or incomplete", e.Name)
 		}
 		lists[e.Name] = true
-		if first := e.Keys[0]; !first.Required || first.Secret() || first.Kind == List {
+		if first := e.Keys[0]; !first.Required || first.Secret() {
 			t.Errorf("%s: the first key cannot begin every entry", e.Name)
 		}
 		names := map[string]bool{}
@@ -48,6 +48,9 @@ func TestEntryTables(t *testing.T) {
 			names[k.Name] = true
 			if k.FileFor != "" && k.Name != k.FileFor+"_file" {
 				t.Errorf("%s.%s: should be %s_file", e.Name, k.Name, k.FileFor)
+			}
+			if k.Secret() && e.label == nil {
+				t.Errorf("%s.%s: a secret without a name for its systemd credential", e.Name, k.Name)
 			}
 			if k.Secret() && (e.Name != "clients" || k.Name != "secret_key") || k.FileFor != "" && k.FileFor != "secret_key" {
 				t.Errorf("%s.%s: a secret, or a file, that this test does not know", e.Name, k.Name)

@@ -19,6 +19,7 @@ type Config struct {
 	Backend    Backend
 	Client     Client   // the section; see AllClients
 	Clients    []Client // the list
+	CORS       []CORSRule
 	Admin      Admin
 	TLS        TLS
 	Encryption Encryption

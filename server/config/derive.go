@@ -10,7 +10,7 @@ import (
 // require reports every key that must not be empty and is.
 func (l *loader) require() {
 	for _, k := range l.keys {
-		if !k.Required || l.failed[k.Name] || k.bind.get(l.config)[0] != "" {
+		if !k.Required || l.failed[k.Name] || strings.Join(k.bind.get(l.config), "") != "" {
 			continue
 		}
 		if k.isEntry() && l.failed[strings.TrimSuffix(k.Name, "."+k.leaf())] {

@@ -12,7 +12,7 @@
 //	         region: us-east-1
 //	table: backend.region, S3CP_BACKEND_REGION  ->  Config.Backend.Region
 //
-// Lists of entries (entry.go: clients) are the same once more: each entry is a
+// Lists of entries (entry.go: clients, cors) are the same once more: each entry is a
 // section whose keys are called clients[0].name, clients[1].name and so on. They
 // stand in the file alone.
 //

@@ -17,7 +17,8 @@ type EntryList struct {
 
 	// grow appends an empty entry. The bindings of Keys are to the last entry.
 	grow func(*Config)
-	// label is what systemd credentials of the last entry have in their names.
+	// label is what systemd credentials of the last entry have in their names; nil where
+	// entries have no secrets.
 	label func(*Config) string
 	// only is a Config whose last entry is number i; ok = there is one.
 	only func(c *Config, i int) (view *Config, ok bool)
@@ -25,7 +26,7 @@ type EntryList struct {
 
 // EntryLists returns every list of entries, in the order of the manual; the slice is
 // the caller's own.
-func EntryLists() []EntryList { return []EntryList{clientEntries()} }
+func EntryLists() []EntryList { return []EntryList{clientEntries(), corsEntries()} }
 
 func last[T any](entries []T) *T { return &entries[len(entries)-1] }
 

@@ -47,6 +47,9 @@ const (
 	// maxClients bounds the credentials, which are labels of metrics too.
 	maxClients = 1000
 
+	// maxCORS is S3's limit on rules.
+	maxCORS = 100
+
 	// maxPrefix is S3's limit on a key, in bytes.
 	maxPrefix = 1024
 

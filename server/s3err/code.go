@@ -10,6 +10,7 @@ type Code string
 const (
 	AccessControlListNotSupported       Code = "AccessControlListNotSupported"
 	AccessDenied                        Code = "AccessDenied"
+	AccessForbidden                     Code = "AccessForbidden"
 	AuthorizationHeaderMalformed        Code = "AuthorizationHeaderMalformed"
 	AuthorizationQueryParametersError   Code = "AuthorizationQueryParametersError"
 	BadDigest                           Code = "BadDigest"
@@ -86,6 +87,7 @@ const (
 var table = map[Code]row{
 	AccessControlListNotSupported:       {http.StatusBadRequest, "The bucket does not allow ACLs.", fixed},
 	AccessDenied:                        {http.StatusForbidden, "Access Denied.", free},
+	AccessForbidden:                     {http.StatusForbidden, "CORSResponse: This CORS request is not allowed.", free},
 	AuthorizationHeaderMalformed:        {http.StatusBadRequest, "The Authorization header is malformed.", free},
 	AuthorizationQueryParametersError:   {http.StatusBadRequest, "The authorization in the query is malformed.", free},
 	BadDigest:                           {http.StatusBadRequest, "The Content-MD5 you specified did not match what we received.", free},
