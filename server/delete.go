@@ -106,7 +106,7 @@ type deleteResult struct {
 type deletedKey struct {
 	Key           string `xml:"Key"`
 	VersionID     string `xml:"VersionId,omitempty"`
-	Marker        bool   `xml:"DeleteMarker,omitempty"`
+	Marker        *bool  `xml:"DeleteMarker"` // of removals of versions, and of markers made
 	MarkerVersion string `xml:"DeleteMarkerVersionId,omitempty"`
 }
 
@@ -156,7 +156,10 @@ func (s *Server) deleteObjects(r *request) error {
 		} else if !quiet {
 			d := deletedKey{Key: x.Key, VersionID: x.ObjectID.Version}
 			if x.Marker {
-				d.Marker, d.MarkerVersion = true, x.Deleted.Version
+				d.MarkerVersion = x.Deleted.Version
+			}
+			if x.Marker || x.ObjectID.Version != "" {
+				d.Marker = &x.Marker
 			}
 			out.Deleted = append(out.Deleted, d)
 		}

@@ -59,26 +59,32 @@ func (s *Server) listVersions(r *request) error {
 		if err != nil {
 			return err
 		}
-		room := out.MaxKeys - out.count()
-		if room == 0 { // this page only tells whether there is anything to come back for
-			if out.IsTruncated = holdsOthers(page); out.IsTruncated || !page.Truncated {
+		if !page.Advances(opt) {
+			if out.NextKeyMarker == "" || out.count() == 0 {
+				return errStuck
+			}
+			break // a short page: the client comes back with what it asks for itself
+		}
+		if out.count() < out.MaxKeys {
+			if err := s.fillVersions(r, out, page, b); err != nil {
+				return err
+			}
+			out.IsTruncated = page.Truncated
+			if !strings.HasPrefix(page.NextKeyMarker, format.ReservedPrefix) {
+				out.NextKeyMarker, out.NextVersionIDMarker = page.NextKeyMarker, page.NextVersionMarker
+			}
+		} else { // this page only tells whether there is anything to come back for
+			out.IsTruncated = page.Truncated || holdsOthers(page)
+			if holdsOthers(page) {
 				break
 			}
-		} else if err := s.fillVersions(r, out, page, b); err != nil {
-			return err
 		}
-		room = out.MaxKeys - out.count()
-		if out.IsTruncated = page.Truncated; !page.Truncated {
+		room := out.MaxKeys - out.count()
+		if !page.Truncated || room == 0 && !ownBehind(lastVersion(page), opt.Prefix) {
 			break
 		}
 		if rounds == maxOwnPages {
-			return s3err.New(s3err.ServiceUnavailable, "the backend's listing does not advance")
-		}
-		if room == 0 && out.NextKeyMarker == "" {
-			out.NextKeyMarker, out.NextVersionIDMarker = page.NextKeyMarker, page.NextVersionMarker
-		}
-		if room == 0 && !ownBehind(lastVersion(page), opt.Prefix) {
-			break
+			return errStuck
 		}
 		opt.KeyMarker, opt.VersionMarker = behindOwn(page)
 		if opt.MaxKeys = room; room == 0 {
@@ -91,8 +97,14 @@ func (s *Server) listVersions(r *request) error {
 	return r.answerXML(out.encoded())
 }
 
+// errStuck: a listing that goes on for ever.
+var errStuck = s3err.New(s3err.ServiceUnavailable, "the backend's listing does not advance")
+
 // versionsOptions reads the query.
 func (r *request) versionsOptions() (opt backend.ListVersionsOptions, out *versionsResult, err error) {
+	if v, _ := r.query.get("max-keys"); strings.HasPrefix(v, "-") {
+		return opt, nil, s3err.Argument("max-keys", v, "max-keys cannot be negative")
+	}
 	common, _, err := r.listOptions()
 	if err != nil {
 		return opt, nil, err

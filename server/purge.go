@@ -36,6 +36,9 @@ func (s *Server) purge(ctx context.Context, bucket, prefix, spare string) error 
 		if !page.Truncated {
 			return nil
 		}
+		if !page.Advances(opt) {
+			return errStuck
+		}
 		opt.KeyMarker, opt.VersionMarker = page.NextKeyMarker, page.NextVersionMarker
 	}
 }

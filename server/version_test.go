@@ -193,7 +193,7 @@ func TestDeleteObjectsByVersion(t *testing.T) {
 	doc := "<Delete><Object><Key>k</Key><VersionId>" + second + "</VersionId></Object><Object><Key>m</Key></Object><Object><Key>k</Key><VersionId>bad</VersionId></Object></Delete>"
 	a := g.do(call{method: "POST", target: "/bkt/?delete", body: []byte(doc)})
 	g.want(a, 200, "")
-	for _, want := range []string{"<Deleted><Key>k</Key><VersionId>" + second + "</VersionId></Deleted>", "<Deleted><Key>m</Key><DeleteMarker>true</DeleteMarker><DeleteMarkerVersionId>v",
+	for _, want := range []string{"<Deleted><Key>k</Key><VersionId>" + second + "</VersionId><DeleteMarker>false</DeleteMarker></Deleted>", "<Deleted><Key>m</Key><DeleteMarker>true</DeleteMarker><DeleteMarkerVersionId>v",
 		"<Error><Key>k</Key><VersionId>bad</VersionId><Code>InvalidArgument</Code>"} {
 		if !strings.Contains(string(a.body), want) {
 			t.Errorf("no %s in %s", want, a.body)

@@ -71,11 +71,12 @@ func (b *Backend) scheme() string {
 
 // BackendConfig says how to start a backend.
 type BackendConfig struct {
-	Dir    string    // versitygw: where its store goes; required
-	Bucket string    // made at start; "" = none
-	Listen string    // "" = a free port on loopback
-	TLS    bool      // versitygw: serve TLS with a certificate made for it
-	Log    io.Writer // nil, or a copy of its log
+	Dir      string    // versitygw: where its store goes; required
+	Bucket   string    // made at start; "" = none
+	Listen   string    // "" = a free port on loopback
+	Versions bool      // versitygw: keep versions where a bucket asks for them
+	TLS      bool      // versitygw: serve TLS with a certificate made for it
+	Log      io.Writer // nil, or a copy of its log
 }
 
 const backendRegion = "us-east-1"
@@ -87,6 +88,9 @@ func StartVersitygw(ctx context.Context, cfg BackendConfig) (*Backend, error) {
 		cfg.Listen = "127.0.0.1:0"
 	}
 	args := []string{"-listen", cfg.Listen, "-dir", b.Dir, "-region", b.Region, "-bucket", cfg.Bucket, "-parent-death"}
+	if cfg.Versions {
+		args = append(args, "-versions", filepath.Join(cfg.Dir, "versions"))
+	}
 	if cfg.TLS {
 		keyFile := filepath.Join(cfg.Dir, "backend.key")
 		b.CAFile = filepath.Join(cfg.Dir, "backend.crt")

@@ -29,6 +29,13 @@ type VersionsPage struct {
 	Truncated                        bool
 }
 
+// Advances says whether a truncated page leads on from where it began; going on from one that does not
+// would never end. versitygw 1.8.0 repeats the version that the markers name, if it is a key's latest, so
+// that a page of one is always the same page.
+func (p *VersionsPage) Advances(from ListVersionsOptions) bool {
+	return !p.Truncated || p.NextKeyMarker != from.KeyMarker || p.NextVersionMarker != from.VersionMarker
+}
+
 // VersionEntry is one version of a key.
 type VersionEntry struct {
 	Entry          // a marker has neither size nor ETag nor class
@@ -134,6 +141,8 @@ func newVersionsPage(opt ListVersionsOptions, doc []byte) (*VersionsPage, error)
 			return nil, errors.New("list with a key that does not begin with the prefix")
 		case e.Key < opt.KeyMarker:
 			return nil, errors.New("list with a key before the start")
+		case e.Key == opt.KeyMarker && e.Version == opt.VersionMarker:
+			continue // a listing begins behind its markers
 		}
 		p.Versions = append(p.Versions, e)
 	}
@@ -166,8 +175,8 @@ func (p *VersionsPage) checkEnd(opt ListVersionsOptions, in *versionsDoc) error 
 		p.NextKeyMarker, p.NextVersionMarker = "", ""
 	case p.NextKeyMarker == "":
 		return errors.New("list is truncated but has no marker")
-	case p.NextKeyMarker == opt.KeyMarker && p.NextVersionMarker == opt.VersionMarker || p.NextKeyMarker < opt.KeyMarker:
-		return errors.New("list does not advance")
+	case p.NextKeyMarker < opt.KeyMarker:
+		return errors.New("list goes backwards")
 	}
 	return nil
 }

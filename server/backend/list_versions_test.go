@@ -56,7 +56,6 @@ func TestListVersionsNeverAnswersLessThanThereIs(t *testing.T) {
 		"cut off":              {reply(200, versionsHead+last+one), ListVersionsOptions{}},
 		"broken off":           {cut(200, 5000, versionsHead+last+one), ListVersionsOptions{}},
 		"truncated, no marker": {reply(200, versionsDocument("<IsTruncated>true</IsTruncated>"+one)), ListVersionsOptions{}},
-		"no advance":           {reply(200, versionsDocument("<IsTruncated>true</IsTruncated><NextKeyMarker>p/a</NextKeyMarker><NextVersionIdMarker>i</NextVersionIdMarker>"+one)), ListVersionsOptions{KeyMarker: "p/a", VersionMarker: "i"}},
 		"backwards":            {reply(200, versionsDocument("<IsTruncated>true</IsTruncated><NextKeyMarker>o</NextKeyMarker>"+one)), ListVersionsOptions{KeyMarker: "p/a"}},
 		"full without flag":    {reply(200, versionsDocument(one)), ListVersionsOptions{MaxKeys: 1}},
 		"silent":               {reply(200, "<ListVersionsResult></ListVersionsResult>"), ListVersionsOptions{MaxKeys: 1}},
@@ -165,6 +164,16 @@ func TestDeleteManyTellsVersionsApart(t *testing.T) {
 	rs, err = newTestClient(t, s.URL, impatient).DeleteManyWith(ctx, "bucket", []ObjectID{{"a", "1"}}, DeleteOptions{})
 	if err == nil {
 		t.Errorf("%+v", rs)
+	}
+}
+
+// TestMarkerIsNotListedAgain: nor taken for progress.
+func TestMarkerIsNotListedAgain(t *testing.T) {
+	s := newScript(t, reply(200, versionsDocument("<IsTruncated>true</IsTruncated><NextKeyMarker>p/a</NextKeyMarker><NextVersionIdMarker>i</NextVersionIdMarker>"+version("p/a", "i", 1))))
+	from := ListVersionsOptions{KeyMarker: "p/a", VersionMarker: "i"}
+	p, err := newTestClient(t, s.URL).ListVersions(ctx, "bucket", from)
+	if err != nil || len(p.Versions) != 0 || p.Advances(from) || !p.Advances(ListVersionsOptions{KeyMarker: "p/a"}) {
+		t.Errorf("%+v, %v", p, err)
 	}
 }
 
