@@ -36,6 +36,7 @@ type ProxyConfig struct {
 	Region     string // of the backend
 	Buckets    []string
 	Socket     string // of the key holder; required
+	Mode       string // memkey.mode; "" = the default
 	Client     Credentials
 	Listen     string
 	Admin      string

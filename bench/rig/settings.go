@@ -102,6 +102,9 @@ func (s settings) yaml(cfg ProxyConfig) []byte {
 	line("  token: %q", s.token)
 	line("memkey:")
 	line("  socket_path: %q", cfg.Socket)
+	if cfg.Mode != "" {
+		line("  mode: %q", cfg.Mode)
+	}
 	line("tls:")
 	if cfg.PlainHTTP {
 		line("  mode: \"off\"")

@@ -12,7 +12,7 @@ import (
 // with 279.4, has to hold all of it.
 const (
 	margin     = 15.0
-	factsTop   = 47.0
+	factsTop   = 48.5
 	factHeight = 5.5
 	bodyTop    = 72.0
 	bodyHeight = 102.0
@@ -111,7 +111,7 @@ func (p *page) lines(c content) {
 	if rows > maxRows-4 {
 		rows, points = (rows+1)/2, 7.2
 	}
-	pitch := min(6, (bodyHeight-4)/float64(rows))
+	pitch := min(7.5, (bodyHeight-4)/float64(rows))
 	for i, line := range c.rows {
 		x := margin + (p.inner+2)/2*float64(i/rows)
 		y := bodyTop + 6 + pitch*float64(i%rows)
