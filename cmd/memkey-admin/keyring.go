@@ -23,6 +23,7 @@ func (a *app) lock(path string) (func(), error) {
 	if err != nil {
 		return nil, fail(exitFile, "ls -ld "+filepath.Dir(path), err)
 	}
+	keyfile.Sweep(path)
 	return unlock, nil
 }
 

@@ -186,7 +186,9 @@ func TestTerminalIsRestored(t *testing.T) {
 					_, _ = ptmx.WriteString(end.typed)
 				}
 			}()
-			line, err := (&terminal{in: tty, out: tty}).secret("word: ")
+			at := &terminal{in: tty, out: tty}
+			line, err := at.secret("word: ")
+			at.show() // as the end of the program does
 			if string(line) != end.want || err != end.err {
 				t.Errorf("%q, %v", line, err)
 			}

@@ -23,6 +23,9 @@ var (
 type terminal struct {
 	in, out *os.File
 	opened  bool // in is ours to close
+
+	found *term.State    // before the first secret; nil: the terminal is as it was found
+	guard chan os.Signal // between two questions: what would leave the terminal without echo
 }
 
 // terminal opens the terminal, once.
@@ -43,30 +46,76 @@ func (a *app) terminal() (*terminal, error) {
 }
 
 func (t *terminal) close() {
+	t.show()
 	if t.opened {
 		_ = t.in.Close()
 	}
 }
 
 // secret asks for a line without showing it. The caller clears it. The line is edited here, in raw mode: the echo is off
-// before the prompt shows, and ctrl-C ends the question with the terminal as it was.
+// before the prompt shows, and ctrl-C ends the question with the terminal as it was. After an answer the echo stays off:
+// who types the next passphrase before it is asked for must not see it on the screen. show brings it back.
 func (t *terminal) secret(prompt string) ([]byte, error) {
 	signals := catch()
 	defer signal.Stop(signals)
+	t.unguard()
 	fd := int(t.in.Fd())
 	state, err := term.MakeRaw(fd)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", errNoTerminal, err)
 	}
+	if t.found == nil {
+		t.found = state
+	}
 	fmt.Fprint(t.out, prompt)
 	line, err := unlessSignal(signals, func() ([]byte, error) { return readRaw(t.in) })
-	_ = term.Restore(fd, state) // nothing else could be tried
+	_ = term.Restore(fd, t.found) // nothing else could be tried
+	if err == nil && noEcho(fd) == nil {
+		t.keepGuard()
+	} else {
+		t.found = nil
+	}
 	fmt.Fprintln(t.out)
 	return line, err
 }
 
+// show brings the terminal back as it was found.
+func (t *terminal) show() {
+	t.unguard()
+	if t.found != nil {
+		_ = term.Restore(int(t.in.Fd()), t.found)
+		t.found = nil
+	}
+}
+
+// keepGuard lets a signal that ends the process show the terminal first.
+func (t *terminal) keepGuard() {
+	guard, fd, found := catch(), int(t.in.Fd()), t.found
+	t.guard = guard
+	go func() {
+		s, open := <-guard
+		if !open {
+			return
+		}
+		_ = term.Restore(fd, found)
+		signal.Reset(s)
+		if self, err := os.FindProcess(os.Getpid()); err == nil {
+			_ = self.Signal(s)
+		}
+	}()
+}
+
+func (t *terminal) unguard() {
+	if t.guard != nil {
+		signal.Stop(t.guard)
+		close(t.guard)
+		t.guard = nil
+	}
+}
+
 // visible asks for a line that shows.
 func (t *terminal) visible(prompt string) (string, error) {
+	t.show()
 	signals := catch()
 	defer signal.Stop(signals)
 	fmt.Fprint(t.out, prompt)

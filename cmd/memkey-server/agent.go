@@ -35,7 +35,9 @@ type agent struct {
 	holder   *keyagent.Holder
 	audit    *audit.Log
 	vault    *vault.Vault
-	uids     []int
+	// derivations are counted here until they are written down.
+	derivations derivations
+	uids        []int
 	// agentUIDs are those of them that get no masters.
 	agentUIDs []int
 	web       *http.Server
@@ -156,7 +158,7 @@ func (a *agent) openSocket() error {
 
 // policy is who gets the keys.
 func (a *agent) policy() keyagent.Policy {
-	return keyagent.Policy{UIDs: a.uids, Deriver: remote.Deriver{}, AgentOnlyUIDs: a.agentUIDs, Logf: func(format string, args ...any) { a.log.Info().Msgf(format, args...) }}
+	return keyagent.Policy{UIDs: a.uids, Deriver: remote.Deriver{}, AgentOnlyUIDs: a.agentUIDs, Derived: a.derivations.count, Logf: func(format string, args ...any) { a.log.Info().Msgf(format, args...) }}
 }
 
 func (a *agent) openWeb() error {

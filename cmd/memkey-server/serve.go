@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"sync"
 	"syscall"
 	"time"
 
@@ -62,6 +63,9 @@ func (a *agent) run(ctx context.Context, signals <-chan os.Signal) error {
 	defer stopDog()
 	go watchdog(dogCtx, a.getenv, func() { a.vault.State() })
 
+	counting := make(chan struct{})
+	var counter sync.WaitGroup
+	counter.Go(func() { a.recordOften(counting) })
 	a.announce()
 	why, cause := a.wait(ctx, signals, broken)
 	a.log.Info().Str("why", why).Msg("ending")
@@ -70,6 +74,8 @@ func (a *agent) run(ctx context.Context, signals <-chan os.Signal) error {
 	// The proxies' connections go first: a wipe that they saw would be a clear, and a restart is none.
 	closeSocket()
 	<-socketEnded
+	close(counting)
+	counter.Wait()
 	err := a.vault.Close() // wipes
 	endCtx, cancel := context.WithTimeout(context.Background(), endTime)
 	defer cancel()

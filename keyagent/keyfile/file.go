@@ -127,6 +127,19 @@ func place(path string, data []byte, put func(temp, path string) error) (err err
 
 func tempName(base string) string { return "." + base + ".tmp-*" }
 
+// Sweep removes the temporary files of writers of path that were killed: they hold what the file holds. Its caller has the
+// lock, so nobody is writing.
+func Sweep(path string) {
+	if path, err := target(path); err == nil {
+		dir, base := filepath.Split(path)
+		if dir == "" {
+			dir = "."
+		}
+		sweep(dir, base)
+		sweep(dir, base+".1")
+	}
+}
+
 // sweep removes what writers that were killed left behind.
 func sweep(dir, base string) {
 	left, err := filepath.Glob(filepath.Join(escape(dir), escape(tempName(base)[:len(tempName(base))-1])+"*"))
