@@ -58,7 +58,7 @@ func (s *Server) createBucket(r *request) error {
 				Value string `xml:"Value"`
 			} `xml:"Tags>Tag"`
 		}
-		if err := xml.Unmarshal(doc, &in); err != nil || in.XMLName.Local != "CreateBucketConfiguration" {
+		if err := readXML(doc, &in); err != nil || in.XMLName.Local != "CreateBucketConfiguration" {
 			return s3err.New(s3err.MalformedXML, "the document is not a CreateBucketConfiguration")
 		}
 		for _, tag := range in.Tags {

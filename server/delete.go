@@ -171,7 +171,7 @@ func (s *Server) deleteObjects(r *request) error {
 // each non-empty and within S3's length; no conditions.
 func parseDelete(doc []byte) (ids []backend.ObjectID, quiet bool, err error) {
 	var d deleteRequest
-	if err := xml.Unmarshal(doc, &d); err != nil {
+	if err := readXML(doc, &d); err != nil {
 		return nil, false, s3err.Wrap(s3err.MalformedXML, err, "the document is not well-formed XML")
 	}
 	if d.XMLName.Local != "Delete" {

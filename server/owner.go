@@ -36,7 +36,7 @@ func aclOwner(doc []byte) string {
 		XMLName xml.Name
 		Owner   struct{ ID string }
 	}
-	if xml.Unmarshal(doc, &acl) != nil || acl.XMLName.Local != "AccessControlPolicy" {
+	if readXML(doc, &acl) != nil || acl.XMLName.Local != "AccessControlPolicy" {
 		return ""
 	}
 	return strings.TrimSpace(acl.Owner.ID)

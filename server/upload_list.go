@@ -60,7 +60,7 @@ type partList struct {
 // there may be. ETags come without their quotes. What the list means is checked by
 // format.PlanComplete.
 func parseParts(doc []byte) (list partList, err error) {
-	d := xml.NewDecoder(bytes.NewReader(doc))
+	d := newXML(doc)
 	malformed := func(err error) error {
 		return s3err.Wrap(s3err.MalformedXML, err, "the document is not a well-formed CompleteMultipartUpload")
 	}
