@@ -30,8 +30,9 @@ func newAudit(e *environment) *cobra.Command {
 	verify := &cobra.Command{
 		Use:   "verify [FILE]",
 		Short: "check that no line of the audit log was changed",
-		Long: `verify reads the whole audit log (audit_file, or FILE) and checks that every
-line continues the one before. It may run beside the server.
+		Long: `verify reads the whole audit log (audit_file, or FILE, with the older files
+beside it) and checks that every line continues the one before. It may run beside
+the server.
 
 The end of a log can be cut off without a trace in it. An administrator's receipt
 ("audit SEQ:DIGEST") is a witness against that: --witness checks that the log
@@ -59,17 +60,15 @@ func verifyAudit(e *environment, args []string, witness string, stdout io.Writer
 		}
 		path = s.AuditFile
 	}
-	f, err := os.Open(path)
-	if err != nil {
+	if _, err := os.Stat(path); err != nil {
 		return &failure{exitFile, fmt.Errorf("cannot verify the audit log %s: %w", path, pathless(err)), "memkey-server audit verify FILE"}
 	}
-	defer f.Close()
-	var n uint64
+	var first, n uint64
 	var head [32]byte
 	if witness == "" {
-		n, head, err = audit.Verify(f)
+		first, n, head, err = audit.VerifyFiles(path)
 	} else {
-		n, head, err = audit.Witness(f, seq, digest)
+		first, n, head, err = audit.WitnessFiles(path, seq, digest)
 	}
 	if err != nil {
 		return auditFailure(path, n, err)
@@ -77,8 +76,13 @@ func verifyAudit(e *environment, args []string, witness string, stdout io.Writer
 	if e.json {
 		return printJSON(stdout, struct {
 			Lines uint64 `json:"lines"`
+			First uint64 `json:"first"`
 			Head  string `json:"head"`
-		}{n, hex.EncodeToString(head[:])})
+		}{n, first, hex.EncodeToString(head[:])})
+	}
+	if first > 1 {
+		_, err = fmt.Fprintf(stdout, "lines %d to %d, head %d:%x\n", first, n, n, head)
+		return written(err)
 	}
 	_, err = fmt.Fprintf(stdout, "%d lines, head %d:%x\n", n, n, head)
 	return written(err)

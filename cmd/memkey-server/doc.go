@@ -62,7 +62,8 @@
 //	identity        secret, 0600       the seed
 //	memkey.admins   public, root's     a line each: public key, roles, name; changed by `admin` only, never by network
 //	pins            public, 0600       which keys are right (package vault)
-//	audit.log       public, 0600       every decision, hash-chained (package audit)
+//	audit.log       public, 0600       every decision, hash-chained (package audit); audit.log.N are its older files of
+//	                                   64 MiB, up to line N, one chain with it; 15 are kept
 //
 // No file has a master key. Pins and log are worth a backup; so is a receipt's audit head.
 //

@@ -21,6 +21,13 @@
 // not on this host, and Witness checks that the log still has that line. One line without a newline at the end is what a
 // power failure leaves of a line whose Append never returned; Open removes it and Torn tells how long it was.
 //
+// # Files
+//
+// When the file has 64 MiB it gets the name path.N, N being the number of its last line in 20 digits, and a new one goes
+// on: its first line has the next seq, and the last line's digest as prev. 15 older files are kept, the oldest removed.
+// VerifyFiles checks the chain across all of them; it may begin at a later line than 1 if there are older files, and only
+// then. Open verifies the newest two. A death between the steps of a rotation leaves a chain that Open goes on with.
+//
 // # Failures
 //
 // Append returns only after fsync. If the write fails (a full disk), the file gets its old length back and a later Append
@@ -41,5 +48,6 @@
 //   - A failed write leaves the log as it was; a failed fsync ends it: TestFailedWriteLeavesTheLogAsItWas,
 //     TestFailedSyncBreaksTheLog.
 //   - The witness of a receipt finds its line, and misses it in a log that was cut or written anew: TestWitness.
+//   - Files of a size, one chain across them, and no line lost at any step: TestRotation*.
 //   - Concurrent appends chain without gaps: TestConcurrentAppendsChain. One process only: TestOneProcessAtATime.
 package audit

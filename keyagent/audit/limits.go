@@ -5,6 +5,11 @@ const (
 	// reader gives up there instead of taking a whole damaged file into memory.
 	maxLine = 8 << 10
 
+	// rotateSize is how large a file may get before the next one begins, and keepFiles how many older ones stay: 1 GiB in
+	// all, three million lines.
+	rotateSize = 64 << 20
+	keepFiles  = 15
+
 	// maxKeys is the number of keys of the largest ring.
 	maxKeys = 16
 

@@ -19,6 +19,9 @@ type file interface {
 
 // A Log is an open audit log. All methods are safe for concurrent use.
 type Log struct {
+	path  string
+	limit int64 // bytes of a file before the next one begins
+
 	mu     sync.Mutex
 	file   file
 	at     position
@@ -26,8 +29,8 @@ type Log struct {
 	broken error // why nothing can be appended any more
 }
 
-// Open opens the log at path, makes it if there is none (mode 0600), locks it against other processes and verifies all
-// of it. A chain that is broken is refused with the *LineError of Verify; what a power failure left of an unfinished last
+// Open opens the log at path, makes it if there is none (mode 0600), locks it against other processes and verifies its
+// file, and that of the lines before. A chain that is broken is refused with the *LineError of Verify; what a power failure left of an unfinished last
 // line is removed.
 func Open(path string) (*Log, error) {
 	l, err := open(path)
@@ -38,11 +41,21 @@ func Open(path string) (*Log, error) {
 }
 
 func open(path string) (*Log, error) {
+	names, err := older(path)
+	if err != nil {
+		return nil, err
+	}
+	var from position
+	if len(names) > 0 {
+		if from, err = walkOlder(names[len(names)-1], nil, nil); err != nil {
+			return nil, err
+		}
+	}
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|noFollow, 0o600)
 	if err != nil {
 		return nil, pathless(err)
 	}
-	l, err := adopt(f)
+	l, err := adopt(f, from)
 	if err == nil && l.at.size == 0 {
 		err = syncDir(filepath.Dir(path)) // it may be new
 	}
@@ -50,10 +63,11 @@ func open(path string) (*Log, error) {
 		f.Close()
 		return nil, err
 	}
+	l.path, l.limit = path, rotateSize
 	return l, nil
 }
 
-func adopt(f *os.File) (*Log, error) {
+func adopt(f *os.File, from position) (*Log, error) {
 	info, err := f.Stat()
 	if err != nil {
 		return nil, pathless(err)
@@ -67,7 +81,7 @@ func adopt(f *os.File) (*Log, error) {
 	if err := lock(f); err != nil {
 		return nil, err
 	}
-	at, err := walk(f, nil)
+	at, err := walk(f, from, nil)
 	l := &Log{file: f, at: at, torn: at.torn}
 	if errors.Is(err, ErrTorn) {
 		if err = f.Truncate(at.size); err == nil {
@@ -125,6 +139,9 @@ func (l *Log) append(e Entry) error {
 		return l.broken
 	}
 	l.at = position{seq: next.Seq, head: d, size: l.at.size + int64(len(b))}
+	if l.limit > 0 && l.at.size >= l.limit {
+		_ = l.rotate() // the line is on disk; the next one tries again, or finds the log broken
+	}
 	return nil
 }
 

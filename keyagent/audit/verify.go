@@ -32,7 +32,7 @@ func (e *LineError) Error() string { return fmt.Sprintf("line %d: %s", e.Line, e
 // The error is a *LineError for the first line that is wrong, ErrTorn if the last one has no newline (n and head are
 // then of what is before it), or the reader's.
 func Verify(r io.Reader) (n uint64, head [32]byte, err error) {
-	end, err := walk(r, nil)
+	end, err := walk(r, position{}, nil)
 	return end.seq, end.head, err
 }
 
@@ -40,7 +40,7 @@ func Verify(r io.Reader) (n uint64, head [32]byte, err error) {
 // if the log is good but has another line there, or none.
 func Witness(r io.Reader, seq uint64, want [32]byte) (n uint64, head [32]byte, err error) {
 	found := false
-	end, err := walk(r, func(at uint64, d [32]byte) { found = found || at == seq && d == want })
+	end, err := walk(r, position{}, func(at uint64, d [32]byte) { found = found || at == seq && d == want })
 	if err == nil && !found {
 		err = fmt.Errorf("line %d: %w", seq, ErrWitness)
 	}
@@ -51,13 +51,13 @@ func Witness(r io.Reader, seq uint64, want [32]byte) (n uint64, head [32]byte, e
 type position struct {
 	seq  uint64
 	head [32]byte
-	size int64 // bytes of whole lines
+	size int64 // bytes of whole lines in this file
 	torn int   // bytes of the line without newline
 }
 
-// walk verifies line by line; each is told the number and digest of every good one.
-func walk(r io.Reader, each func(seq uint64, d [32]byte)) (position, error) {
-	var at position
+// walk verifies line by line what follows at; each is told the number and digest of every good one.
+func walk(r io.Reader, at position, each func(seq uint64, d [32]byte)) (position, error) {
+	at.size, at.torn = 0, 0
 	in := bufio.NewReaderSize(r, maxLine)
 	for {
 		b, err := in.ReadSlice('\n')
