@@ -40,6 +40,7 @@ type agent struct {
 	uids        []int
 	// agentUIDs are those of them that get no masters.
 	agentUIDs []int
+	protocol  *memkey.Agent
 	web       *http.Server
 	tcp       net.Listener
 	socket    net.Listener // nil = none
@@ -174,6 +175,7 @@ func (a *agent) openWeb() error {
 	if err != nil {
 		return &failure{exitFile, err, "take server.tls_cert and server.tls_key out of the configuration: a certificate is made then"}
 	}
+	a.protocol = protocol
 	a.web = memkey.NewServer(protocol, cert, a.ready)
 	a.web.ErrorLog = newErrorLog(a.log)
 	if a.tcp, err = net.Listen("tcp", a.settings.ListenAddr); err != nil {
@@ -238,6 +240,7 @@ func (a *agent) announce() {
 
 // close ends what run did not.
 func (a *agent) close(why string) error {
+	a.protocol.FlushStrangers()
 	_, _, err := a.audit.Append(audit.Entry{Boot: a.boot, Op: "stop", Result: "ok", Detail: why})
 	return errors.Join(err, a.audit.Close())
 }

@@ -69,6 +69,7 @@ func (a *agent) recordOften(stop <-chan struct{}) {
 		select {
 		case <-tick.C:
 			a.recordDerivations()
+			a.protocol.FlushStrangers()
 		case <-stop:
 			return
 		}

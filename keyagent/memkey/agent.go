@@ -15,13 +15,13 @@ import (
 
 // An Agent is the server's side of the protocol. Safe for concurrent use.
 type Agent struct {
-	cfg      AgentConfig
-	public   ed25519.PublicKey
-	self     Fingerprint
-	throttle *throttle
-	gate     *eventGate
-	sessions *sessions
-	readTime time.Duration // for the body of a request
+	cfg       AgentConfig
+	public    ed25519.PublicKey
+	self      Fingerprint
+	throttle  *throttle
+	strangers strangers
+	sessions  *sessions
+	readTime  time.Duration // for the body of a request
 
 	mu           sync.Mutex
 	fingerprints map[[ed25519.PublicKeySize]byte]Fingerprint // of listed admins, computed once
@@ -35,7 +35,7 @@ func NewAgent(c AgentConfig) (*Agent, error) {
 	public := c.Identity.Public()
 	return &Agent{
 		cfg: c, public: public, self: ServerFingerprint(public),
-		throttle: newThrottle(&c), gate: &eventGate{now: c.Now, tokens: preAuthBurst, at: c.Now()},
+		throttle: newThrottle(&c), strangers: strangers{now: c.Now, began: c.Now(), sources: make(map[netip.Prefix]*stranger)},
 		sessions: newSessions(), readTime: readTime, fingerprints: make(map[[ed25519.PublicKeySize]byte]Fingerprint),
 	}, nil
 }
@@ -109,16 +109,17 @@ func (a *Agent) denied(source netip.Addr, op Op, detail string) *Refusal {
 	return r
 }
 
-// auditStranger records a refusal that needed no key to cause, or leaves it out and counts it.
-func (a *Agent) auditStranger(e Event) {
-	ok, missed := a.gate.pass()
-	if !ok {
-		return
+// auditStranger records a refusal that needed no key to cause, or counts it.
+func (a *Agent) auditStranger(e Event) { a.audit(a.strangers.note(e)) }
+
+// FlushStrangers records the refusals that were only counted so far. They are recorded with the first refusal of a later
+// minute anyway; who wants them when nobody comes any more calls this from time to time, and in the end.
+func (a *Agent) FlushStrangers() { a.audit(a.strangers.flush()) }
+
+func (a *Agent) audit(events []Event) {
+	for _, e := range events {
+		a.cfg.Audit(e)
 	}
-	if missed > 0 {
-		e.Detail = fmt.Sprintf("%s (and %d refusals before that were not recorded)", e.Detail, missed)
-	}
-	a.cfg.Audit(e)
 }
 
 func keyIDs(p *Package) []format.KeyID {

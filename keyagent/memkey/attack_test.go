@@ -428,7 +428,7 @@ func TestAttackChallengeFlood(t *testing.T) {
 	if len(a.throttle.records) != maxSources || a.throttle.recent.Len() != maxSources {
 		t.Errorf("%d sources, %d in order", len(a.throttle.records), a.throttle.recent.Len())
 	}
-	if n := len(r.events); n > preAuthBurst+60+20*2 {
+	if n := len(r.events); n > 2*maxStrangers+1+60+20*2 {
 		t.Errorf("%d audit events: strangers fill the log", n)
 	}
 	r.mustDeliver(home)

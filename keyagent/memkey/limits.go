@@ -48,10 +48,10 @@ const (
 	// about three hundredths of a core. Checks that succeed are free, so it never slows an admin down.
 	checksPerSecond = 500
 
-	// preAuthEvents and preAuthBurst bound the audit events of refusals that needed no key to cause: strangers must not
-	// fill the disk. What was left out is counted in the next event.
-	preAuthEvents = 1.0 // per second
-	preAuthBurst  = 64
+	// strangersTime and maxStrangers bound the audit events of refusals that needed no key to cause: strangers must not
+	// fill the disk. What has no event of its own is counted in one.
+	strangersTime = time.Minute
+	maxStrangers  = 64
 
 	// DefaultSessionLife is long enough for a touch on a hardware key between M2 and M3.
 	DefaultSessionLife = 60 * time.Second

@@ -127,29 +127,3 @@ func (t *throttle) giveCheck(source netip.Addr, admin Fingerprint) {
 		r.failed, r.until = 0, time.Time{}
 	}
 }
-
-// An eventGate thins out audit events that strangers cause.
-type eventGate struct {
-	now func() time.Time
-
-	mu     sync.Mutex
-	at     time.Time
-	tokens float64
-	missed int
-}
-
-// pass reports whether an event may be written, and how many were not since the last one.
-func (g *eventGate) pass() (ok bool, missed int) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	now := g.now()
-	g.tokens = min(preAuthBurst, g.tokens+max(0, now.Sub(g.at).Seconds())*preAuthEvents)
-	g.at = now
-	if g.tokens < 1 {
-		g.missed++
-		return false, 0
-	}
-	g.tokens--
-	missed, g.missed = g.missed, 0
-	return true, missed
-}
