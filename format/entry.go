@@ -42,6 +42,8 @@ func (e entry) check() error {
 		return nil
 	case e.typ == typeMultipart:
 		return checkTablePlace(e.value)
+	case e.typ == typePartsMD5:
+		return checkPartsMD5(e.value)
 	case e.typ >= typeExtension:
 		return nil
 	}

@@ -3,6 +3,7 @@ package format
 import (
 	"encoding/binary"
 	"fmt"
+	"slices"
 	"sort"
 	"strings"
 	"time"
@@ -28,7 +29,32 @@ type Meta struct {
 	Checksum []byte // the client's checksum in the S3 front's own encoding; opaque here, at most 128 bytes
 	Writer   string // name of the proxy instance, for operators, at most 64 bytes
 
+	PartsMD5 PartsMD5 // of an object that was uploaded in parts; zero = none
+
 	extensions []entry // entries of type 128 and up: not understood, kept by Reblock
+}
+
+// PartsMD5 is what S3 makes the ETag of an object uploaded in parts of: the MD5 of the MD5s of its parts, and their number, 1 to MaxParts. It is
+// what Complete was given, so it says nothing of how the object lies at the backend. The zero value is none.
+type PartsMD5 struct {
+	Sum   [16]byte
+	Parts int
+}
+
+// encode returns the value of the entry.
+func (p PartsMD5) encode() []byte {
+	return binary.BigEndian.AppendUint16(append([]byte(nil), p.Sum[:]...), uint16(p.Parts))
+}
+
+// checkPartsMD5 holds the value of an entry to its rule.
+func checkPartsMD5(b []byte) error {
+	if len(b) != 18 {
+		return fmt.Errorf("entry %d has %d bytes, not 18", typePartsMD5, len(b))
+	}
+	if n := binary.BigEndian.Uint16(b[16:]); n < 1 || n > MaxParts {
+		return fmt.Errorf("entry %d says %d parts", typePartsMD5, n)
+	}
+	return nil
 }
 
 // The metadata entries of SPEC.md section 7. Types below 128 are critical: a reader that does not know one must refuse.
@@ -47,6 +73,7 @@ const (
 	typeWriter      = 12
 	typeMultipart   = 20 // in tails only
 	typeExtension   = 128
+	typePartsMD5    = 129
 )
 
 // header lists the entries that are plain header values, in ascending order of their types.
@@ -97,7 +124,18 @@ func (m *Meta) encodeWith(table tablePlace) ([]byte, error) {
 	if table.parts != 0 {
 		add(typeMultipart, table.encode())
 	}
-	entries = append(entries, m.extensions...)
+	extensions := m.extensions
+	if m.PartsMD5 != (PartsMD5{}) {
+		if m.PartsMD5.Parts < 1 || m.PartsMD5.Parts > MaxParts {
+			return nil, fmt.Errorf("cannot encode metadata: %w: MD5 of %d parts", ErrMetadataInvalid, m.PartsMD5.Parts)
+		}
+		at := 0
+		for at < len(extensions) && extensions[at].typ < typePartsMD5 {
+			at++
+		}
+		extensions = slices.Insert(slices.Clone(extensions), at, entry{typePartsMD5, m.PartsMD5.encode()})
+	}
+	entries = append(entries, extensions...)
 
 	out := make([]byte, 0, 256) // holds what real clients send
 	for _, e := range entries {
@@ -157,6 +195,8 @@ func decodeMetaOf(class uint8, b []byte) (Meta, tablePlace, error) {
 			m.Writer = string(e.value)
 		case e.typ == typeMultipart:
 			table = decodeTablePlace(e.value)
+		case e.typ == typePartsMD5:
+			m.PartsMD5 = PartsMD5{[16]byte(e.value), int(binary.BigEndian.Uint16(e.value[16:]))}
 		default:
 			m.extensions = append(m.extensions, entry{e.typ, append([]byte(nil), e.value...)})
 		}

@@ -14,6 +14,7 @@ func fullMeta() Meta {
 		PlainSize: 5, WrittenAt: time.UnixMilli(1767225600123).UTC(), ContentType: "text/plain", ContentEncoding: "zstd",
 		ContentDisposition: `attachment; filename="ü"`, ContentLanguage: "de", CacheControl: "no-cache", Expires: "0",
 		User: []Pair{{"a", ""}, {"mtime", "1"}, {"z", "x\ty"}}, MD5: counting(1, 16), Checksum: counting(2, 33), Writer: "proxy-1",
+		PartsMD5: PartsMD5{[16]byte(counting(3, 16)), MaxParts},
 	}
 }
 
@@ -41,7 +42,7 @@ func TestMetaRoundTrip(t *testing.T) {
 	same(full)
 	same(Meta{})
 	same(Meta{PlainSize: MaxPlainSize})
-	for i := range 12 {
+	for i := range 13 {
 		one := Meta{PlainSize: 5}
 		src, dst := reflect.ValueOf(full), reflect.ValueOf(&one).Elem()
 		dst.Field(i).Set(src.Field(i))

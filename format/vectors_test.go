@@ -222,6 +222,7 @@ func vectorFiles() map[string]any {
 		"negative.json": negativeVectors(), "state.json": stateVectors(), "state-negative.json": stateNegatives(), "copy.json": copyVectors(),
 		"multipart.json": multipartVectors(), "multipart-negative.json": multipartNegatives(), "upload.json": uploadVectors(), "upload-checksums.json": summedVectors(),
 		"padding.json": paddingVectors(), "padding-negative.json": paddingNegatives(), "names.json": nameVectors(),
+		"parts-md5.json": partsMD5Vectors(), "parts-md5-negative.json": partsMD5Negatives(),
 	}
 	for _, suite := range []Suite{XChaCha20Poly1305, AES256GCM} {
 		for _, L := range []int{512, 1024, 4096} {
@@ -262,7 +263,7 @@ func TestVectors(t *testing.T) {
 
 // positiveVectors are all objects that must open, bucket states excepted.
 func positiveVectors() []vector {
-	all := append(metadataVectors(), paddingVectors()...)
+	all := append(append(metadataVectors(), paddingVectors()...), partsMD5Vectors()...)
 	for _, suite := range []Suite{XChaCha20Poly1305, AES256GCM} {
 		for _, L := range []int{512, 1024, 4096} {
 			all = append(all, streamVectors(suite, L)...)
@@ -384,7 +385,7 @@ func TestExportVectors(t *testing.T) {
 			write(v.Name, exportMultipart(t, testRing(t, unhex(v.Master)), u, v.in))
 		}
 	}
-	for _, v := range append(append(negativeVectors(), paddingNegatives()...), stateNegatives()...) {
+	for _, v := range append(append(append(negativeVectors(), paddingNegatives()...), partsMD5Negatives()...), stateNegatives()...) {
 		write(v.Name, v.stored)
 	}
 	files, err := os.ReadDir(dir)

@@ -321,6 +321,10 @@ def parse_metadata(b, tail=False):
             continue
         if 12 < kind < 128:
             raise ErrUnsupported("metadata entry of type %d" % kind)
+        if kind == 129:
+            if len(value) != 18 or not 1 <= struct.unpack(">H", value[16:])[0] <= MAX_PARTS:
+                raise ErrIntegrity("metadata entry of type 129 breaks its rule")
+            meta["etag"] = "%s-%d" % (value[:16].hex(), struct.unpack(">H", value[16:])[0])
         if kind >= 128:
             continue
         number = int.from_bytes(value, "big")
