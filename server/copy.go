@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/url"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"github.com/s3-crypt-proxy/s3-crypt-proxy/format"
@@ -57,7 +58,8 @@ func (s *Server) copyObject(r *request) error {
 	}
 	r.showVersion(made.Version)
 	r.showSourceVersion(c.version)
-	out := copyResult{ETag: clientETag(made.ETag), LastModified: s.now().UTC().Format(xmlTime)}
+	s.keepETag(c.to, r.key, c.copied, made.ETag)
+	out := copyResult{ETag: s.etagOf(c.copied, made.ETag), LastModified: s.now().UTC().Format(xmlTime)}
 	if sum, ok := openChecksum(c.copied); ok {
 		out.checksumXML = sum.inXML()
 	}
@@ -118,6 +120,8 @@ type copying struct {
 	version string      // of the source, as the backend calls it
 	sum     []byte      // of the source, sealed form, if checksum asked for it
 	copied  format.Meta // of the copy
+	to      format.BucketID
+	origin  format.Meta // of the source, known once its block was opened
 }
 
 // directives reads what becomes of metadata, tags and checksum.
@@ -158,6 +162,7 @@ func (c *copying) directives() error {
 
 // change makes the copy's metadata of the source's.
 func (c *copying) change(m *format.Meta) {
+	c.origin = *m
 	if c.replace != nil {
 		for _, k := range kept {
 			*k.field(m) = *k.field(c.replace)
@@ -183,6 +188,7 @@ func (c *copying) run() (made backend.Written, err error) {
 	if err != nil {
 		return made, err
 	}
+	c.to = dst.id
 	from, err := where(src, c.source.Key)
 	if err != nil {
 		return made, err
@@ -204,9 +210,6 @@ func (c *copying) run() (made backend.Written, err error) {
 	if bound != "" && obj.ETag != bound {
 		return made, changedSource(errChanged)
 	}
-	if err := c.held(obj); err != nil {
-		return made, err
-	}
 	block := make([]byte, src.blockSize)
 	if _, ok := format.PlainSize(src.blockSize, obj.Size); !ok {
 		return made, fmt.Errorf("%w: no sealed object has %d bytes", format.ErrForeign, obj.Size)
@@ -216,11 +219,14 @@ func (c *copying) run() (made backend.Written, err error) {
 	}
 	if isMultipart(block) {
 		obj.Body.Close()
-		source := &stored{bucket: c.source.Bucket, key: c.source.Key, version: c.source.Version, named: c.source.Version != "", etag: obj.ETag, size: obj.Size, block: block}
+		source := &stored{bucket: c.source.Bucket, key: c.source.Key, version: c.source.Version, named: c.source.Version != "", etag: obj.ETag, modified: obj.LastModified, size: obj.Size, block: block}
 		return (&tailCopy{c, dst.sealing(ring), from, to, source, dst}).run()
 	}
 	fresh, err := format.Reblock(dst.sealing(ring), from, to, block, obj.Size, c.change, dst.blockSize)
 	if err != nil {
+		return made, err
+	}
+	if err := c.held(obj.ETag, obj.LastModified); err != nil {
 		return made, err
 	}
 	made, err = c.s.mover(c.r, dst).Move(c.r.ctx,
@@ -246,8 +252,8 @@ func sourceFault(err error, from backend.CopySource) error {
 
 // held applies the conditions. S3 answers 412 where a read would get 304: a copy that
 // was not made is a failure.
-func (c *copying) held(obj *backend.Object) error {
-	err := c.conditions.check(clientETag(obj.ETag), obj.LastModified)
+func (c *copying) held(etag string, modified time.Time) error {
+	err := c.conditions.check(c.s.namesOf(c.origin, etag), modified)
 	if errors.Is(err, errNotModified) {
 		return s3err.New(s3err.PreconditionFailed, "")
 	}

@@ -40,6 +40,9 @@ func (c *tailCopy) run() (made backend.Written, err error) {
 	if err != nil {
 		return made, err
 	}
+	if err := c.held(c.source.etag, c.source.modified); err != nil {
+		return made, err
+	}
 	id, err := c.s.backend.CreateUploadWith(c.r.ctx, c.r.bucket, c.r.key, c.with)
 	if err != nil {
 		return made, err

@@ -65,7 +65,7 @@ func (s *Server) deleteCondition(r *request, with *backend.DeleteOptions) error 
 	}
 	defer o.close()
 	failed := s3err.New(s3err.PreconditionFailed, "")
-	if r.hasHeader("if-match") && !listsETag(r.header("if-match"), clientETag(o.etag), false) {
+	if r.hasHeader("if-match") && !listsAny(r.header("if-match"), s.namesOf(o.meta(), o.etag), false) {
 		return failed
 	}
 	if r.hasHeader(ifMatchSize) {

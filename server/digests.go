@@ -84,6 +84,23 @@ func (d *digests) compute(c *checksum) {
 	d.claims = append(d.claims, digest{sum: c.make(), wrong: errBodyChecksum, ours: true})
 }
 
+// computeMD5 adds the MD5 of the body, unless the client says it.
+func (d *digests) computeMD5() {
+	if d.md5 == nil && hashing {
+		d.claims = append(d.claims, digest{sum: md5.New(), wrong: errBodyMD5, ours: true})
+	}
+}
+
+// plainMD5 is the MD5 of the body, once it is proved; nil if nobody wanted it.
+func (d *digests) plainMD5() []byte {
+	for _, c := range d.claims {
+		if c.wrong == errBodyMD5 {
+			return c.want
+		}
+	}
+	return d.md5
+}
+
 func (d *digests) write(p []byte) {
 	for i := range d.claims {
 		d.claims[i].sum.Write(p) // a hash never fails

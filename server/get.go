@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -213,10 +214,10 @@ func (s *Server) headObject(r *request) error {
 func (s *Server) begin(r *request, o *stored) (part byteRange, done bool, err error) {
 	h := &r.http.Response.Header
 	size := o.plainSize()
-	etag := clientETag(o.etag)
-	err = r.readConditions("").check(etag, o.modified)
+	names := s.namesOf(o.meta(), o.etag)
+	err = r.readConditions("").check(names, o.modified)
 	if errors.Is(err, errNotModified) {
-		h.Set("ETag", etag)
+		h.Set("ETag", names[0])
 		h.Set("Last-Modified", o.modified.UTC().Format(httpTime))
 		r.showVersion(o.version)
 		r.http.SetStatusCode(304)
@@ -231,7 +232,7 @@ func (s *Server) begin(r *request, o *stored) (part byteRange, done bool, err er
 			return part, false, err
 		}
 		ranged = part.n > 0 // no Content-Range can say "nothing"
-	} else if r.hasHeader("range") && (!r.hasHeader("if-range") || r.header("If-Range") == etag) {
+	} else if r.hasHeader("range") && (!r.hasHeader("if-range") || slices.Contains(names, r.header("If-Range"))) {
 		var asked byteRange
 		if asked, ranged, err = parseRange(r.header("Range"), size); err != nil {
 			h.Set("Content-Range", fmt.Sprintf("bytes */%d", size))
@@ -241,7 +242,7 @@ func (s *Server) begin(r *request, o *stored) (part byteRange, done bool, err er
 			part = asked
 		}
 	}
-	r.describe(o)
+	r.describe(o, names[0])
 	if ranged {
 		h.Set("Content-Range", part.contentRange(size))
 		r.http.SetStatusCode(206)
@@ -262,7 +263,7 @@ func (r *request) wantsChecksum() bool {
 }
 
 // describe writes the headers every read of an object carries.
-func (r *request) describe(o *stored) {
+func (r *request) describe(o *stored, etag string) {
 	h := &r.http.Response.Header
 	meta := o.meta()
 	_, numbered := r.query.get("partNumber")
@@ -270,7 +271,7 @@ func (r *request) describe(o *stored) {
 	if c, ok := openChecksum(meta); ok && (!numbered || o.multi == nil) && !r.hasHeader("range") && r.wantsChecksum() {
 		r.showChecksum(c)
 	}
-	h.Set("ETag", clientETag(o.etag))
+	h.Set("ETag", etag)
 	h.Set("Last-Modified", o.modified.UTC().Format(httpTime))
 	h.Set("Accept-Ranges", "bytes")
 	for name, v := range map[string]string{"x-amz-storage-class": o.kept.StorageClass, "x-amz-object-lock-mode": o.kept.LockMode,

@@ -43,6 +43,18 @@ type listEntry struct {
 	Size         int64  `xml:"Size"`
 	Owner        *owner `xml:"Owner,omitempty"`
 	StorageClass string `xml:"StorageClass"`
+
+	backendETag string
+}
+
+// listed is the page's objects, for showETags.
+func (l *listResult) listed() []listedETag {
+	out := make([]listedETag, len(l.Contents))
+	for i := range l.Contents {
+		e := &l.Contents[i]
+		out[i] = listedETag{key: e.Key, backend: e.backendETag, shown: &e.ETag}
+	}
+	return out
 }
 
 type listPrefix struct {
@@ -73,6 +85,9 @@ func (s *Server) listObjects(r *request) error {
 	if err != nil {
 		return err
 	}
+	if err := s.showETags(r, out.listed()); err != nil {
+		return err
+	}
 	if out.IsTruncated {
 		// Opaque and free of bytes that a query or XML could change.
 		out.NextContinuationToken = base64.RawURLEncoding.EncodeToString([]byte(page.NextToken))
@@ -95,6 +110,9 @@ func (s *Server) listObjectsV1(r *request) error {
 	opt.StartAfter = beyond(marker, opt)
 	page, err := s.listFull(r, opt, out, true, nil)
 	if err != nil {
+		return err
+	}
+	if err := s.showETags(r, out.listed()); err != nil {
 		return err
 	}
 	if out.IsTruncated {
@@ -245,6 +263,7 @@ func (s *Server) fillPage(r *request, out *listResult, page *backend.Page, b *bu
 		e := listEntry{
 			Key: o.Key, Size: s.shownSize(b, o.Size), ETag: clientETag(o.ETag),
 			LastModified: o.LastModified.UTC().Format(xmlTime), StorageClass: shownClass(o.StorageClass),
+			backendETag: o.ETag,
 		}
 		if owners {
 			mine := r.owner()

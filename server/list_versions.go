@@ -40,6 +40,18 @@ type listedVersion struct {
 	Size         *int64 `xml:"Size"`
 	StorageClass string `xml:"StorageClass,omitempty"`
 	Owner        owner  `xml:"Owner"`
+
+	backendETag string // of a version
+}
+
+// listed is the page's versions, for showETags.
+func (l *versionsResult) listed() (out []listedETag) {
+	for i := range l.Versions {
+		if v := &l.Versions[i]; v.ETag != "" {
+			out = append(out, listedETag{key: v.Key, version: v.VersionID, backend: v.backendETag, shown: &v.ETag})
+		}
+	}
+	return out
 }
 
 // listVersions answers one page of ListObjectVersions from one backend page, as
@@ -94,6 +106,9 @@ func (s *Server) listVersions(r *request) error {
 	if !out.IsTruncated {
 		out.NextKeyMarker, out.NextVersionIDMarker = "", ""
 	}
+	if err := s.showETags(r, out.listed()); err != nil {
+		return err
+	}
 	return r.answerXML(out.encoded())
 }
 
@@ -137,6 +152,7 @@ func (s *Server) fillVersions(r *request, out *versionsResult, page *backend.Ver
 		if !v.Marker {
 			size := s.shownSize(b, v.Size)
 			e.XMLName.Local, e.Size, e.ETag, e.StorageClass = "Version", &size, clientETag(v.ETag), shownClass(v.StorageClass)
+			e.backendETag = v.ETag
 		}
 		out.Versions = append(out.Versions, e)
 	}

@@ -26,6 +26,7 @@ type Metrics struct {
 	aborted, panics          *metrics.Counter
 	malformed, overwrites    *metrics.Counter
 	orphans, foreignListed   *metrics.Counter
+	etagsRead, etagsCached   *metrics.Counter
 }
 
 // NewMetrics makes an empty set.
@@ -42,6 +43,8 @@ func NewMetrics() *Metrics {
 		overwrites:    counter("unreadable_overwritten_total"),
 		orphans:       counter("backend_uploads_orphaned_total"),
 		foreignListed: counter("foreign_objects_listed_total"),
+		etagsRead:     counter("listing_etags_read_total"),
+		etagsCached:   counter("listing_etags_cached_total"),
 	}
 	set.NewGauge(metricPrefix+"active_requests", func() float64 { return float64(m.active.Load()) })
 	return m

@@ -73,7 +73,7 @@ func (s *Server) objectAttributes(r *request) error {
 	for _, name := range asked {
 		switch name {
 		case "ETag":
-			out.ETag = strings.Trim(clientETag(o.etag), `"`)
+			out.ETag = strings.Trim(s.etagOf(o.meta(), o.etag), `"`)
 		case "Checksum":
 			if c, ok := openChecksum(o.meta()); ok {
 				doc := c.inXML()

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"slices"
 	"strings"
 	"time"
 
@@ -47,14 +48,14 @@ func parseHTTPTime(s string) (time.Time, bool) {
 	return time.Time{}, false
 }
 
-// check says whether an object with this ETag, in the client's form, and time may
-// be read: nil, errNotModified, or PreconditionFailed.
-func (c preconditions) check(etag string, modified time.Time) error {
+// check says whether an object with this time, which any of these ETags in a client's
+// form names, may be read: nil, errNotModified, or PreconditionFailed.
+func (c preconditions) check(names []string, modified time.Time) error {
 	modified = modified.Truncate(time.Second) // the dates have no finer grain
 	failed := s3err.New(s3err.PreconditionFailed, "a condition of the request does not hold")
 	switch {
 	case c.hasMatch:
-		if !listsETag(c.match, etag, false) {
+		if !listsAny(c.match, names, false) {
 			return failed
 		}
 	case c.hasUnmodified && modified.After(c.unmodified):
@@ -62,13 +63,18 @@ func (c preconditions) check(etag string, modified time.Time) error {
 	}
 	switch {
 	case c.hasNoneMatch:
-		if listsETag(c.noneMatch, etag, true) {
+		if listsAny(c.noneMatch, names, true) {
 			return errNotModified
 		}
 	case c.hasModified && !modified.After(c.modified):
 		return errNotModified
 	}
 	return nil
+}
+
+// listsAny is listsETag for an object of several ETags.
+func listsAny(list string, names []string, weak bool) bool {
+	return slices.ContainsFunc(names, func(etag string) bool { return listsETag(list, etag, weak) })
 }
 
 // listsETag says whether a list of entity tags (RFC 9110 section 13.1) names etag.

@@ -3,6 +3,7 @@ package server
 import (
 	"bytes"
 	"context"
+	"crypto/md5"
 	"errors"
 	"io"
 	"strconv"
@@ -67,7 +68,12 @@ func (s *Server) putObject(r *request) error {
 	}
 	meta.PlainSize = r.body.length
 	meta.WrittenAt = s.now()
+	late := r.body.want.trailing
 	meta.MD5 = r.body.want.md5
+	if s.etagMode == ETagMD5 && meta.MD5 == nil && hashing {
+		r.body.want.computeMD5()
+		meta.MD5, late = make([]byte, md5.Size), true // there is room for it
+	}
 	if r.body.stream != nil {
 		meta.ContentEncoding = withoutFraming(meta.ContentEncoding)
 	}
@@ -91,10 +97,15 @@ func (s *Server) putObject(r *request) error {
 	if err != nil {
 		return err
 	}
+	if err := s.pin(r, &cond); err != nil {
+		return err
+	}
 	p := &put{request: r, bucket: b, sealer: sealer, block: sealer.Block(), cond: cond}
-	if r.body.want.trailing {
+	if late {
 		p.late = func() error {
-			p.block, err = format.Reblock(sealing, ctx, ctx, p.block, sealer.SealedSize(), func(m *format.Meta) { m.Checksum = r.body.want.sealed() }, b.blockSize)
+			p.block, err = format.Reblock(sealing, ctx, ctx, p.block, sealer.SealedSize(), func(m *format.Meta) {
+				m.Checksum, m.MD5 = r.body.want.sealed(), r.body.want.plainMD5()
+			}, b.blockSize)
 			return err
 		}
 	}
@@ -103,7 +114,9 @@ func (s *Server) putObject(r *request) error {
 		return writeRefusal(err, cond.Attributes)
 	}
 	s.metrics.sealedBytes.Add(int(r.body.length))
-	r.http.Response.Header.Set("ETag", clientETag(made.ETag))
+	meta.MD5 = r.body.want.plainMD5()
+	s.keepETag(b.id, r.key, meta, made.ETag)
+	r.http.Response.Header.Set("ETag", s.etagOf(meta, made.ETag))
 	r.showVersion(made.Version)
 	r.http.Response.Header.Set("x-amz-object-size", strconv.FormatInt(r.body.length, 10))
 	if c, ok := openChecksum(format.Meta{Checksum: r.body.want.sealed()}); ok {
@@ -130,7 +143,8 @@ func (r *request) showChecksum(c sealedChecksum) {
 	r.http.Response.Header.Set(checksumPrefix+"type", kindNames[c.kind])
 }
 
-// conditions reads the write conditions S3 has.
+// conditions reads the write conditions S3 has. Which object If-Match means is for pin
+// to find out.
 func (r *request) conditions() (backend.Conditions, error) {
 	c := backend.Conditions{IfNoneMatch: r.createsOnly()}
 	if err := r.refuseHeaders("if-modified-since", "if-unmodified-since"); err != nil {
@@ -142,15 +156,8 @@ func (r *request) conditions() (backend.Conditions, error) {
 		}
 		c.IfNoneMatch = true
 	}
-	if r.hasHeader("if-match") {
-		if c.IfNoneMatch {
-			return c, s3err.New(s3err.NotImplemented, "If-Match and If-None-Match exclude each other")
-		}
-		etag, ok := backendETag(r.header("If-Match"))
-		if !ok {
-			return c, s3err.New(s3err.PreconditionFailed, "the object does not have this ETag")
-		}
-		c.IfMatch = etag
+	if c.IfNoneMatch && r.hasHeader("if-match") {
+		return c, s3err.New(s3err.NotImplemented, "If-Match and If-None-Match exclude each other")
 	}
 	return c, nil
 }

@@ -35,6 +35,12 @@ type Config struct {
 	// KeyRules says which keys the backend is trusted with; zero = it is asked.
 	KeyRules KeyRules
 
+	// ETags says what clients see as the ETag of an object.
+	ETags ETagMode
+	// ETagCache is how many ETags are remembered for listings under ETagMD5, some
+	// 150 bytes each; zero = none.
+	ETagCache int
+
 	// Suite seals new objects; zero = XChaCha20-Poly1305. Every suite is read.
 	Suite format.Suite
 	// BlockSize is the object block of buckets initialised from now on, in
@@ -71,6 +77,10 @@ type Server struct {
 	cors     []CORSRule
 	keyRules keyRules
 
+	etagMode  ETagMode
+	etags     *etagCache
+	etagReads chan struct{} // a slot for each block that is read for a listing
+
 	suite       format.Suite
 	wholeObject int64
 	maxObject   int64
@@ -96,8 +106,8 @@ func New(cfg Config) (*Server, error) {
 		return nil, errors.New("cannot make a server: Keys is nil")
 	case cfg.Engine == nil:
 		return nil, errors.New("cannot make a server: Engine is nil")
-	case cfg.WholeObject < 0 || cfg.MaxObject < 0 || cfg.MaxConnections < 0:
-		return nil, errors.New("cannot make a server: WholeObject, MaxObject and MaxConnections must not be negative")
+	case cfg.WholeObject < 0 || cfg.MaxObject < 0 || cfg.MaxConnections < 0 || cfg.ETagCache < 0:
+		return nil, errors.New("cannot make a server: WholeObject, MaxObject, MaxConnections and ETagCache must not be negative")
 	}
 	allowed := make(map[string]bool, len(cfg.AllowedBuckets))
 	for _, b := range cfg.AllowedBuckets {
@@ -123,6 +133,9 @@ func New(cfg Config) (*Server, error) {
 		engine:      cfg.Engine,
 		allowed:     allowed,
 		cors:        cfg.CORS,
+		etagMode:    cfg.ETags,
+		etags:       newETagCache(cfg.ETagCache),
+		etagReads:   make(chan struct{}, etagReads),
 		keyRules:    keyRules{mode: cfg.KeyRules, seen: map[keyQuestion]keyAnswer{}},
 		suite:       orDefault(cfg.Suite, format.XChaCha20Poly1305),
 		wholeObject: orDefault(cfg.WholeObject, 64<<20),

@@ -89,6 +89,9 @@ func (s *Server) createUpload(r *request) error {
 	}
 	whole := meta
 	whole.Checksum = sums.room()
+	if s.etagMode == ETagMD5 {
+		whole.PartsMD5.Parts = format.MaxParts
+	}
 	if err := format.CheckTailMeta(whole, b.blockSize); err != nil {
 		return err
 	}

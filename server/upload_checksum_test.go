@@ -255,12 +255,16 @@ func TestTotalOfUnsummedUpload(t *testing.T) {
 // FuzzPartNote: a note that opens is the one that was encoded.
 func FuzzPartNote(f *testing.F) {
 	for i := range checksums {
-		f.Add(partNote{&checksums[i], make([]byte, checksums[i].size)}.encode())
+		n := partNote{checksum: &checksums[i], sum: make([]byte, checksums[i].size)}
+		f.Add(n.encode())
+		n.md5 = make([]byte, 16)
+		f.Add(n.encode())
 	}
+	f.Add(partNote{md5: make([]byte, 16)}.encode())
 	f.Add("")
 	f.Add("\xff123")
 	f.Fuzz(func(t *testing.T, s string) {
-		if n := openNote(s); n.checksum != nil && n.encode() != s {
+		if n := openNote(s); (n.checksum != nil || n.md5 != nil) && n.encode() != s {
 			t.Fatalf("%q opens as %q", s, n.encode())
 		}
 	})

@@ -29,6 +29,7 @@ type completing struct {
 	plan *format.Plan
 	cond backend.Conditions
 	sum  sealedChecksum // of the object; no algorithm: none
+	meta format.Meta    // of the object, once it is there
 }
 
 // completeMultipart makes an object of an upload. Whatever happens on the way, the
@@ -68,18 +69,24 @@ func (s *Server) completeMultipart(r *request) error {
 	if err := r.checkObjectSize(plan); err != nil {
 		return err
 	}
-	c := &completing{u, plan, cond, sum}
-	made, err := c.run()
+	c := &completing{uploading: u, plan: plan, cond: cond, sum: sum}
+	var made backend.Written
+	if err = s.pin(r, &c.cond); err != nil {
+		made, err = c.done(err) // it may be this very Complete that has replaced the object
+	} else {
+		made, err = c.run()
+	}
 	if err != nil {
 		return err
 	}
+	s.keepETag(u.bucket.id, r.key, c.meta, made.ETag)
 	if plan.Stream {
 		s.abortUpload(r, u.BackendID()) // it has no part that counts
 	}
 	c.versioned = made.Version != ""
 	c.cleanUp()
 	r.showVersion(made.Version)
-	out := completeResult{Location: r.location(), Bucket: r.target.bucket, Key: r.key, ETag: clientETag(made.ETag)}
+	out := completeResult{Location: r.location(), Bucket: r.target.bucket, Key: r.key, ETag: s.etagOf(c.meta, made.ETag)}
 	if c.sum.checksum != nil {
 		out.checksumXML = c.sum.inXML()
 	}
@@ -138,6 +145,12 @@ func (c *completing) run() (made backend.Written, err error) {
 	if c.sum.checksum != nil {
 		meta.Checksum = c.sum.encode()
 	}
+	c.meta = meta
+	c.meta.PartsMD5 = partsMD5(c.plan.ETags)
+	if format.CheckTailMeta(c.meta, c.bucket.blockSize) != nil {
+		c.meta.PartsMD5 = format.PartsMD5{} // Create kept no room for it: the mode was another
+	}
+	meta = c.meta
 	if c.plan.Stream {
 		c.cond.Attributes = record.Attributes
 		return c.judge(c.asStream(meta))
@@ -361,6 +374,7 @@ func (c *completing) done(otherwise error) (made backend.Written, err error) {
 	if o.multi != nil && o.multi.tail.Parts() != parts {
 		return made, otherwise
 	}
-	c.sum, _ = openChecksum(o.meta())
+	c.meta = o.meta()
+	c.sum, _ = openChecksum(c.meta)
 	return backend.Written{ETag: o.etag, Version: o.version}, c.bucket.stands(c.ctx)
 }

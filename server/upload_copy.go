@@ -1,6 +1,7 @@
 package server
 
 import (
+	"crypto/md5"
 	"encoding/xml"
 	"errors"
 	"fmt"
@@ -73,7 +74,7 @@ func (u *uploading) copyPart(number int, from backend.CopySource) (etag string, 
 	if err != nil {
 		return "", note, sourceFault(err, from)
 	}
-	err = u.readConditions("x-amz-copy-source-").check(clientETag(o.etag), o.modified)
+	err = u.readConditions("x-amz-copy-source-").check(u.s.namesOf(o.meta(), o.etag), o.modified)
 	if errors.Is(err, errNotModified) {
 		err = s3err.New(s3err.PreconditionFailed, "a condition on the source does not hold")
 	}
@@ -95,12 +96,16 @@ func (u *uploading) copyPart(number int, from backend.CopySource) (etag string, 
 	}
 	defer body.Close()
 	body.op = u.route.op
-	var sum hash.Hash
+	var sum, sum5 hash.Hash
 	r, w := io.Pipe()
 	var src io.Reader = r
 	if u.sums.checksum != nil {
 		sum = u.sums.make()
-		src = io.TeeReader(r, sum)
+		src = io.TeeReader(src, sum)
+	}
+	if u.s.etagMode == ETagMD5 {
+		sum5 = md5.New()
+		src = io.TeeReader(src, sum5)
 	}
 	given := make(chan struct{})
 	go func() {
@@ -111,7 +116,10 @@ func (u *uploading) copyPart(number int, from backend.CopySource) (etag string, 
 	u.showSourceVersion(o.version)
 	etag, err = p.store(src, func() partNote {
 		if sum != nil {
-			note = partNote{u.sums.checksum, sum.Sum(nil)}
+			note.checksum, note.sum = u.sums.checksum, sum.Sum(nil)
+		}
+		if sum5 != nil {
+			note.md5 = sum5.Sum(nil)
 		}
 		return note
 	})

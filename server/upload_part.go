@@ -35,11 +35,17 @@ func (s *Server) uploadPart(r *request) error {
 	if err != nil {
 		return err
 	}
-	note := func() partNote {
+	if s.etagMode == ETagMD5 {
+		r.body.want.computeMD5()
+	}
+	note := func() (n partNote) {
 		if sum := r.body.want.sum(); sum != nil {
-			return partNote{r.body.want.checksum, sum}
+			n.checksum, n.sum = r.body.want.checksum, sum
 		}
-		return partNote{}
+		if s.etagMode == ETagMD5 {
+			n.md5 = r.body.want.plainMD5()
+		}
+		return n
 	}
 	etag, err := p.store(&r.body, note)
 	if err != nil {

@@ -2,6 +2,7 @@ package server
 
 import (
 	"bytes"
+	"crypto/md5"
 	"crypto/subtle"
 	"encoding/base64"
 	"strconv"
@@ -91,18 +92,23 @@ func (c summing) arm(want *digests) error {
 	return nil
 }
 
-// partNote is what the ETag of a part says of its plain bytes: u8 algorithm · digest,
-// or nothing.
+// partNote is what the ETag of a part says of its plain bytes: nothing, or
+//
+//	u8 algorithm · digest [· MD5]        algorithm 0 has no digest
 type partNote struct {
 	*checksum
 	sum []byte
+	md5 []byte // for the ETag of the object, nil: not known
 }
 
 func (n partNote) encode() string {
-	if n.checksum == nil {
-		return ""
+	switch {
+	case n.checksum != nil:
+		return string(n.code) + string(n.sum) + string(n.md5)
+	case n.md5 != nil:
+		return "\x00" + string(n.md5)
 	}
-	return string(n.code) + string(n.sum)
+	return ""
 }
 
 // openNote reads a note. What a later version wrote is as good as nothing.
@@ -110,11 +116,38 @@ func openNote(s string) partNote {
 	if s == "" {
 		return partNote{}
 	}
-	c := checksumByCode(s[0])
-	if c == nil || len(s) != 1+c.size {
+	n := partNote{checksum: checksumByCode(s[0])}
+	size := 0
+	if n.checksum != nil {
+		size = n.size
+	}
+	switch len(s) - 1 - size {
+	case 0:
+	case md5.Size:
+		n.md5 = []byte(s[1+size:])
+	default:
 		return partNote{}
 	}
-	return partNote{c, []byte(s[1:])}
+	if n.checksum != nil {
+		n.sum = []byte(s[1 : 1+size])
+	} else if s[0] != 0 || n.md5 == nil {
+		return partNote{}
+	}
+	return n
+}
+
+// partsMD5 is what S3 makes the ETag of the object of; zero if a part was stored
+// without its MD5.
+func partsMD5(parts []format.PartETag) (p format.PartsMD5) {
+	all := md5.New()
+	for _, part := range parts {
+		note := openNote(part.Note)
+		if note.md5 == nil {
+			return format.PartsMD5{}
+		}
+		all.Write(note.md5) // a hash never fails
+	}
+	return format.PartsMD5{Sum: [md5.Size]byte(all.Sum(nil)), Parts: len(parts)}
 }
 
 // sealed is the note as a checksum.

@@ -74,6 +74,8 @@ func assemble(cfg *config.Config, log zerolog.Logger) (p *proxy, err error) {
 		CORS:            rules(cfg),
 		AllowedBuckets:  cfg.AllowedBuckets,
 		KeyRules:        keyRules(cfg.Backend),
+		ETags:           etags(cfg.Encryption),
+		ETagCache:       cfg.Encryption.ETagCache,
 		Suite:           p.suite,
 		BlockSize:       cfg.Encryption.BlockSize,
 		WholeObject:     int64(cfg.Pipeline.WholeObject),

@@ -85,7 +85,15 @@ type Encryption struct {
 	Cipher    string // CipherAuto or the name of a format.Suite
 	ChunkSize Size   // bytes of a batch; 0 = from the processor's caches
 	BlockSize int    // bytes of the object block of new buckets
+	ETag      string // ETagOpaque or ETagMD5
+	ETagCache int    // entries
 }
+
+// What clients see as the ETag of an object.
+const (
+	ETagOpaque = "opaque" // the backend's, marked
+	ETagMD5    = "md5"    // of the plain bytes
+)
 
 // Suite returns the suite by name; auto = true leaves the choice to the caller.
 func (e Encryption) Suite() (suite format.Suite, auto bool) {

@@ -33,6 +33,9 @@ const (
 	minBudget = 64 << 20
 	maxBudget = 1 << 40
 
+	// maxETagCache takes 1.5 GB.
+	maxETagCache = 10_000_000
+
 	// minWhole is the smallest part S3 takes in a multipart upload, which is
 	// what larger objects become.
 	minWhole = 5 << 20

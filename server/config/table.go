@@ -151,6 +151,16 @@ func Keys() []Key {
 			bind: integer(func(c *Config) *int { return &c.Encryption.BlockSize }, format.ValidBlockSize),
 		},
 		{
+			Name: "encryption.etag", Env: "S3CP_ENCRYPTION_ETAG", Kind: Text, Default: ETagOpaque, Allowed: "opaque or md5",
+			Doc:  "What clients see as the ETag of an object: opaque = the backend's, marked by -s; md5 = S3's own, the MD5 of what the client stored, or of its parts. md5 costs 1.5 ms of a core for each MiB stored, and listings a request to the backend for each object that is not in the cache.",
+			bind: choice(func(c *Config) *string { return &c.Encryption.ETag }, ETagOpaque, ETagMD5),
+		},
+		{
+			Name: "encryption.etag_cache", Env: "S3CP_ENCRYPTION_ETAG_CACHE", Kind: Int, Default: "100000", Allowed: "0 to 10000000",
+			Doc:  "How many ETags are remembered for listings with encryption.etag: md5, at some 150 bytes of memory each.",
+			bind: integer(func(c *Config) *int { return &c.Encryption.ETagCache }, between(0, maxETagCache)),
+		},
+		{
 			Name: "pipeline.workers", Env: "S3CP_PIPELINE_WORKERS", Kind: Int, Default: "0", Allowed: "0 to 1024",
 			Doc:  "Cores that may work on one object; 0 = all.",
 			bind: integer(func(c *Config) *int { return &c.Pipeline.Workers }, between(0, maxWorkers)),

@@ -15,3 +15,11 @@ func keyRules(b config.Backend) server.KeyRules {
 	}
 	return server.KeyRulesAuto
 }
+
+// etags are the front's word for what clients see as ETags.
+func etags(e config.Encryption) server.ETagMode {
+	if e.ETag == config.ETagMD5 {
+		return server.ETagMD5
+	}
+	return server.ETagOpaque
+}
