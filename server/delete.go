@@ -56,7 +56,7 @@ const (
 // it; a version with a name of its own is always the same object. An object that is not
 // there, or cannot be opened, is not the one that is meant.
 func (s *Server) deleteCondition(r *request, with *backend.DeleteOptions) error {
-	o, err := s.openHead(r.ctx, r.bucket, r.key, with.Version)
+	o, err := s.openKnown(r.ctx, r.bucket, r.key, with.Version)
 	if backendKind(err) == backend.NotFound {
 		return s3err.New(s3err.PreconditionFailed, "")
 	}

@@ -121,6 +121,9 @@ func faultOf(err error) fault {
 	if errors.As(err, &own) {
 		return fault{code: own.Code, text: own.Message, label: string(own.Code), class: clientFault}
 	}
+	if isArchived(err) {
+		return fault{code: s3err.InvalidObjectState, text: "", label: "archived", class: clientFault}
+	}
 	if locked(err) {
 		return fault{code: s3err.AccessDenied, text: "Access Denied because object protected by object lock.", label: "object_lock", class: clientFault}
 	}

@@ -30,6 +30,8 @@ type stored struct {
 	block    []byte         // the first bytes, as stored
 	etag     string         // the backend's
 	modified time.Time
+	archived *archived          // its block cannot be read
+	restore  string             // x-amz-restore
 	kept     backend.Attributes // that the backend tells of
 	tags     int
 	size     int64         // stored bytes of the whole object
@@ -51,6 +53,9 @@ func (o *stored) close() {
 
 // meta is the object's metadata.
 func (o *stored) meta() format.Meta {
+	if o.archived != nil {
+		return o.archived.meta
+	}
 	if o.multi != nil {
 		return o.multi.tail.Meta()
 	}
@@ -68,6 +73,9 @@ func (o *stored) oid() (oid [16]byte, ok bool) {
 
 // plainSize is the object's size as the client sees it.
 func (o *stored) plainSize() int64 {
+	if o.archived != nil {
+		return o.archived.size
+	}
 	if o.multi != nil {
 		return o.multi.tail.PlainSize()
 	}
@@ -122,7 +130,7 @@ func (s *Server) openObject(ctx context.Context, bucketName, key, version string
 	if err != nil {
 		return nil, versionFault(err, key, version)
 	}
-	o := &stored{bucket: bucketName, key: key, version: obj.Version, named: version != "", etag: obj.ETag, modified: obj.LastModified, kept: obj.Attributes, tags: obj.Tags, size: obj.Size}
+	o := &stored{bucket: bucketName, key: key, version: obj.Version, named: version != "", etag: obj.ETag, modified: obj.LastModified, kept: obj.Attributes, restore: obj.Restore, tags: obj.Tags, size: obj.Size}
 	if o.named {
 		o.version = version
 	}
@@ -196,7 +204,7 @@ func (s *Server) headObject(r *request) error {
 	if err != nil {
 		return err
 	}
-	o, err := s.openHead(r.ctx, r.bucket, r.key, version)
+	o, err := s.openKnown(r.ctx, r.bucket, r.key, version)
 	if err != nil {
 		return err
 	}
@@ -274,7 +282,7 @@ func (r *request) describe(o *stored, etag string) {
 	h.Set("ETag", etag)
 	h.Set("Last-Modified", o.modified.UTC().Format(httpTime))
 	h.Set("Accept-Ranges", "bytes")
-	for name, v := range map[string]string{"x-amz-storage-class": o.kept.StorageClass, "x-amz-object-lock-mode": o.kept.LockMode,
+	for name, v := range map[string]string{"x-amz-storage-class": o.kept.StorageClass, "x-amz-restore": o.restore, "x-amz-object-lock-mode": o.kept.LockMode,
 		"x-amz-object-lock-retain-until-date": o.kept.RetainUntil, "x-amz-object-lock-legal-hold": o.kept.LegalHold} {
 		if v != "" {
 			h.Set(name, v)

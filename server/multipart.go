@@ -166,6 +166,9 @@ func (s *Server) numberedPart(r *request, o *stored) (byteRange, error) {
 	if err != nil {
 		return byteRange{}, err
 	}
+	if o.archived != nil {
+		return byteRange{}, s3err.New(s3err.InvalidObjectState, "") // whether it has parts cannot be read
+	}
 	count := 1
 	if o.multi != nil {
 		count = o.multi.tail.Parts()

@@ -64,7 +64,7 @@ func (s *Server) objectAttributes(r *request) error {
 	if err != nil {
 		return err
 	}
-	o, err := s.openHead(r.ctx, r.bucket, r.key, version)
+	o, err := s.openKnown(r.ctx, r.bucket, r.key, version)
 	if err != nil {
 		return err
 	}

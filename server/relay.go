@@ -69,6 +69,11 @@ func (s *Server) relay(r *request) error {
 	if err != nil {
 		return err
 	}
+	return s.relayDocument(r, doc)
+}
+
+// relayDocument is relay where the document was read.
+func (s *Server) relayDocument(r *request, doc []byte) error {
 	q := backend.Question{Op: r.route.op, Method: r.route.method, Bucket: r.bucket, Key: r.key, Query: url.Values{}, Header: http.Header{}, Body: doc}
 	for _, p := range r.query {
 		if p.name != sdkHint && (p.name != "versionId" || p.value != "") {

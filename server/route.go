@@ -83,6 +83,7 @@ var routes = append(relayRoutes, []route{
 	{op: "HeadObject", method: "HEAD", level: onObject, allowed: readNames, auth: signed, needs: toRead, body: noBody, serve: (*Server).headObject},
 	{op: "GetObjectAttributes", method: "GET", level: onObject, query: []string{"attributes"}, allowed: []string{versionParam}, auth: signed, needs: toRead, body: noBody, serve: (*Server).objectAttributes},
 	{op: "GetObject", method: "GET", level: onObject, allowed: readNames, auth: signed, needs: toRead, body: noBody, serve: (*Server).getObject},
+	{op: "RestoreObject", method: "POST", level: onObject, query: []string{"restore"}, allowed: []string{versionParam}, auth: signed, needs: toOverwrite, body: optionalBody, serve: (*Server).restoreObject},
 	{op: "CreateMultipartUpload", method: "POST", level: onObject, query: []string{"uploads"}, objectChecksum: true, auth: signed, needs: toCreate, body: noBody, serve: (*Server).createUpload},
 	{op: "UploadPartCopy", method: "PUT", level: onObject, header: "x-amz-copy-source", query: []string{"partNumber", "uploadId"}, auth: signed, needs: toCreate, body: noBody, serve: (*Server).uploadPartCopy},
 	{op: "UploadPart", method: "PUT", level: onObject, query: []string{"partNumber", "uploadId"}, auth: signed, needs: toCreate, body: objectBody, serve: (*Server).uploadPart},

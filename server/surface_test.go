@@ -39,7 +39,7 @@ func TestRouteTableIsComplete(t *testing.T) {
 // subresources is every query name that means another operation in S3.
 var subresources = strings.Fields(`accelerate analytics cors delete encryption intelligent-tiering inventory lifecycle
 	logging metrics notification publicAccessBlock replication
-	requestPayment restore select torrent website x-unknown`)
+	requestPayment select torrent website x-unknown`)
 
 func TestRefusedRequestsNeverReachTheBackend(t *testing.T) {
 	g := newRig(t, func(c *Config) { c.AllowedBuckets = []string{"bkt"} })

@@ -30,6 +30,7 @@ const (
 	InvalidChunkSizeError               Code = "InvalidChunkSizeError"
 	InvalidDigest                       Code = "InvalidDigest"
 	InvalidLocationConstraint           Code = "InvalidLocationConstraint"
+	InvalidObjectState                  Code = "InvalidObjectState"
 	InvalidPart                         Code = "InvalidPart"
 	InvalidPartNumber                   Code = "InvalidPartNumber"
 	InvalidPartOrder                    Code = "InvalidPartOrder"
@@ -107,6 +108,7 @@ var table = map[Code]row{
 	InvalidChunkSizeError:               {http.StatusBadRequest, "Only the last chunk is allowed to have a size less than 8192 bytes", fixed},
 	InvalidDigest:                       {http.StatusBadRequest, "The Content-Md5 you specified is not valid.", fixed},
 	InvalidLocationConstraint:           {http.StatusBadRequest, "The specified location-constraint is not valid", fixed},
+	InvalidObjectState:                  {http.StatusForbidden, "The operation is not valid for the object's storage class", fixed},
 	InvalidPart:                         {http.StatusBadRequest, "One or more of the specified parts could not be found.  The part may not have been uploaded, or the specified entity tag may not match the part's entity tag.", fixed},
 	InvalidPartNumber:                   {http.StatusRequestedRangeNotSatisfiable, "The requested partnumber is not satisfiable.", fixed},
 	InvalidPartOrder:                    {http.StatusBadRequest, "The list of parts was not in ascending order. Parts must be ordered by part number.", fixed},

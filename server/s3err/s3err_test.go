@@ -73,7 +73,7 @@ func TestNoStatusThatPBSTakesForFinal(t *testing.T) {
 // The statuses of the Amazon S3 API reference; all others are 400.
 func TestStatuses(t *testing.T) {
 	want := map[int][]Code{
-		403: {AccessDenied, AccessForbidden, InvalidAccessKeyId, RequestTimeTooSkewed, SignatureDoesNotMatch},
+		403: {AccessDenied, AccessForbidden, InvalidAccessKeyId, InvalidObjectState, RequestTimeTooSkewed, SignatureDoesNotMatch},
 		404: {NoSuchBucket, NoSuchKey, NoSuchUpload, NoSuchVersion},
 		405: {MethodNotAllowed},
 		409: {BucketAlreadyExists, BucketAlreadyOwnedByYou, BucketNotEmpty, ConditionalRequestConflict, OperationAborted},

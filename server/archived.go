@@ -1,0 +1,55 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+
+	"github.com/s3-crypt-proxy/s3-crypt-proxy/format"
+	"github.com/s3-crypt-proxy/s3-crypt-proxy/server/backend"
+	"github.com/s3-crypt-proxy/s3-crypt-proxy/server/s3err"
+)
+
+// An archived object (S3 Glacier and its like) cannot be read until it is restored, and
+// so its block cannot be opened. What S3 still tells of it is what the backend tells of
+// it by HEAD: it is not proved, and nothing is made of it but the answer.
+
+// archived is what is known of an object whose block cannot be read.
+type archived struct {
+	size int64 // plain, by arithmetic from the stored size
+	meta format.Meta
+}
+
+// isArchived says whether the backend refused to read an object because of its class.
+func isArchived(err error) bool {
+	var e *backend.Error
+	return errors.As(err, &e) && e.Status == http.StatusForbidden && e.Code == string(s3err.InvalidObjectState)
+}
+
+// openKnown is openHead for an answer about an object that may be archived.
+func (s *Server) openKnown(ctx context.Context, bucketName, key, version string) (*stored, error) {
+	o, err := s.openHead(ctx, bucketName, key, version)
+	if !isArchived(err) {
+		return o, err
+	}
+	_, b, err := s.access(ctx, bucketName)
+	if err != nil {
+		return nil, err
+	}
+	obj, err := s.backend.HeadVersion(ctx, bucketName, key, version)
+	if err != nil {
+		return nil, versionFault(err, key, version)
+	}
+	o = &stored{bucket: bucketName, key: key, version: obj.Version, named: version != "", etag: obj.ETag, modified: obj.LastModified,
+		kept: obj.Attributes, restore: obj.Restore, tags: obj.Tags, size: obj.Size}
+	if o.named {
+		o.version = version
+	}
+	plain, ok := format.PlainSize(b.blockSize, obj.Size)
+	if !ok {
+		return o, fmt.Errorf("%w: no sealed object has %d bytes", format.ErrForeign, obj.Size)
+	}
+	o.archived = &archived{size: plain}
+	return o, nil
+}

@@ -1,0 +1,154 @@
+package server
+
+import (
+	"bytes"
+	"context"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/s3-crypt-proxy/s3-crypt-proxy/server/backend"
+)
+
+// archiveTier is a fake of a store with an archive, over the store in memory: objects of
+// the class GLACIER cannot be read before they are restored, as S3 has it.
+type archiveTier struct {
+	*memory
+	restores map[string]string // by key: x-amz-restore, empty before the first request
+}
+
+func (a *archiveTier) frozen(bucket, key string) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if o := a.buckets[bucket][key]; o != nil && o.with.StorageClass == "GLACIER" && !strings.Contains(a.restores[key], `"false"`) {
+		return &backend.Error{Kind: backend.Denied, Op: "GetObject", Status: 403, Code: "InvalidObjectState", Message: "no"}
+	}
+	return nil
+}
+
+func (a *archiveTier) Get(ctx context.Context, bucket, key string, opt backend.GetOptions) (*backend.Object, error) {
+	if err := a.frozen(bucket, key); err != nil {
+		return nil, err
+	}
+	o, err := a.memory.Get(ctx, bucket, key, opt)
+	if err == nil {
+		o.Restore = a.restores[key]
+	}
+	return o, err
+}
+
+func (a *archiveTier) HeadVersion(ctx context.Context, bucket, key, version string) (*backend.Object, error) {
+	o, err := a.memory.HeadVersion(ctx, bucket, key, version)
+	if err == nil {
+		o.Restore = a.restores[key]
+	}
+	return o, err
+}
+
+func (a *archiveTier) CopyPart(ctx context.Context, bucket, key, id string, n int, source backend.CopySource, r backend.Range) (string, error) {
+	if err := a.frozen(source.Bucket, source.Key); err != nil {
+		return "", err
+	}
+	return a.memory.CopyPart(ctx, bucket, key, id, n, source, r)
+}
+
+func (a *archiveTier) Relay(ctx context.Context, q backend.Question) (*backend.Reply, error) {
+	if q.Op != "RestoreObject" {
+		return a.memory.Relay(ctx, q)
+	}
+	switch a.restores[q.Key] {
+	case "":
+		a.restores[q.Key] = `ongoing-request="true"`
+		return &backend.Reply{Status: 202, Header: http.Header{}}, nil
+	case `ongoing-request="true"`:
+		return &backend.Reply{Status: 409, Code: "RestoreAlreadyInProgress", Message: "Object restore is already in progress"}, nil
+	}
+	return &backend.Reply{Status: 200, Header: http.Header{}}, nil
+}
+
+const thawed = `ongoing-request="false", expiry-date="Fri, 21 Dec 2029 00:00:00 GMT"`
+
+func newArchive(t *testing.T, change ...func(*Config)) (*rig, *archiveTier) {
+	tier := &archiveTier{restores: map[string]string{}}
+	g := newRig(t, append(change, func(c *Config) { tier.memory = c.Backend.(*memory); c.Backend = tier })...)
+	return g, tier
+}
+
+const restoreDoc = `<RestoreRequest xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><Days>2</Days><GlacierJobParameters><Tier>Bulk</Tier></GlacierJobParameters></RestoreRequest>`
+
+func TestArchivedObjects(t *testing.T) {
+	g, tier := newArchive(t)
+	body := pattern(200_000)
+	stored := g.do(call{method: "PUT", target: "/bkt/k", body: body, header: map[string]string{"x-amz-storage-class": "GLACIER", "x-amz-meta-a": "1"}})
+	g.want(stored, 200, "")
+
+	g.want(g.get("/bkt/k"), 403, "InvalidObjectState")
+	g.want(g.do(call{method: "PUT", target: "/bkt/c", header: map[string]string{"x-amz-copy-source": "bkt/k"}}), 403, "InvalidObjectState")
+	a := g.do(call{method: "HEAD", target: "/bkt/k"})
+	h := a.header
+	if a.status != 200 || h.Get("Content-Length") != "200000" || h.Get("X-Amz-Storage-Class") != "GLACIER" || h.Get("ETag") != stored.header.Get("ETag") || h.Get("Last-Modified") == "" || h.Get("X-Amz-Restore") != "" || h.Get("X-Amz-Meta-A") != "" {
+		t.Errorf("HEAD: %d %v", a.status, h)
+	}
+	a = g.do(call{method: "GET", target: "/bkt/k?attributes", header: map[string]string{"x-amz-object-attributes": "ObjectSize,StorageClass"}})
+	if !bytes.Contains(a.body, []byte("<StorageClass>GLACIER</StorageClass><ObjectSize>200000</ObjectSize>")) {
+		t.Errorf("attributes: %d %s", a.status, a.body)
+	}
+	if a := g.do(call{method: "HEAD", target: "/bkt/k?partNumber=1"}); a.status != 403 {
+		t.Errorf("HEAD of a part: %d", a.status)
+	}
+	if a := g.do(call{method: "HEAD", target: "/bkt/k", header: map[string]string{"if-none-match": stored.header.Get("ETag")}}); a.status != 304 {
+		t.Errorf("conditional HEAD: %d", a.status)
+	}
+	// Nobody is told "stored already" of what cannot be proved to open.
+	g.want(g.do(call{method: "PUT", target: "/bkt/k", body: []byte("x"), header: map[string]string{"if-none-match": "*"}}), 503, "ServiceUnavailable")
+
+	restore := call{method: "POST", target: "/bkt/k?restore", body: []byte(restoreDoc)}
+	g.want(g.do(restore), 202, "")
+	g.want(g.do(restore), 409, "RestoreAlreadyInProgress")
+	if a := g.do(call{method: "HEAD", target: "/bkt/k"}); a.header.Get("X-Amz-Restore") != `ongoing-request="true"` {
+		t.Errorf("while it is restored: %v", a.header)
+	}
+	g.want(g.get("/bkt/k"), 403, "InvalidObjectState")
+	tier.restores["k"] = thawed
+	g.want(g.do(restore), 200, "")
+	for _, method := range []string{"GET", "HEAD"} {
+		a := g.do(call{method: method, target: "/bkt/k"})
+		if a.status != 200 || a.header.Get("X-Amz-Restore") != thawed || a.header.Get("X-Amz-Meta-A") != "1" || method == "GET" && !bytes.Equal(a.body, body) {
+			t.Errorf("%s of a restored object: %d %v", method, a.status, a.header)
+		}
+	}
+	delete(tier.restores, "k")
+	g.want(g.do(call{method: "DELETE", target: "/bkt/k", header: map[string]string{"x-amz-if-match-size": "7"}}), 412, "PreconditionFailed")
+	g.want(g.do(call{method: "DELETE", target: "/bkt/k", header: map[string]string{"x-amz-if-match-size": "200000"}}), 204, "")
+}
+
+// TestArchivedForeignObjectHasNoSize: a size that no sealed object has is not told.
+func TestArchivedForeignObjectHasNoSize(t *testing.T) {
+	g, tier := newArchive(t)
+	g.put("/bkt/first", nil)
+	tier.buckets["bkt"]["alien"] = &blob{data: []byte("plain"), etag: `"x"`, with: backend.Attributes{StorageClass: "GLACIER"}}
+	if a := g.do(call{method: "HEAD", target: "/bkt/alien"}); a.status != 500 {
+		t.Errorf("%d %v", a.status, a.header)
+	}
+}
+
+func TestRestoresThatSelectAreRefused(t *testing.T) {
+	g, _ := newArchive(t)
+	g.put("/bkt/k", nil)
+	n := g.store.count()
+	for doc, want := range map[string]int{
+		"<RestoreRequest><Type>SELECT</Type></RestoreRequest>":                               501,
+		"<RestoreRequest><SelectParameters/></RestoreRequest>":                               501,
+		"<RestoreRequest><OutputLocation><S3/></OutputLocation></RestoreRequest>":            501,
+		"<RestoreRequest><Days>1</Days>":                                                     400,
+		`<!DOCTYPE d [<!ENTITY a "aaaa">]><RestoreRequest><Days>&a;</Days></RestoreRequest>`: 400,
+	} {
+		if a := g.do(call{method: "POST", target: "/bkt/k?restore", body: []byte(doc)}); a.status != want {
+			t.Errorf("%s: %d", doc, a.status)
+		}
+	}
+	if calls := g.store.callsSince(n); len(calls) > 0 {
+		t.Errorf("backend calls %v", calls)
+	}
+	g.want(g.do(call{method: "PUT", target: "/bkt/k?restore", body: []byte(restoreDoc)}), 501, "NotImplemented")
+}
