@@ -15,17 +15,14 @@ import (
 // them all, and does not count as gone.
 func TestProofThatFailedOnceIsTriedAgain(t *testing.T) {
 	const n = maxFailures + 5
-	filled := func() *fake {
-		f := newFake()
-		f.setState(t, ringOf(t, 'B', 'A'))
-		for i := range n {
-			key := fmt.Sprintf("m%02d", i)
-			f.put(t, key, sealedParts(t, ringOf(t, 'A'), key, 5<<20))
-		}
-		return f
+	base := newFake()
+	base.setState(t, ringOf(t, 'B', 'A'))
+	for i := range n {
+		key := fmt.Sprintf("m%02d", i)
+		base.put(t, key, sealedParts(t, ringOf(t, 'A'), key, 5<<20))
 	}
 	for _, busy := range []string{"Put", "CreateUpload", "UploadPart", "CompleteUpload"} {
-		f := filled()
+		f := base.copy()
 		var failed atomic.Bool
 		f.before = func(_ int, op, key string) error {
 			if op == busy && strings.HasPrefix(key, scratchPrefix) && failed.CompareAndSwap(false, true) {
@@ -38,7 +35,7 @@ func TestProofThatFailedOnceIsTriedAgain(t *testing.T) {
 			t.Errorf("%s busy once: %v %+v", busy, err, report.Kinds)
 		}
 	}
-	f := filled()
+	f := base.copy()
 	f.noComplete = true
 	report, err := run(t.Context(), t, f)
 	if err != nil || report.Kinds.Held.Objects != n || f.count("CompleteUpload") != 1 {
