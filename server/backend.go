@@ -52,4 +52,5 @@ type uploads interface {
 	StreamPart(ctx context.Context, bucket, key, id string, n int, body io.Reader, size int64) (etag string, err error)
 	CopyPart(ctx context.Context, bucket, key, id string, n int, source backend.CopySource, r backend.Range) (etag string, err error)
 	AbortUpload(ctx context.Context, bucket, key, id string) error
+	Parts(ctx context.Context, bucket, key, id string, after, max int) (*backend.PartPage, error)
 }

@@ -30,6 +30,16 @@ const (
 	// listFactor: a list of parts is held as a document and decoded.
 	listFactor = 2
 
+	// maxUploads: a bucket with more unfinished uploads is not listed: none that is
+	// looked after has them, and each costs a request.
+	maxUploads = 20_000
+
+	// recordRoom is the memory of one upload in a listing: key, id, and their XML.
+	recordRoom = 4 << 10
+
+	// recordReaders is how many records of uploads are read at once.
+	recordReaders = 8
+
 	// wholeStaged: a staged part up to this many stored bytes is held in memory by
 	// Complete, so that the backend's answer may be lost. Only part number 10,000 may
 	// have more than 5 MiB.

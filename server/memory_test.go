@@ -26,6 +26,7 @@ type memory struct {
 	uploadsWith map[string]backend.Attributes
 	calls       []string // "Op bucket/key"
 	ids         int
+	partTime    time.Time // of every part
 
 	deleted []backend.DeleteOptions // of every removal
 
@@ -59,7 +60,7 @@ type blob struct {
 }
 
 func newMemory(buckets ...string) *memory {
-	m := &memory{versioning: map[string]string{}, history: map[string]map[string][]*blob{}, buckets: map[string]map[string]*blob{}, uploads: map[string]map[int][]byte{}, uploadsWith: map[string]backend.Attributes{}}
+	m := &memory{versioning: map[string]string{}, history: map[string]map[string][]*blob{}, buckets: map[string]map[string]*blob{}, uploads: map[string]map[int][]byte{}, uploadsWith: map[string]backend.Attributes{}, partTime: time.Unix(1768478400, 0)}
 	for _, b := range buckets {
 		m.buckets[b] = map[string]*blob{}
 	}
@@ -387,6 +388,31 @@ func (m *memory) AbortUpload(_ context.Context, bucket, key, id string) error {
 	_, err := m.enter("AbortUpload", bucket, key)
 	delete(m.uploads, id)
 	return err
+}
+
+// Parts lists parts as stored.
+func (m *memory) Parts(_ context.Context, bucket, key, id string, after, max int) (*backend.PartPage, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if _, err := m.enter("Parts", bucket, key); err != nil {
+		return nil, err
+	}
+	if m.uploads[id] == nil {
+		return nil, noUpload("Parts")
+	}
+	page := &backend.PartPage{}
+	for _, n := range slices.Sorted(maps.Keys(m.uploads[id])) {
+		switch {
+		case n <= after:
+		case len(page.Parts) == max:
+			page.Truncated = true
+			return page, nil
+		default:
+			data := m.uploads[id][n]
+			page.Parts = append(page.Parts, backend.StoredPart{Part: backend.Part{N: n, ETag: fmt.Sprintf("%q", fmt.Sprintf("%x", md5.Sum(data)))}, Size: int64(len(data)), LastModified: m.partTime})
+		}
+	}
+	return page, nil
 }
 
 // Relay repeats what it was asked: what real stores answer is tested against one.

@@ -69,6 +69,7 @@ func newRig(t *testing.T, change ...func(*Config)) *rig {
 		Backend:         g.store,
 		Keys:            g.keys,
 		Credentials:     []Credential{{AccessKey: testAccess, SecretKey: testSecret}},
+		Resume:          true,
 		ProgressTimeout: 2 * time.Second,
 		HeaderTimeout:   2 * time.Second,
 		Log:             zerolog.Nop(),

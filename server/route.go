@@ -85,6 +85,10 @@ var routes = append(relayRoutes, []route{
 	{op: "GetObject", method: "GET", level: onObject, allowed: readNames, auth: signed, needs: toRead, body: noBody, serve: (*Server).getObject},
 	{op: "RestoreObject", method: "POST", level: onObject, query: []string{"restore"}, allowed: []string{versionParam}, auth: signed, needs: toOverwrite, body: optionalBody, serve: (*Server).restoreObject},
 	{op: "CreateMultipartUpload", method: "POST", level: onObject, query: []string{"uploads"}, objectChecksum: true, auth: signed, needs: toCreate, body: noBody, serve: (*Server).createUpload},
+	{op: "ListParts", method: "GET", level: onObject, query: []string{"uploadId"}, allowed: []string{"max-parts", "part-number-marker", "encoding-type"}, auth: signed, needs: toCreate, body: noBody, serve: (*Server).listParts},
+	{op: "ListMultipartUploads", method: "GET", level: onBucket, query: []string{"uploads"},
+		allowed: []string{"prefix", "delimiter", "encoding-type", "key-marker", "upload-id-marker", "max-uploads"},
+		auth:    signed, needs: toList, body: noBody, serve: (*Server).listUploads},
 	{op: "UploadPartCopy", method: "PUT", level: onObject, header: "x-amz-copy-source", query: []string{"partNumber", "uploadId"}, auth: signed, needs: toCreate, body: noBody, serve: (*Server).uploadPartCopy},
 	{op: "UploadPart", method: "PUT", level: onObject, query: []string{"partNumber", "uploadId"}, auth: signed, needs: toCreate, body: objectBody, serve: (*Server).uploadPart},
 	{op: "CompleteMultipartUpload", method: "POST", level: onObject, query: []string{"uploadId"}, objectChecksum: true, auth: signed, needs: toCreate, body: listBody, serve: (*Server).completeMultipart},
@@ -121,9 +125,6 @@ func match(method string, t target, hasHeader func(string) bool) (*route, error)
 		return nil, s3err.New(s3err.NoSuchBucket, "no bucket in the path: use path-style addressing")
 	}
 	hint := hintFor(at)
-	if method == "GET" && (has(t.query, "uploadId") || has(t.query, "uploads")) {
-		hint = "; the parts of an upload are listed nowhere but in its client: begin the upload again, or abort it"
-	}
 	if has(t.query, "cors") {
 		hint = "; pages talk to the proxy and not to the backend: rules are in the proxy's configuration, cors"
 	}

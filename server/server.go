@@ -50,6 +50,9 @@ type Config struct {
 	// WholeObject: bodies up to this many bytes are sealed in memory and sent as
 	// one retryable PUT; larger ones become a backend multipart upload. Zero = 64 MiB.
 	WholeObject int64
+	// Resume stores a receipt of every part of an upload, by which ListParts can give
+	// its ETags out again: two small backend calls for each part.
+	Resume bool
 	// MaxObject is the largest body of one PUT, in bytes; zero = 5 GiB.
 	MaxObject int64
 
@@ -84,6 +87,7 @@ type Server struct {
 	suite       format.Suite
 	wholeObject int64
 	maxObject   int64
+	receipts    bool
 	progress    time.Duration
 	now         func() time.Time
 	log         zerolog.Logger
@@ -139,6 +143,7 @@ func New(cfg Config) (*Server, error) {
 		keyRules:    keyRules{mode: cfg.KeyRules, seen: map[keyQuestion]keyAnswer{}},
 		suite:       orDefault(cfg.Suite, format.XChaCha20Poly1305),
 		wholeObject: orDefault(cfg.WholeObject, 64<<20),
+		receipts:    cfg.Resume,
 		maxObject:   orDefault(cfg.MaxObject, 5<<30),
 		progress:    orDefault(cfg.ProgressTimeout, 60*time.Second),
 		maxConns:    orDefault(cfg.MaxConnections, 4096),

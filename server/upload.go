@@ -20,6 +20,7 @@ import (
 //	a multipart upload    Complete or Abort   sealed parts, each with its header
 //	…/mpu/OID/create      the same            metadata and record, a sealed object
 //	…/mpu/OID/last-N      the same            a part that can only be the last one
+//	…/mpu/OID/part-N-…    the same            nothing: its name is the receipt of a part
 //
 // The object …/create says that the upload goes on: it is written last by Create and
 // removed last. Names that begin with the reserved prefix cannot be named by clients.
@@ -215,29 +216,53 @@ func (s *Server) abortMultipart(r *request) error {
 	if err != nil {
 		return err
 	}
-	if err := u.goesOn(); err != nil {
-		return err
+	gone := u.goesOn()
+	if gone != nil && gone != errNoUpload {
+		return gone
 	}
-	if err := s.backend.AbortUpload(r.ctx, r.target.bucket, r.key, u.BackendID()); err != nil {
-		return err
+	if gone == nil {
+		if err := s.backend.AbortUpload(r.ctx, r.target.bucket, r.key, u.BackendID()); err != nil {
+			return err
+		}
 	}
 	if err := u.unstage(r.ctx); err != nil {
 		return err // the client may ask again
+	}
+	if gone != nil {
+		return gone // and what an end that was cut had left is removed too
 	}
 	r.http.SetStatusCode(204)
 	return nil
 }
 
-// unstage removes what was put aside for an upload, the sign that it goes on last.
+// unstage removes what was put aside for an upload, the sign that it goes on last: an
+// end that is cut may be asked for again. What a part put there meanwhile, and found
+// the sign still standing, is removed behind it.
 func (u *uploading) unstage(ctx context.Context) error {
 	if u.versioned {
 		u.purgeStaged(ctx)
 	}
+	if _, err := u.removeStaged(ctx); err != nil {
+		return err
+	}
+	if err := u.unstageLast(ctx); err != nil {
+		return err
+	}
+	late, err := u.removeStaged(ctx)
+	if late && u.versioned {
+		u.purgeStaged(ctx)
+	}
+	return err
+}
+
+// removeStaged removes all that lies beside an upload but the sign that it goes on, and
+// says whether there was anything.
+func (u *uploading) removeStaged(ctx context.Context) (some bool, err error) {
 	opt := backend.ListOptions{Prefix: u.StagingPrefix(), MaxKeys: maxListKeys}
 	for {
 		page, err := u.s.backend.List(ctx, u.target.bucket, opt)
 		if err != nil {
-			return err
+			return some, err
 		}
 		var keys []string
 		for _, o := range page.Objects {
@@ -246,18 +271,19 @@ func (u *uploading) unstage(ctx context.Context) error {
 			}
 		}
 		if len(keys) > 0 {
+			some = true
 			results, err := u.s.backend.DeleteMany(ctx, u.target.bucket, keys)
 			if err != nil {
-				return err
+				return some, err
 			}
 			for _, x := range results {
 				if x.Err != nil {
-					return x.Err
+					return some, x.Err
 				}
 			}
 		}
 		if !page.Truncated {
-			return u.unstageLast(ctx)
+			return some, nil
 		}
 		opt.ContinuationToken = page.NextToken
 	}

@@ -91,30 +91,54 @@ func (p *partUp) store(src io.Reader, note func() partNote) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if p.sealer.Staged() {
-		if err := p.goesOn(); err != nil {
-			p.dropStaged(err)
-			return "", err
-		}
-	}
-	p.s.metrics.sealedBytes.Add(int(p.sealer.PlainSize()))
 	client, err := p.sealer.ETag(strings.Trim(etag, `"`), note().encode())
 	if err != nil {
 		return "", s3err.Wrap(s3err.ServiceUnavailable, err, "the backend gave the part an ETag that cannot be kept")
 	}
+	if err := p.keep(client); err != nil {
+		return "", err
+	}
+	p.s.metrics.sealedBytes.Add(int(p.sealer.PlainSize()))
 	return `"` + client + `"`, nil
 }
 
-// dropStaged removes a part that came when its upload had just ended.
-func (p *partUp) dropStaged(why error) {
-	if why != errNoUpload {
-		return
+// keep stores the receipt of a part, if there are to be any. What lies beside the
+// upload when it ended meanwhile is removed: its end may have looked before.
+func (p *partUp) keep(etag string) error {
+	var beside []backend.ObjectID
+	if p.sealer.Staged() {
+		beside = append(beside, backend.ObjectID{Key: p.LastKey(p.number), Version: p.staged})
 	}
+	if p.s.receipts {
+		key, err := p.ReceiptKey(p.number, etag)
+		if err != nil {
+			return err
+		}
+		made, err := p.bucket.Put(p.ctx, p.target.bucket, key, newBytesReader(nil), 0, backend.Conditions{})
+		if err != nil {
+			return fmt.Errorf("cannot store the receipt of part %d: %w", p.number, err)
+		}
+		beside = append(beside, backend.ObjectID{Key: key, Version: made.Version})
+	}
+	if len(beside) == 0 {
+		return nil
+	}
+	err := p.goesOn()
+	if err == errNoUpload {
+		p.drop(beside)
+	}
+	return err
+}
+
+// drop removes what a part put beside an upload that had just ended.
+func (p *partUp) drop(ids []backend.ObjectID) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(p.ctx), abortTime)
 	defer cancel()
-	if _, err := p.s.backend.DeleteWith(ctx, p.target.bucket, p.LastKey(p.number), backend.DeleteOptions{Version: p.staged}); err != nil {
-		p.s.metrics.orphans.Inc()
-		p.log.Warn().Err(err).Msg("cannot remove a part that came after its upload's end; it stays until the backend's lifecycle rule removes it")
+	for _, id := range ids {
+		if _, err := p.s.backend.DeleteWith(ctx, p.target.bucket, id.Key, backend.DeleteOptions{Version: id.Version}); err != nil {
+			p.s.metrics.orphans.Inc()
+			p.log.Warn().Err(err).Msg("cannot remove what came after its upload's end; it stays until the backend's lifecycle rule removes it")
+		}
 	}
 }
 

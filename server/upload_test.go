@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
-	"net/http"
 	"slices"
 	"strings"
 	"sync"
@@ -385,9 +384,7 @@ func TestCompleteCutAfterEveryCall(t *testing.T) {
 			if got := g.get("/bkt/k"); !bytes.Equal(got.body, data) {
 				t.Fatalf("%s, cut at %d: after the second Complete %d bytes", name, cut, len(got.body))
 			}
-			if a.status != 200 {
-				g.onlyObjects("k")
-			}
+			g.onlyObjects("k")
 			if !reached {
 				break
 			}
@@ -508,7 +505,7 @@ func TestStagedObjectsAreUnreachable(t *testing.T) {
 			staged = append(staged, k)
 		}
 	}
-	if len(staged) != 2 {
+	if len(staged) != 3 {
 		t.Fatalf("staged: %q", staged)
 	}
 	before := g.store.count()
@@ -742,17 +739,6 @@ func TestMultipartReadRequests(t *testing.T) {
 	}
 	if a := g.get("/bkt/k"); a.status != 200 || !bytes.Equal(a.body, pattern(6*mib)) {
 		t.Errorf("%d, %d bytes", a.status, len(a.body))
-	}
-}
-
-func TestListsOfUploadsAreRefusedWithAReason(t *testing.T) {
-	g := newRig(t)
-	u := g.begin("/bkt/k", nil)
-	for _, target := range []string{"/bkt/k?uploadId=" + u.id, "/bkt?uploads"} {
-		a := g.do(call{method: http.MethodGet, target: target})
-		if g.want(a, 501, "NotImplemented"); !strings.Contains(string(a.body), "begin the upload again") {
-			t.Errorf("%s", a.body)
-		}
 	}
 }
 

@@ -80,6 +80,7 @@ func assemble(cfg *config.Config, log zerolog.Logger) (p *proxy, err error) {
 		BlockSize:       cfg.Encryption.BlockSize,
 		WholeObject:     int64(cfg.Pipeline.WholeObject),
 		MaxObject:       int64(cfg.Limits.MaxObjectSize),
+		Resume:          cfg.Multipart.Resume,
 		MaxConnections:  cfg.Limits.MaxConnections,
 		HeaderTimeout:   cfg.Limits.HeaderTimeout,
 		ProgressTimeout: cfg.Limits.ProgressTimeout,

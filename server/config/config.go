@@ -24,6 +24,7 @@ type Config struct {
 	TLS        TLS
 	Encryption Encryption
 	Pipeline   Pipeline
+	Multipart  Multipart
 	Limits     Limits
 	Memkey     Memkey
 
@@ -113,6 +114,11 @@ type Pipeline struct {
 	Budget       Size // bytes in flight, all requests together
 	QueueTimeout time.Duration
 	WholeObject  Size // bytes up to which an object is sealed in memory
+}
+
+// Multipart is about uploads in parts.
+type Multipart struct {
+	Resume bool // keep receipts of parts, so that ListParts can tell their ETags
 }
 
 // Limits bounds what clients may do.

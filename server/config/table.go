@@ -181,6 +181,11 @@ func Keys() []Key {
 			bind: size(func(c *Config) *Size { return &c.Pipeline.WholeObject }, minWhole, maxWhole, false),
 		},
 		{
+			Name: "multipart.resume", Env: "S3CP_MULTIPART_RESUME", Kind: Bool, Default: "true", Allowed: wantBool,
+			Doc:  "Answer ListParts, which clients that resume an upload need (Docker registries, tusd, Uppy). It costs two small requests to the backend for each part, and an empty object until the upload ends. Backup tools go without: false saves both, and ListParts is refused.",
+			bind: boolean(func(c *Config) *bool { return &c.Multipart.Resume }),
+		},
+		{
 			Name: "limits.max_connections", Env: "S3CP_LIMITS_MAX_CONNECTIONS", Kind: Int, Default: "4096", Allowed: "1 to 1048576",
 			Doc:  "Client connections in service at once; further ones wait to be accepted.",
 			bind: integer(func(c *Config) *int { return &c.Limits.MaxConnections }, between(1, maxConnections)),
