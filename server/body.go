@@ -43,6 +43,7 @@ type body struct {
 	armed int64 // taken bytes at which the deadline was last moved
 	ended bool  // chunkedWire: the last HTTP chunk was seen
 
+	file   *formFile     // nil: the object is no file of a form
 	stream *sigv4.Stream // nil: what is on the wire is the object
 	length int64         // of the object, declared
 	got    int64         // of the object, given
@@ -75,6 +76,13 @@ func (b *body) Read(p []byte) (int, error) {
 // decode gives bytes of the object. The end of the wire is an early end here.
 func (b *body) decode(p []byte) (int, error) {
 	if b.stream == nil {
+		if b.file != nil {
+			n, err := b.file.Read(p)
+			if err == io.EOF {
+				err = errBodyShort
+			}
+			return n, err
+		}
 		n, err := wireReader{b}.Read(p)
 		if err == io.EOF {
 			err = errBodyShort
@@ -90,6 +98,11 @@ func (b *body) decode(p []byte) (int, error) {
 
 // verify is the end of the object: framing, trailer and digests.
 func (b *body) verify() error {
+	if b.file != nil {
+		if err := b.file.end(); err != nil {
+			return err
+		}
+	}
 	if b.stream != nil {
 		var none [1]byte
 		switch _, err := b.stream.Read(none[:]); {

@@ -22,6 +22,12 @@
 //   - An append-only client replaces nothing, whoever writes beside it, and writes
 //     nothing where the store would let it: TestAppendOnlyNeverReplaces,
 //     TestAppendOnlyRaceHasOneWinner, TestAppendOnlyOnALaxStoreIsRefused.
+//   - A form stores what its policy allows, and its file as it was:
+//     TestFormsAreHeldToTheirPolicy, TestFormsStoreWhatTheyCarry. Forms and pages
+//     (cors.go) are served only where the configuration says so:
+//     TestFormsAreOffByDefault, TestWithoutRulesThereIsNoCORS.
+//   - Malformed documents, targets, lengths and chunks get S3's answer within bounded
+//     memory: TestMalformedDocuments, TestMalformedRequests.
 //   - A request is verified and judged by one set of credentials, whatever is set
 //     meanwhile: TestCredentialsChangeAtOnce.
 //   - An object exists at the backend only after length, SHA-256 and MD5 of the

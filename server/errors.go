@@ -59,6 +59,7 @@ var faults = []fault{
 
 	{errBodyShort, s3err.IncompleteBody, "The request body terminated unexpectedly", "body_short", clientFault},
 	{errBodyStalled, s3err.RequestTimeout, "the body made no progress", "body_stalled", clientFault},
+	{errFormEnd, s3err.MalformedPOSTRequest, "the file is not the last field of the form, or its boundary is missing", "form_end", clientFault},
 	{errBodySHA256, s3err.XAmzContentSHA256Mismatch, "", "body_sha256", clientFault},
 	{errBodyMD5, s3err.BadDigest, "", "body_md5", clientFault},
 	{errBodyChecksum, s3err.BadDigest, "the body does not have the given checksum", "body_checksum", clientFault},

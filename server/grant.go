@@ -113,7 +113,7 @@ func (g *grant) createsOnly(n need) bool { return n == toCreate && g.meets&toOve
 // Operations are the names of all operations, as Grant.Verbs takes them; the slice
 // is the caller's own.
 func Operations() []string {
-	out := make([]string, 0, len(routes))
+	out := append(make([]string, 0, len(routes)+1), postObject.op)
 	for _, r := range routes {
 		out = append(out, r.op)
 	}
@@ -121,6 +121,9 @@ func Operations() []string {
 }
 
 func knownOperation(op string) bool {
+	if op == postObject.op {
+		return true
+	}
 	for i := range routes {
 		if routes[i].op == op {
 			return true

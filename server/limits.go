@@ -11,6 +11,9 @@ const (
 	// about 150 KB.
 	maxDeleteBody = 2 << 20
 
+	// maxForm holds what comes before a form's file: 20 KB at S3.
+	maxForm = 32 << 10
+
 	// maxDeleteKeys is S3's limit for one DeleteObjects call.
 	maxDeleteKeys = 1000
 

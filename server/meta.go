@@ -16,11 +16,13 @@ const defaultContentType = "binary/octet-stream"
 
 const userPrefix = "x-amz-meta-"
 
-// kept is every standard header that is sealed with an object and given back.
-var kept = []struct {
+type keptHeader struct {
 	name  string
 	field func(*format.Meta) *string
-}{
+}
+
+// kept is every standard header that is sealed with an object and given back.
+var kept = []keptHeader{
 	{"Content-Type", func(m *format.Meta) *string { return &m.ContentType }},
 	{"Content-Encoding", func(m *format.Meta) *string { return &m.ContentEncoding }},
 	{"Content-Disposition", func(m *format.Meta) *string { return &m.ContentDisposition }},

@@ -336,7 +336,7 @@ func filler(s *format.Sealer) []byte { return make([]byte, format.Filler(s.Plain
 
 // bodyError says whether the client's body is to blame.
 func bodyError(err error) bool {
-	for _, e := range []error{errBodyShort, errBodyStalled, errBodySHA256, errBodyMD5, errBodyChecksum,
+	for _, e := range []error{errBodyShort, errBodyStalled, errBodySHA256, errBodyMD5, errBodyChecksum, errFormEnd,
 		sigv4.ErrFraming, sigv4.ErrChunkSignature, sigv4.ErrDecodedLength, sigv4.ErrTrailer} {
 		if errors.Is(err, e) {
 			return true

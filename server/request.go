@@ -33,6 +33,7 @@ type request struct {
 	accessKey string
 	client    *client // whose request it is; nil before that is proved
 	body      body
+	success   formSuccess // of a form
 }
 
 // header gives a request header, or "". The string is a copy.

@@ -26,6 +26,8 @@ type Config struct {
 	Engine      *pipeline.Engine // required; shared, closed by its owner
 	Credentials []Credential     // required: at least one, access keys and names distinct
 
+	// PostForms: files may be uploaded by browsers' forms.
+	PostForms bool
 	// CORS are the rules for pages in browsers; empty = none may use the proxy.
 	CORS []CORSRule
 
@@ -70,15 +72,16 @@ type Config struct {
 
 // Server is the S3 front. Make it with New.
 type Server struct {
-	backend  store
-	keys     KeySource
-	engine   *pipeline.Engine
-	clients  atomic.Pointer[clients]
-	gate     *gate
-	trials   trials
-	allowed  map[string]bool
-	cors     []CORSRule
-	keyRules keyRules
+	backend   store
+	keys      KeySource
+	engine    *pipeline.Engine
+	clients   atomic.Pointer[clients]
+	gate      *gate
+	trials    trials
+	allowed   map[string]bool
+	cors      []CORSRule
+	postForms bool
+	keyRules  keyRules
 
 	etagMode  ETagMode
 	etags     *etagCache
@@ -140,6 +143,7 @@ func New(cfg Config) (*Server, error) {
 		etagMode:    cfg.ETags,
 		etags:       newETagCache(cfg.ETagCache),
 		etagReads:   make(chan struct{}, etagReads),
+		postForms:   cfg.PostForms,
 		keyRules:    keyRules{mode: cfg.KeyRules, seen: map[keyQuestion]keyAnswer{}},
 		suite:       orDefault(cfg.Suite, format.XChaCha20Poly1305),
 		wholeObject: orDefault(cfg.WholeObject, 64<<20),
@@ -279,6 +283,21 @@ func (s *Server) serve(r *request) error {
 	r.lines = signedHeaders(raw)
 	if h.IsOptions() {
 		return s.answerPreflight(r)
+	}
+	if s.isForm(r) {
+		if err := s.takeForm(r); err != nil {
+			return err
+		}
+		if err := s.scope(r, toCreate, r.bucket, r.key); err != nil {
+			return err
+		}
+		if err := r.checkOwner(); err != nil {
+			return err
+		}
+		if err := s.admitKey(r.ctx, r.bucket, r.key, true); err != nil {
+			return err
+		}
+		return s.perform(r)
 	}
 	verified, err := s.authenticate(r, rawTarget)
 	if err != nil {

@@ -72,6 +72,7 @@ func assemble(cfg *config.Config, log zerolog.Logger) (p *proxy, err error) {
 		Engine:          p.engine,
 		Credentials:     credentials(cfg),
 		CORS:            rules(cfg),
+		PostForms:       cfg.PostForms,
 		AllowedBuckets:  cfg.AllowedBuckets,
 		KeyRules:        keyRules(cfg.Backend),
 		ETags:           etags(cfg.Encryption),

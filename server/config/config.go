@@ -12,8 +12,9 @@ type Config struct {
 	ListenAddr      string
 	AdminListenAddr string
 	AllowedBuckets  []string // empty = all
-	LogLevel        string   // debug, info, warn, error
-	LogFormat       string   // json, console
+	PostForms       bool
+	LogLevel        string // debug, info, warn, error
+	LogFormat       string // json, console
 	ShutdownTimeout time.Duration
 
 	Backend    Backend

@@ -95,6 +95,11 @@ func Keys() []Key {
 			bind: list(func(c *Config) *[]string { return &c.AllowedBuckets }, checkBucket),
 		},
 		{
+			Name: "post_forms", Env: "S3CP_POST_FORMS", Kind: Bool, Default: "false", Allowed: wantBool,
+			Doc:  "Take uploads by browsers' forms (POST Object): whoever has a form that a client signed may store what its policy allows.",
+			bind: boolean(func(c *Config) *bool { return &c.PostForms }),
+		},
+		{
 			Name: "admin.token", Env: "S3CP_ADMIN_TOKEN", Kind: Password, Required: true, Allowed: "printable ASCII without spaces",
 			Doc:  "The bearer token of the admin listener's protected pages.",
 			bind: secret(func(c *Config) *Secret { return &c.Admin.Token }, checkToken),

@@ -34,6 +34,7 @@ const (
 	InvalidPart                         Code = "InvalidPart"
 	InvalidPartNumber                   Code = "InvalidPartNumber"
 	InvalidPartOrder                    Code = "InvalidPartOrder"
+	InvalidPolicyDocument               Code = "InvalidPolicyDocument"
 	InvalidRange                        Code = "InvalidRange"
 	InvalidRedirectLocation             Code = "InvalidRedirectLocation"
 	InvalidRequest                      Code = "InvalidRequest"
@@ -41,6 +42,7 @@ const (
 	InvalidToken                        Code = "InvalidToken"
 	InvalidURI                          Code = "InvalidURI"
 	KeyTooLongError                     Code = "KeyTooLongError"
+	MalformedPOSTRequest                Code = "MalformedPOSTRequest"
 	MalformedTrailerError               Code = "MalformedTrailerError"
 	MalformedXML                        Code = "MalformedXML"
 	MetadataTooLarge                    Code = "MetadataTooLarge"
@@ -112,6 +114,7 @@ var table = map[Code]row{
 	InvalidPart:                         {http.StatusBadRequest, "One or more of the specified parts could not be found.  The part may not have been uploaded, or the specified entity tag may not match the part's entity tag.", fixed},
 	InvalidPartNumber:                   {http.StatusRequestedRangeNotSatisfiable, "The requested partnumber is not satisfiable.", fixed},
 	InvalidPartOrder:                    {http.StatusBadRequest, "The list of parts was not in ascending order. Parts must be ordered by part number.", fixed},
+	InvalidPolicyDocument:               {http.StatusBadRequest, "The content of the form does not meet the conditions specified in the policy document.", free},
 	InvalidRange:                        {http.StatusRequestedRangeNotSatisfiable, "The requested range is not satisfiable", fixed},
 	InvalidRedirectLocation:             {http.StatusBadRequest, "The website redirect location must have a prefix of 'http://' or 'https://' or '/'.", fixed},
 	InvalidRequest:                      {http.StatusBadRequest, "The request is invalid.", free},
@@ -119,6 +122,7 @@ var table = map[Code]row{
 	InvalidToken:                        {http.StatusBadRequest, "The provided token is malformed or otherwise invalid.", fixed},
 	InvalidURI:                          {http.StatusBadRequest, "The specified URI couldn't be parsed.", fixed},
 	KeyTooLongError:                     {http.StatusBadRequest, "Your key is too long.", fixed},
+	MalformedPOSTRequest:                {http.StatusBadRequest, "The body of your POST request is not well-formed multipart/form-data.", free},
 	MalformedTrailerError:               {http.StatusBadRequest, "The request contained trailing data that was not well-formed or did not conform to our published schema.", fixed},
 	MalformedXML:                        {http.StatusBadRequest, "The XML you provided was not well-formed or did not validate against our published schema.", fixed},
 	MetadataTooLarge:                    {http.StatusBadRequest, "Your metadata headers exceed the maximum allowed metadata size", fixed},

@@ -87,6 +87,12 @@
 // X-Amz-Date plus X-Amz-Expires, a week at most: the tolerance for clocks applies
 // to the beginning only. The same headers as above must be signed.
 //
+// # Forms
+//
+// Of a browser's form the policy alone is signed, in base64, with the key that also
+// signs requests. VerifyForm proves that; what the policy allows, and until when, is for
+// the caller (TestFormsOfTheDocumentationVerify).
+//
 // # Bodies in chunks
 //
 // The mode comes from x-amz-content-sha256, which is signed, never from

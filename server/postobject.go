@@ -1,0 +1,213 @@
+package server
+
+import (
+	"encoding/xml"
+	"errors"
+	"io"
+	"net/url"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/s3-crypt-proxy/s3-crypt-proxy/server/s3err"
+	"github.com/s3-crypt-proxy/s3-crypt-proxy/server/sigv4"
+)
+
+// postObject is an upload by a browser's form ("POST Object", Amazon S3 API reference).
+// It is no row of the route table: what tells whose it is, and for which key, is in the
+// body. Off unless Config.PostForms.
+var postObject = route{op: "PostObject", method: "POST", level: onBucket, needs: toCreate, serve: (*Server).storeForm}
+
+// isForm says whether a request is a form for a bucket.
+func (s *Server) isForm(r *request) bool {
+	return s.postForms && r.http.IsPost() && r.bucket != "" && r.key == "" && len(r.query) == 0 &&
+		strings.HasPrefix(strings.ToLower(r.header("Content-Type")), "multipart/form-data")
+}
+
+type postResult struct {
+	XMLName  xml.Name `xml:"PostResponse"`
+	Location string   `xml:"Location"`
+	Bucket   string   `xml:"Bucket"`
+	Key      string   `xml:"Key"`
+	ETag     string   `xml:"ETag"`
+}
+
+// takeForm reads a form up to its file, proves who allows it and what, and makes the
+// request a PUT of that file.
+func (s *Server) takeForm(r *request) error {
+	r.route = &postObject
+	if r.hasHeader("authorization") {
+		return s3err.New(s3err.InvalidArgument, "a form is signed by its policy, not by a header")
+	}
+	if r.body.wire == chunkedWire || !r.hasHeader("content-length") {
+		return s3err.New(s3err.MissingContentLength, "")
+	}
+	boundary := formBoundary(r.header("Content-Type"))
+	if boundary == "" {
+		return badForm("it has no boundary")
+	}
+	front := make([]byte, min(r.body.wire, maxForm))
+	wire := wireReader{&r.body}
+	if _, err := io.ReadFull(wire, front); err != nil {
+		if err == io.EOF || errors.Is(err, io.ErrUnexpectedEOF) {
+			return badForm("it is empty")
+		}
+		return err
+	}
+	f, err := parseForm(front, boundary)
+	if err != nil {
+		return err
+	}
+	if err := s.authenticateForm(r, f.fields); err != nil {
+		return err
+	}
+	tail := formTail(boundary)
+	length := r.body.wire - int64(f.fileAt) - int64(len(tail))
+	if length < 0 {
+		return badForm("it ends before its file")
+	}
+	if err := f.name(r); err != nil {
+		return err
+	}
+	rules, err := parsePolicy(f.fields["policy"])
+	if err != nil {
+		return err
+	}
+	f.fields["bucket"] = r.bucket
+	if err := rules.check(f.fields, length, s.now()); err != nil {
+		return err
+	}
+	if length > s.maxObject {
+		return s3err.New(s3err.EntityTooLarge, "")
+	}
+	if err := f.asHeaders(r); err != nil {
+		return err
+	}
+	r.success = f.success()
+	r.body.length = length
+	r.body.file = &formFile{src: io.MultiReader(newBytesReader(front[f.fileAt:]), wire), mark: []byte("\r\n--" + boundary)}
+	r.body.want, err = r.claims(sigv4.Payload{Mode: sigv4.Unsigned})
+	return err
+}
+
+// authenticateForm proves the policy's signature. From then on the request is its
+// client's.
+func (s *Server) authenticateForm(r *request, fields map[string]string) error {
+	if fields["x-amz-security-token"] != "" {
+		return sigv4.ErrToken
+	}
+	set := s.clients.Load()
+	key, err := set.verifier.VerifyForm(sigv4.Form{Algorithm: fields["x-amz-algorithm"], Credential: fields["x-amz-credential"],
+		Date: fields["x-amz-date"], Signature: fields["x-amz-signature"], Policy: fields["policy"]})
+	if err != nil {
+		return err
+	}
+	r.accessKey, r.client = key, set.byKey[key]
+	return nil
+}
+
+// name gives the request the form's key, the file's name filled in.
+func (f *form) name(r *request) error {
+	if b, ok := f.fields["bucket"]; ok && b != r.bucket {
+		return s3err.New(s3err.InvalidArgument, "the form's bucket is not the request's")
+	}
+	key := strings.ReplaceAll(f.fields["key"], "${filename}", f.filename)
+	switch {
+	case key == "":
+		return s3err.New(s3err.InvalidArgument, "Bucket POST must contain a field named 'key'.  If it is specified, please check the order of the fields.")
+	case len(key) > maxKeyBytes:
+		return s3err.New(s3err.KeyTooLongError, "")
+	case !utf8.ValidString(key) || !xmlCanCarry(key):
+		return s3err.New(s3err.InvalidArgument, "the key holds a character that no listing can show")
+	}
+	f.fields["key"], r.key = key, key
+	return nil
+}
+
+// ofForm are fields that are about the form and not about the object.
+var ofForm = []string{"key", "bucket", "policy", "x-amz-algorithm", "x-amz-credential", "x-amz-date", "x-amz-signature", "success_action_status", "success_action_redirect", "redirect"}
+
+// asHeaders puts what the form says of the object where a PUT says it, in place of what
+// the browser's own headers say.
+func (f *form) asHeaders(r *request) error {
+	h := &r.http.Request.Header
+	for _, line := range r.lines {
+		if speaksOfObject(line.Name) || strings.HasPrefix(line.Name, "if-") || line.Name == "content-range" {
+			h.Del(line.Name)
+		}
+	}
+	r.lines = nil
+	for name, value := range f.fields {
+		switch {
+		case slices.Contains(ofForm, name) || strings.HasPrefix(name, "x-ignore-"):
+			continue
+		case name == "tagging":
+			return s3err.New(s3err.NotImplemented, "the field tagging is not implemented for a form")
+		case name == "acl":
+			name = "x-amz-acl"
+		case !speaksOfObject(name):
+			continue // another field of the page
+		}
+		if strings.ContainsFunc(name+value, func(c rune) bool { return c < ' ' || c == 0x7f }) || strings.ContainsAny(name, " :") {
+			return s3err.New(s3err.InvalidArgument, "a field cannot stand in a header")
+		}
+		h.Set(name, value)
+		r.lines = append(r.lines, sigv4.Header{Name: name, Value: value})
+	}
+	return nil
+}
+
+// speaksOfObject says whether a header, in lower case, is about the object of a PUT.
+func speaksOfObject(name string) bool {
+	return name == "content-md5" || strings.HasPrefix(name, "x-amz-") || slices.ContainsFunc(kept, func(k keptHeader) bool { return strings.EqualFold(k.name, name) })
+}
+
+// success is what the form wants to be answered.
+func (f *form) success() formSuccess {
+	to := f.fields["success_action_redirect"]
+	if to == "" {
+		to = f.fields["redirect"]
+	}
+	if u, err := url.Parse(to); err == nil && (u.Scheme == "https" || u.Scheme == "http") && u.Host != "" {
+		return formSuccess{redirect: u}
+	}
+	switch f.fields["success_action_status"] {
+	case "200":
+		return formSuccess{status: 200}
+	case "201":
+		return formSuccess{status: 201}
+	}
+	return formSuccess{status: 204}
+}
+
+type formSuccess struct {
+	status   int
+	redirect *url.URL
+}
+
+// storeForm stores the file as a PUT would, and answers as the form wants.
+func (s *Server) storeForm(r *request) error {
+	if err := s.putObject(r); err != nil {
+		return err
+	}
+	etag := string(r.http.Response.Header.Peek("ETag"))
+	location := "/" + r.bucket + "/" + (&url.URL{Path: r.key}).EscapedPath()
+	if u := r.success.redirect; u != nil {
+		q := u.Query()
+		q.Set("bucket", r.bucket)
+		q.Set("key", r.key)
+		q.Set("etag", etag)
+		u.RawQuery = q.Encode()
+		r.http.Response.Header.Set("Location", u.String())
+		r.http.SetStatusCode(303)
+		return nil
+	}
+	r.http.Response.Header.Set("Location", location)
+	if r.success.status == 201 {
+		if err := r.answerXML(postResult{Location: location, Bucket: r.bucket, Key: r.key, ETag: etag}); err != nil {
+			return err
+		}
+	}
+	r.http.SetStatusCode(r.success.status)
+	return nil
+}
