@@ -48,6 +48,7 @@ func TestDefaults(t *testing.T) {
 	}{
 		{"listen_addr", c.ListenAddr, ":8080"},
 		{"admin_listen_addr", c.AdminListenAddr, "127.0.0.1:8081"},
+		{"multipart.resume", c.Multipart.Resume, true},
 		{"backend.region", c.Backend.Region, "us-east-1"},
 		{"backend.path_style", c.Backend.PathStyle, false},
 		{"allowed_buckets", len(c.AllowedBuckets), 0},
@@ -89,7 +90,7 @@ func TestFileSetsEveryKey(t *testing.T) {
 		"client.access_key": "CK2", "allowed_buckets": "one-bucket,two-buckets", "post_forms": "true", "tls.mode": "files",
 		"tls.auto": "true", "tls.cert_file": "/c.pem", "tls.key_file": "/k.pem", "tls.names": "pbs.lan,10.0.0.1,*.lan,::1", "tls.dir": "/tls",
 		"encryption.cipher": "auto", "encryption.chunk_size": "2MiB", "encryption.block_size": "4096", "encryption.etag": "md5", "encryption.etag_cache": "0", "pipeline.workers": "3",
-		"pipeline.budget": "512MiB", "pipeline.queue_timeout": "7s", "pipeline.whole_object": "32MiB", "limits.max_connections": "17",
+		"pipeline.budget": "512MiB", "pipeline.queue_timeout": "7s", "pipeline.whole_object": "32MiB", "multipart.resume": "false", "limits.max_connections": "17",
 		"limits.max_object_size": "1GiB", "limits.header_timeout": "9s", "limits.progress_timeout": "11s", "limits.idle_timeout": "2m0s",
 		"memkey.socket_path": "/tmp/s", "memkey.mode": "agent", "memkey.poll_interval": "1s", "memkey.insecure_skip_verify": "true",
 		"log_level": "debug", "log_format": "console", "shutdown_timeout": "1s",
