@@ -13,7 +13,8 @@ import (
 
 // An archived object (S3 Glacier and its like) cannot be read until it is restored, and
 // so its block cannot be opened. What S3 still tells of it is what the backend tells of
-// it by HEAD: it is not proved, and nothing is made of it but the answer.
+// it by HEAD: it is not proved, and nothing is made of it but the answer. A block that
+// was stored as user metadata, too, is opened as any block is, and its metadata proved.
 
 // archived is what is known of an object whose block cannot be read.
 type archived struct {
@@ -33,7 +34,7 @@ func (s *Server) openKnown(ctx context.Context, bucketName, key, version string)
 	if !isArchived(err) {
 		return o, err
 	}
-	_, b, err := s.access(ctx, bucketName)
+	ring, b, err := s.access(ctx, bucketName)
 	if err != nil {
 		return nil, err
 	}
@@ -51,5 +52,17 @@ func (s *Server) openKnown(ctx context.Context, bucketName, key, version string)
 		return o, fmt.Errorf("%w: no sealed object has %d bytes", format.ErrForeign, obj.Size)
 	}
 	o.archived = &archived{size: plain}
+	if obj.Hint == nil || len(obj.Hint) != b.blockSize {
+		return o, nil // none, or of a bucket with blocks of another size
+	}
+	at, err := where(b, key)
+	if err != nil {
+		return nil, err
+	}
+	opener, err := format.OpenBlock(ring, at, obj.Hint, obj.Size)
+	if err != nil {
+		return o, b.judge(ctx, err)
+	}
+	o.archived.meta = opener.Meta()
 	return o, nil
 }

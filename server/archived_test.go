@@ -3,6 +3,7 @@ package server
 import (
 	"bytes"
 	"context"
+	"encoding/base64"
 	"net/http"
 	"strings"
 	"testing"
@@ -41,6 +42,9 @@ func (a *archiveTier) HeadVersion(ctx context.Context, bucket, key, version stri
 	o, err := a.memory.HeadVersion(ctx, bucket, key, version)
 	if err == nil {
 		o.Restore = a.restores[key]
+		if m, err := base64.StdEncoding.DecodeString(o.BlockHint); err == nil && len(m) > 0 {
+			o.Hint = m
+		}
 	}
 	return o, err
 }
@@ -151,4 +155,60 @@ func TestRestoresThatSelectAreRefused(t *testing.T) {
 		t.Errorf("backend calls %v", calls)
 	}
 	g.want(g.do(call{method: "PUT", target: "/bkt/k?restore", body: []byte(restoreDoc)}), 501, "NotImplemented")
+}
+
+// TestHintsOfArchivedObjects: with them HEAD tells the sealed metadata, proved as from
+// any block; what was changed is refused, and reads never go by a hint.
+func TestHintsOfArchivedObjects(t *testing.T) {
+	g, tier := newArchive(t, func(c *Config) { c.BlockHint, c.WholeObject = true, 6<<20 })
+	header := map[string]string{"x-amz-storage-class": "GLACIER", "x-amz-meta-a": "1", "content-type": "text/x"}
+	for _, n := range []int{100, 7 << 20} { // whole, in parts
+		g.want(g.do(call{method: "PUT", target: "/bkt/k", body: pattern(n), header: header}), 200, "")
+		a := g.do(call{method: "HEAD", target: "/bkt/k"})
+		if a.status != 200 || a.header.Get("X-Amz-Meta-A") != "1" || a.header.Get("Content-Type") != "text/x" || a.header.Get("X-Amz-Storage-Class") != "GLACIER" {
+			t.Errorf("%d bytes: %d %v", n, a.status, a.header)
+		}
+	}
+	tier.restores["k"] = thawed
+	for _, target := range []string{"/bkt/c", "/other/c"} {
+		g.want(g.do(call{method: "PUT", target: target, header: map[string]string{"x-amz-copy-source": "bkt/k", "x-amz-storage-class": "GLACIER"}}), 200, "")
+		if a := g.do(call{method: "HEAD", target: target}); a.header.Get("X-Amz-Meta-A") != "1" {
+			t.Errorf("copy: %d %v", a.status, a.header)
+		}
+	}
+	delete(tier.restores, "k")
+	mine := tier.buckets["bkt"]["k"]
+	moved := *mine
+	tier.buckets["bkt"]["moved"] = &moved
+	if a := g.do(call{method: "HEAD", target: "/bkt/moved"}); a.status != 500 {
+		t.Errorf("a hint of another key: %d", a.status)
+	}
+	whole := mine.with.BlockHint
+	mine.with.BlockHint = "B" + whole[1:]
+	if whole[0] == 'B' {
+		t.Fatal("nothing was changed")
+	}
+	if a := g.do(call{method: "HEAD", target: "/bkt/k"}); a.status != 500 {
+		t.Errorf("a changed hint: %d", a.status)
+	}
+	mine.with.BlockHint = ""
+	if a := g.do(call{method: "HEAD", target: "/bkt/k"}); a.status != 200 || a.header.Get("X-Amz-Meta-A") != "" {
+		t.Errorf("a hint that was removed: %d %v", a.status, a.header)
+	}
+}
+
+// TestHintIsTheStoredBlock: byte for byte, also where the block is made anew at the end.
+func TestHintIsTheStoredBlock(t *testing.T) {
+	g := newRig(t, func(c *Config) { c.BlockHint = true; c.ETags = ETagMD5 })
+	g.want(g.do(call{method: "PUT", target: "/bkt/k", body: pattern(5000), noMD5: true}), 200, "")
+	g.want(g.do(call{method: "PUT", target: "/bkt/k", body: pattern(5000), noMD5: true, header: map[string]string{"x-amz-meta-scpx-block": "mine"}}), 200, "")
+	o := g.store.buckets["bkt"]["k"]
+	if o.with.BlockHint != backend.Hint(o.data[:1024]) {
+		t.Error("another block")
+	}
+	plain := newRig(t)
+	plain.put("/bkt/k", pattern(5000))
+	if plain.store.buckets["bkt"]["k"].with.BlockHint != "" {
+		t.Error("a hint that nobody asked for")
+	}
 }

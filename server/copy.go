@@ -265,6 +265,7 @@ func (s *Server) mover(r *request, into *bucket) *reblock.Mover {
 	m, err := reblock.New(reblock.Config{
 		Store: s.into(into),
 		Whole: wholeCopy,
+		Hint:  s.blockHint,
 		Reserve: func(ctx context.Context, n int64) (func(), error) {
 			res, err := s.engine.Reserve(ctx, n)
 			if err != nil {

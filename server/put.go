@@ -27,6 +27,8 @@ type put struct {
 	// late, if set, makes the block anew with what only the end of the body says.
 	// It is called once the body is proved, before the block is sent.
 	late func() error
+	// hints: the block is stored as user metadata, too.
+	hints bool
 }
 
 // finishBlock is to be called when the body is proved.
@@ -35,6 +37,13 @@ func (p *put) finishBlock() error {
 		return nil
 	}
 	return p.late()
+}
+
+// hint keeps the block, which is final now, beside the object too.
+func (p *put) hint() {
+	if p.hints {
+		p.cond.BlockHint = backend.Hint(p.block)
+	}
 }
 
 // putObject seals a body and stores it. Three ways, one result in bytes:
@@ -100,7 +109,7 @@ func (s *Server) putObject(r *request) error {
 	if err := s.pin(r, &cond); err != nil {
 		return err
 	}
-	p := &put{request: r, bucket: b, sealer: sealer, block: sealer.Block(), cond: cond}
+	p := &put{request: r, bucket: b, sealer: sealer, block: sealer.Block(), cond: cond, hints: s.blockHint}
 	if late {
 		p.late = func() error {
 			p.block, err = format.Reblock(sealing, ctx, ctx, p.block, sealer.SealedSize(), func(m *format.Meta) {
@@ -220,6 +229,7 @@ func (s *Server) storeWhole(p *put) (made backend.Written, err error) {
 		defer body.Close()
 		return p.bucket.Put(p.ctx, p.target.bucket, p.key, body, p.sealer.SealedSize(), cond)
 	}
+	p.hint()
 	made, err = send(p.cond)
 	for range maxOverwrites {
 		if backendKind(err) != backend.Precondition {
@@ -249,6 +259,7 @@ const maxOverwrites = 2
 func (s *Server) storeThrough(p *put) (made backend.Written, err error) {
 	ctx, cancel := context.WithCancel(p.ctx)
 	defer cancel()
+	p.hint()
 	w, r := pipeline.NewPipe(1)
 	type result struct {
 		made backend.Written

@@ -29,6 +29,9 @@ func (s *Server) storeParts(p *put) (made backend.Written, err error) {
 	}
 	defer res.Release()
 
+	if p.late == nil { // else the block is not known yet
+		p.hint()
+	}
 	id, err := s.backend.CreateUploadWith(p.ctx, p.target.bucket, p.key, p.cond.Attributes)
 	if err != nil {
 		return made, err

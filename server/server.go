@@ -55,6 +55,9 @@ type Config struct {
 	// Resume stores a receipt of every part of an upload, by which ListParts can give
 	// its ETags out again: two small backend calls for each part.
 	Resume bool
+	// BlockHint: the block of new objects is stored as user metadata, too, if it fits
+	// (backend.MaxHint), so that HeadObject can tell the metadata of archived ones.
+	BlockHint bool
 	// MaxObject is the largest body of one PUT, in bytes; zero = 5 GiB.
 	MaxObject int64
 
@@ -83,6 +86,7 @@ type Server struct {
 	postForms bool
 	keyRules  keyRules
 
+	blockHint bool
 	etagMode  ETagMode
 	etags     *etagCache
 	etagReads chan struct{} // a slot for each block that is read for a listing
@@ -140,6 +144,7 @@ func New(cfg Config) (*Server, error) {
 		engine:      cfg.Engine,
 		allowed:     allowed,
 		cors:        cfg.CORS,
+		blockHint:   cfg.BlockHint,
 		etagMode:    cfg.ETags,
 		etags:       newETagCache(cfg.ETagCache),
 		etagReads:   make(chan struct{}, etagReads),

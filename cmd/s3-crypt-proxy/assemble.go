@@ -79,6 +79,7 @@ func assemble(cfg *config.Config, log zerolog.Logger) (p *proxy, err error) {
 		ETagCache:       cfg.Encryption.ETagCache,
 		Suite:           p.suite,
 		BlockSize:       cfg.Encryption.BlockSize,
+		BlockHint:       cfg.Encryption.BlockHint,
 		WholeObject:     int64(cfg.Pipeline.WholeObject),
 		MaxObject:       int64(cfg.Limits.MaxObjectSize),
 		Resume:          cfg.Multipart.Resume,

@@ -15,6 +15,10 @@ type Attributes struct {
 	ACL, GrantFullControl, GrantRead, GrantReadACP, GrantWriteACP string
 	Tagging, StorageClass                                         string
 	LockMode, RetainUntil, LegalHold                              string
+
+	// BlockHint is the object's sealed block as Hint gives it. It is the proxy's own and
+	// no header of a client's request sets it.
+	BlockHint string
 }
 
 // AttributeHeaders are the names of the headers that Attributes has fields for, in
@@ -40,7 +44,10 @@ func AttributesFrom(header func(name string) string) Attributes {
 }
 
 // Any says whether there is an attribute at all.
-func (a Attributes) Any() bool { return a != Attributes{} }
+func (a Attributes) Any() bool {
+	a.BlockHint = ""
+	return a != Attributes{}
+}
 
 type attribute struct {
 	name  string
@@ -59,6 +66,9 @@ func (a *Attributes) fields() []attribute {
 // options adds the headers to a call of the SDK, before it is signed.
 func (a Attributes) options() []func(*middleware.Stack) error {
 	var out []func(*middleware.Stack) error
+	if a.BlockHint != "" {
+		out = append(out, setHeader("x-amz-meta-"+hintName, a.BlockHint))
+	}
 	for _, f := range a.fields() {
 		if *f.value != "" {
 			out = append(out, setHeader(f.name, *f.value))

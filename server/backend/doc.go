@@ -18,7 +18,8 @@
 //   - Keys reach the store byte by byte as they are (TestKeysArriveAsTheyAre); bucket names are checked
 //     before they can become part of a host name (TestBucketNames).
 //   - The store learns nothing about the plaintext: the content type is always
-//     application/octet-stream, there is no user metadata and no client's hash, and the payload is
+//     application/octet-stream, there is no user metadata but a copy of
+//     the sealed block where the configuration wants one, no client's hash, and the payload is
 //     declared unsigned because it authenticates itself (TestPutSendsExactlyWhatIsPromised).
 //
 // # Uploads

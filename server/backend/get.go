@@ -58,6 +58,8 @@ type Object struct {
 	Version string
 	// Restore is the value of x-amz-restore: the state of an archived object's readable copy.
 	Restore string
+	// Hint is a copy of the object's sealed block, unproved, if one was stored beside it.
+	Hint []byte
 	// Tags is the number of the object's tags, 0 if the store does not say.
 	Tags int
 }
@@ -115,6 +117,7 @@ func opened(at *attempt, want *Range, out *s3.GetObjectOutput) (*Object, error) 
 		o.RetainUntil = out.ObjectLockRetainUntilDate.UTC().Format(time.RFC3339)
 	}
 	o.Tags = int(aws.ToInt32(out.TagCount))
+	o.Hint = hinted(out.Metadata)
 	o.Version, o.Restore = aws.ToString(out.VersionId), aws.ToString(out.Restore)
 	if o.ETag == "" && strings.HasPrefix(aws.ToString(out.ContentType), "text/html") {
 		return nil, malformed(at, "answer is a web page")
@@ -185,7 +188,7 @@ func (c *Client) head(ctx context.Context, bucket, key, version string, attempts
 			return malformed(at, "answer is a web page")
 		}
 		got = &Object{Length: *out.ContentLength, Size: *out.ContentLength, ETag: aws.ToString(out.ETag), LastModified: aws.ToTime(out.LastModified),
-			Version: aws.ToString(out.VersionId), Restore: aws.ToString(out.Restore), Tags: int(aws.ToInt32(out.TagCount))}
+			Version: aws.ToString(out.VersionId), Restore: aws.ToString(out.Restore), Tags: int(aws.ToInt32(out.TagCount)), Hint: hinted(out.Metadata)}
 		got.Attributes = Attributes{StorageClass: string(out.StorageClass), LockMode: string(out.ObjectLockMode), LegalHold: string(out.ObjectLockLegalHoldStatus)}
 		if out.ObjectLockRetainUntilDate != nil {
 			got.RetainUntil = out.ObjectLockRetainUntilDate.UTC().Format(time.RFC3339)

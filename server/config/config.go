@@ -87,6 +87,7 @@ type Encryption struct {
 	Cipher    string // CipherAuto or the name of a format.Suite
 	ChunkSize Size   // bytes of a batch; 0 = from the processor's caches
 	BlockSize int    // bytes of the object block of new buckets
+	BlockHint bool   // the block as user metadata, too
 	ETag      string // ETagOpaque or ETagMD5
 	ETagCache int    // entries
 }

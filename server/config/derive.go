@@ -4,7 +4,10 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
+
+	"github.com/s3-crypt-proxy/s3-crypt-proxy/server/backend"
 )
 
 // require reports every key that must not be empty and is.
@@ -141,6 +144,9 @@ func (l *loader) compare() {
 	}
 	if c.Pipeline.WholeObject > c.Pipeline.Budget {
 		l.fail("pipeline.whole_object", `"`+c.Pipeline.WholeObject.String()+`"`, "it is above pipeline.budget, "+c.Pipeline.Budget.String())
+	}
+	if c.Encryption.BlockHint && c.Encryption.BlockSize > backend.MaxHint {
+		l.fail("encryption.block_hint", "true", "a block of "+strconv.Itoa(c.Encryption.BlockSize)+" bytes, encryption.block_size, does not fit into the 2 KiB of user metadata that S3 has; the largest that does is 1024")
 	}
 	l.compareClients()
 	if sameListener(c.ListenAddr, c.AdminListenAddr) {

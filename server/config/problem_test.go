@@ -69,6 +69,8 @@ func TestProblems(t *testing.T) {
 			`FILE:11: encryption.chunk_size is "4M": ambiguous unit; write MiB (1024) or MB (1000); want 64KiB to 64MiB, or 0`},
 		{"size out of range", minimal + "encryption:\n  chunk_size: 128MiB\n", nil,
 			`FILE:11: encryption.chunk_size is "128MiB": want 64KiB to 64MiB, or 0`},
+		{"hint that does not fit", minimal + "encryption:\n  block_size: 2048\n  block_hint: true\n", nil,
+			`FILE:12: encryption.block_hint is true: a block of 2048 bytes, encryption.block_size, does not fit into the 2 KiB of user metadata that S3 has; the largest that does is 1024`},
 		{"bad block size", minimal + "encryption:\n  block_size: 1000\n", nil,
 			`FILE:11: encryption.block_size is "1000": want 512, 1024, 2048 or 4096`},
 		{"bad cipher", minimal + "encryption:\n  cipher: AES-256-GCM\n", nil,

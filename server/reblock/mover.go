@@ -38,6 +38,9 @@ type Config struct {
 	// 16 MiB; at least 10 MiB and 4 KiB.
 	Whole int64
 
+	// Hint: a block that fits is stored as user metadata, too.
+	Hint bool
+
 	// Reserve, if set, is asked before a move takes n bytes of memory; release is
 	// called when they are free again.
 	Reserve func(ctx context.Context, n int64) (release func(), err error)
@@ -111,6 +114,9 @@ func (m *Mover) Move(ctx context.Context, from Source, to Destination) (w backen
 	}
 	if from.ETag == "" && (from.Body == nil || from.Size > m.cfg.Whole) {
 		return w, fmt.Errorf("cannot move: %w", ErrNoETag)
+	}
+	if m.cfg.Hint {
+		to.Cond.BlockHint = backend.Hint(to.Block)
 	}
 	length := from.Size - int64(from.BlockSize)
 	if from.Size > m.cfg.Whole {

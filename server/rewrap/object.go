@@ -88,6 +88,9 @@ func (r *Run) try(ctx context.Context, e backend.Entry, key string, mine *[]byte
 	case err != nil:
 		return as(Failed, err)
 	}
+	if b.obj.Hint != nil && !b.multipart() {
+		with.BlockHint = backend.Hint(*mine)
+	}
 	move := r.mover.Move
 	if b.multipart() {
 		move = r.mover.MoveTail
