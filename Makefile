@@ -44,6 +44,7 @@ run: rig ## start the same stack, leave it running, print what to paste into PBS
 test: ## unit tests of every package
 	$(GO) test ./...
 	cd bench/versitygw && $(GO) test ./...
+	cd bench/conformance && $(GO) test ./...
 
 .PHONY: race
 race: ## the same under the race detector
@@ -62,6 +63,11 @@ lint: ## gofmt, vet, staticcheck, and govulncheck where its data base can be rea
 integration: rig passthrough ## acceptance tests through real processes: a strict PBS client, TLS, a real S3 server, kills
 	$(GO) test -tags passthrough -count=1 -run '^TestPassthrough' ./cmd/s3-crypt-proxy
 	S3SERVER_BIN=$(BIN)/versitygw $(GO) test -tags integration -count=1 -timeout 15m ./bench/integration/... ./bench/rig/... ./server/backend/...
+
+.PHONY: conformance
+conformance: rig ## versitygw's S3 tests through the whole product; the exceptions are in docs/s3-compatibility.md
+	cd bench/conformance && $(GO) build -trimpath -o $(BIN)/conformance .
+	$(BIN)/conformance
 
 .PHONY: recovery
 recovery: ## the Python opener of docs/recovery against every vector

@@ -1,0 +1,71 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+)
+
+// chapter of the document that lists the exceptions.
+const chapter = "\n## Exceptions of the conformance suite\n"
+
+// exceptions reads the tables of the document: names of tests, and why they fail.
+//
+//	| Tests | Why |
+//	|---|---|
+//	| A_test, B_test | a reason |
+func exceptions(path string) (map[string]string, error) {
+	doc, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	_, text, found := strings.Cut(string(doc), chapter)
+	if !found {
+		return nil, fmt.Errorf("%s has no chapter %q", path, strings.TrimSpace(chapter))
+	}
+	text, _, _ = strings.Cut(text, "\n## ")
+	why := map[string]string{}
+	for line := range strings.Lines(text) {
+		cells := strings.Split(strings.Trim(strings.TrimSpace(line), "|"), "|")
+		if !strings.HasPrefix(line, "| ") || len(cells) != 2 || strings.TrimSpace(cells[0]) == "Tests" {
+			continue
+		}
+		for name := range strings.SplitSeq(cells[0], ",") {
+			name = strings.TrimSpace(name)
+			if _, twice := why[name]; twice {
+				return nil, fmt.Errorf("%s lists %s twice", path, name)
+			}
+			if why[name] = strings.TrimSpace(cells[1]); why[name] == "" {
+				return nil, fmt.Errorf("%s gives no reason for %s", path, name)
+			}
+		}
+	}
+	return why, nil
+}
+
+// compare returns what is wrong: tests that failed and are not listed, and listed ones that passed.
+func compare(names []string, failed map[string]string, listed map[string]string) (wrong []string) {
+	for _, n := range names {
+		_, isListed := listed[n]
+		why, hasFailed := failed[n]
+		switch {
+		case hasFailed && !isListed:
+			wrong = append(wrong, fmt.Sprintf("FAILED, and not among the exceptions: %s: %s", n, why))
+		case isListed && !hasFailed:
+			wrong = append(wrong, fmt.Sprintf("PASSED, and among the exceptions: %s", n))
+		}
+	}
+	return wrong
+}
+
+// unknown are listed names that no test has.
+func unknown(all []string, listed map[string]string) (wrong []string) {
+	for n := range listed {
+		if !slices.Contains(all, n) {
+			wrong = append(wrong, "among the exceptions, and no test: "+n)
+		}
+	}
+	slices.Sort(wrong)
+	return wrong
+}

@@ -1,0 +1,149 @@
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"syscall"
+	"time"
+
+	"github.com/s3-crypt-proxy/s3-crypt-proxy/bench/rig"
+)
+
+// maxRounds is how many children may die.
+const maxRounds = 50
+
+func main() {
+	run := flag.String("run", "", "`regexp` of the tests to run")
+	dir := flag.String("out", "", "`directory` for results and logs; empty: a temporary one")
+	doc := flag.String("exceptions", "docs/s3-compatibility.md", "`document` that lists the exceptions")
+	child := flag.Int("child", -1, "run as the child of this `round`, for the parent's use")
+	flag.Parse()
+	if err := conform(*run, *dir, *doc, *child); err != nil {
+		fmt.Fprintln(os.Stderr, "conformance:", err)
+		os.Exit(1)
+	}
+}
+
+func conform(run, dir, doc string, child int) error {
+	only, err := regexp.Compile(run)
+	if err != nil {
+		return err
+	}
+	names := chosen(only, false)
+	if child >= 0 {
+		return runChild(names, os.Getenv("RESULTS"), child, false)
+	}
+	listed, err := exceptions(doc)
+	if err != nil {
+		return err
+	}
+	if wrong := unknown(chosen(regexp.MustCompile(""), false), listed); len(wrong) > 0 {
+		return report(wrong)
+	}
+	if dir == "" {
+		if dir, err = os.MkdirTemp("", "conformance-"); err != nil {
+			return err
+		}
+		defer os.RemoveAll(dir)
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	began := time.Now()
+	failed, err := runAll(ctx, names, dir)
+	if err != nil {
+		return err
+	}
+	fmt.Printf("%d tests, %d passed, %d failed, %d of those known, in %v\n", len(names), len(names)-len(failed), len(failed), known(failed, listed), time.Since(began).Round(time.Second))
+	return report(compare(names, failed, listed))
+}
+
+func known(failed, listed map[string]string) (n int) {
+	for name := range failed {
+		if _, ok := listed[name]; ok {
+			n++
+		}
+	}
+	return n
+}
+
+func report(wrong []string) error {
+	for _, w := range wrong {
+		fmt.Println(w)
+	}
+	if len(wrong) > 0 {
+		return fmt.Errorf("the document and the proxy differ in %d tests", len(wrong))
+	}
+	return nil
+}
+
+// runAll starts the product, and children until every test has ended; it returns what failed, and why.
+func runAll(ctx context.Context, names []string, dir string) (map[string]string, error) {
+	os.Setenv("S3CP_TLS", "off")
+	os.Setenv("S3CP_ALLOWED_BUCKETS", "") // the tests make their own
+	stack, err := rig.StartStack(ctx, rig.StackConfig{})
+	if err != nil {
+		return nil, err
+	}
+	defer stack.Stop()
+	log, err := os.Create(filepath.Join(dir, "log"))
+	if err != nil {
+		return nil, err
+	}
+	defer log.Close()
+	results := filepath.Join(dir, "results")
+	if err := os.Remove(results); err != nil && !os.IsNotExist(err) {
+		return nil, err
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	for round := range maxRounds {
+		cmd := exec.CommandContext(ctx, self, append(os.Args[1:], "-child", strconv.Itoa(round))...)
+		cmd.Env = append(os.Environ(), "ENDPOINT="+"http://"+stack.Proxy.Address, "ACCESS_KEY="+stack.Proxy.AccessKey, "SECRET_KEY="+stack.Proxy.SecretKey, "RESULTS="+results)
+		cmd.Stdout, cmd.Stderr = log, log
+		cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+		died := cmd.Run()
+		if err := stack.Dead(); err != nil {
+			return nil, err
+		}
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		last, err := readNotes(results)
+		if err != nil {
+			return nil, err
+		}
+		failed, left := judged(names, last)
+		if left == 0 {
+			return failed, nil
+		}
+		if died == nil {
+			return nil, fmt.Errorf("a child left %d tests", left)
+		}
+	}
+	return nil, fmt.Errorf("%d children died", maxRounds)
+}
+
+// judged says which tests failed, those among them that ended their child, and how many are left.
+func judged(names []string, last map[string]note) (failed map[string]string, left int) {
+	failed = map[string]string{}
+	for _, name := range names {
+		switch n := last[name]; {
+		case !n.over():
+			left++
+		case !n.Ended:
+			failed[name] = "it ended the process"
+		case n.Error != "":
+			failed[name] = n.Error
+		}
+	}
+	return failed, left
+}
