@@ -11,9 +11,12 @@ VERSION     ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo 
 LDFLAGS     := -X main.version=$(VERSION)
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.1.4
+MC          := github.com/minio/mc@v0.0.0-20250313080218-cf909e1063a9
+MINIO       := github.com/minio/minio@v0.0.0-20260212201848-7aac2a2c5b7c
 FUZZTIME    ?= 20s
 DIR         ?=
 export S3CP_BIN := $(BIN)
+export CLIENTS_CACHE := $(CURDIR)/.cache/clients
 
 .PHONY: help
 help: ## list the targets
@@ -59,10 +62,23 @@ lint: ## gofmt, vet, staticcheck, and govulncheck where its data base can be rea
 	$(GO) run $(STATICCHECK) -tags integration ./...
 	@.ci/vulncheck $(GO) $(GOVULNCHECK)
 
+.PHONY: clients
+clients: ## install the S3 clients that the tests run (Debian packages as root or with sudo, Go modules, npm)
+	bench/clients/install $(GO) $(BIN) $(CLIENTS_CACHE) $(MC)
+
+.PHONY: minio
+minio: ## build minio, the second backend of the tests
+	@.ci/go-install $(GO) $(BIN) minio $(MINIO)
+
 .PHONY: integration
-integration: rig passthrough ## acceptance tests through real processes: a strict PBS client, TLS, a real S3 server, kills
+integration: rig passthrough clients ## acceptance tests through real processes: a strict PBS client, real S3 clients, TLS, a real S3 server, kills
 	$(GO) test -tags passthrough -count=1 -run '^TestPassthrough' ./cmd/s3-crypt-proxy
 	S3SERVER_BIN=$(BIN)/versitygw $(GO) test -tags integration -count=1 -timeout 15m ./bench/integration/... ./bench/rig/... ./server/backend/...
+	$(GO) test -tags integration -count=1 -timeout 15m ./bench/clients
+
+.PHONY: integration-minio
+integration-minio: rig clients minio ## the real S3 clients again, with minio as the backend
+	CLIENTS_BACKEND=minio $(GO) test -tags integration -count=1 -timeout 15m ./bench/clients
 
 .PHONY: conformance
 conformance: rig ## versitygw's S3 tests through the whole product; the exceptions are in docs/s3-compatibility.md

@@ -115,3 +115,12 @@ func looksLikeMD5(etag string) bool {
 	n, err := strconv.Atoi(parts)
 	return err == nil && n >= 1 && n <= format.MaxParts
 }
+
+// partETag turns the ETag of a part (SPEC.md section 12.5) into the one clients see:
+// s3cmd compares one without a dash with the MD5 of the part, and gives up.
+func partETag(own string) string { return `"` + own + etagSuffix + `"` }
+
+// ownPartETag turns a client's ETag of a part back, with its quotes or without, as S3
+// takes both. One without the suffix is of an upload that began before there was one;
+// whether it is ours is proved later.
+func ownPartETag(client string) string { return strings.TrimSuffix(unquoted(client), etagSuffix) }

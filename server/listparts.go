@@ -211,10 +211,10 @@ func (h heldPart) told() (p partResult, ok bool) {
 		if !fits || said.SealedSize() != h.Size {
 			continue
 		}
-		if ok && p.ETag != `"`+etag+`"` {
+		if ok && p.ETag != partETag(etag) {
 			return partResult{}, false
 		}
-		p, ok = partResult{Number: h.N, LastModified: h.LastModified.UTC().Format(xmlTime), ETag: `"` + etag + `"`, Size: said.PlainSize}, true
+		p, ok = partResult{Number: h.N, LastModified: h.LastModified.UTC().Format(xmlTime), ETag: partETag(etag), Size: said.PlainSize}, true
 		if c, summed := openNote(said.Note).sealed(); summed {
 			p.checksumXML = c.digestXML()
 		}

@@ -81,6 +81,9 @@ func writeMeta(h *fasthttp.ResponseHeader, m format.Meta) {
 		h.SetContentType(defaultContentType)
 	}
 	for _, p := range m.User {
-		h.Set(userPrefix+p.Name, p.Value)
+		// As S3 writes them, in lower case: clients whose metadata is a map with
+		// case (boto3, aws-cli) look for the names they sent. Set would write
+		// X-Amz-Meta-Name.
+		h.SetCanonical([]byte(userPrefix+p.Name), []byte(p.Value))
 	}
 }

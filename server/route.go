@@ -68,7 +68,7 @@ var routes = append(relayRoutes, []route{
 	{op: "ListBuckets", method: "GET", level: onService, allowed: []string{"max-buckets", "continuation-token", "prefix", "bucket-region"}, auth: signed, needs: toList, body: noBody, serve: (*Server).listBuckets},
 	{op: "HeadBucket", method: "HEAD", level: onBucket, auth: signed, needs: toRead, body: noBody, serve: (*Server).headBucket},
 	{op: "ListObjectsV2", method: "GET", level: onBucket, query: []string{"list-type"},
-		allowed: []string{"prefix", "delimiter", "continuation-token", "start-after", "max-keys", "encoding-type", "fetch-owner"},
+		allowed: []string{"prefix", "delimiter", "continuation-token", "start-after", "max-keys", "encoding-type", "fetch-owner", "metadata"}, // minio's clients ask for metadata, and do without
 		auth:    signed, needs: toList, body: noBody, serve: (*Server).listObjects},
 	{op: "ListObjectVersions", method: "GET", level: onBucket, query: []string{"versions"},
 		allowed: []string{"prefix", "delimiter", "key-marker", "version-id-marker", "max-keys", "encoding-type"},

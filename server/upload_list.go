@@ -93,7 +93,7 @@ func parseParts(doc []byte) (list partList, err error) {
 				if err != nil {
 					return partList{}, err
 				}
-				list.parts = append(list.parts, format.DonePart{Number: *p.Number, ETag: unquoted(*p.ETag)})
+				list.parts = append(list.parts, format.DonePart{Number: *p.Number, ETag: ownPartETag(*p.ETag)})
 				list.sums = append(list.sums, sum)
 			default:
 				return partList{}, malformed(nil)

@@ -99,7 +99,7 @@ func (p *partUp) store(src io.Reader, note func() partNote) (string, error) {
 		return "", err
 	}
 	p.s.metrics.sealedBytes.Add(int(p.sealer.PlainSize()))
-	return `"` + client + `"`, nil
+	return partETag(client), nil
 }
 
 // keep stores the receipt of a part, if there are to be any. What lies beside the

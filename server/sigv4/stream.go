@@ -202,9 +202,11 @@ func (s *Stream) chunkHead() (size int64, err error) {
 
 // readTrailer reads the announced headers, each exactly once, and where they are
 // signed their signature. minio-go ends the last header with an LF of its own
-// before the CRLF, and signs the header without it.
+// before the CRLF, and signs the header without it; so without a signature the
+// first empty line after that LF ends the header and not yet the body.
 func (s *Stream) readTrailer() error {
 	var text []byte
+	ownLF := false
 	for lines := 0; ; lines++ {
 		line, err := s.line(maxTrailerLine)
 		if errors.Is(err, io.ErrUnexpectedEOF) && len(s.trailer) == len(s.allowed) && s.mode == UnsignedTrailer {
@@ -213,11 +215,14 @@ func (s *Stream) readTrailer() error {
 		if err != nil {
 			return err
 		}
-		line = bytes.TrimSuffix(line, []byte{'\r'})
+		line, crlf := bytes.CutSuffix(line, []byte{'\r'})
 		if len(line) == 0 {
 			if s.mode == UnsignedTrailer {
 				if len(s.trailer) != len(s.allowed) {
 					return ErrTrailer
+				}
+				if ownLF {
+					return s.blankLine()
 				}
 				return nil
 			}
@@ -248,6 +253,7 @@ func (s *Stream) readTrailer() error {
 			return ErrTrailer
 		}
 		s.trailer = append(s.trailer, Header{name, value})
+		ownLF = !crlf
 		text = append(text, name+":"+value+"\n"...)
 	}
 }

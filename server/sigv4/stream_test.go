@@ -177,6 +177,8 @@ func TestStreamRefusals(t *testing.T) {
 		{"trailer missing", unsigned, "0\r\n\r\n", 0, "a", ErrTrailer},
 		{"trailer without a colon", unsigned, "0\r\na\r\n\r\n", 0, "a", ErrTrailer},
 		{"trailer with a control byte", unsigned, "0\r\na:\x01\r\n\r\n", 0, "a", ErrTrailer},
+		{"an empty line more", unsigned, "0\r\na:1\r\n\r\n\r\n", 0, "a", ErrFraming},
+		{"an empty line more than minio-go's", unsigned, "0\r\na:1\n\r\n\r\n\r\n", 0, "a", ErrFraming},
 		{"two line ends in a chunk", unsigned, "3\r\nabcX\r\n0\r\n\r\n", 3, "", ErrFraming},
 	} {
 		if _, trailer, err := readStream(f.v, strings.NewReader(f.wire), f.decoded, f.announced); !errors.Is(err, f.want) || trailer != nil {
@@ -189,14 +191,16 @@ func TestStreamRefusals(t *testing.T) {
 }
 
 // TestTrailerOfMinioGo is the form that minio-go (mc, warp) sends: an LF of its own
-// behind the last header.
+// behind the last header, signed over http and unsigned over https.
 func TestTrailerOfMinioGo(t *testing.T) {
-	v := streamedRequest(t, SignedTrailer)
-	wire := Frame(v, streamData(10), 10, crcTrailer)
-	wire = bytes.Replace(wire, []byte(crcTrailer.Value+"\r\n"), []byte(crcTrailer.Value+"\n\r\n"), 1)
-	got, trailer, err := readStream(v, bytes.NewReader(wire), 10, crcTrailer.Name)
-	if err != nil || !bytes.Equal(got, streamData(10)) || len(trailer) != 1 || trailer[0] != crcTrailer {
-		t.Errorf("%d bytes, %v, %v", len(got), trailer, err)
+	for _, mode := range []Mode{SignedTrailer, UnsignedTrailer} {
+		v := streamedRequest(t, mode)
+		wire := Frame(v, streamData(10), 10, crcTrailer)
+		wire = bytes.Replace(wire, []byte(crcTrailer.Value+"\r\n"), []byte(crcTrailer.Value+"\n\r\n"), 1)
+		got, trailer, err := readStream(v, bytes.NewReader(wire), 10, crcTrailer.Name)
+		if err != nil || !bytes.Equal(got, streamData(10)) || len(trailer) != 1 || trailer[0] != crcTrailer {
+			t.Errorf("%v: %d bytes, %v, %v", mode, len(got), trailer, err)
+		}
 	}
 }
 

@@ -1,0 +1,26 @@
+// Package clients holds no code of the product: its tests (build tag integration) take real S3 clients, as their users
+// install them, through their whole life with the proxy, on a real S3 server.
+//
+// # Rig
+//
+// One backend, and two proxies with the same keys in front of it, one with TLS and one without: several clients frame
+// their bodies in another way where TLS already protects them. CLIENTS_BACKEND says which backend: versitygw (the default)
+// or minio. Each client has a bucket, a home and an environment of its own, and verifies the proxy's certificate.
+// `make integration` installs what is missing (the script install says how) and runs the tests.
+//
+// # What each client shows (TestRealClients)
+//
+//   - What it sent comes back byte for byte, to itself and to another client (the Go SDK).
+//   - The size in the listing, the size of HEAD and the size of the local file are the same.
+//   - A second sync transfers nothing.
+//   - The backend has sealed objects under the client's keys and the proxy's own state, and nothing else; no byte of any
+//     file, name or extended attribute in its directory has the marker that is in all contents and metadata.
+//   - When the client has deleted its objects, nothing is left: no object, no part, nothing staged.
+//
+// The keys have what bites in names: NFC, NFD, emoji, blanks, + % # ? & ; quotes, 200 characters, 40 levels. The sizes are
+// the edges of what seals and splits.
+//
+// The table of the clients is in clients_test.go and, copied from there, in docs/s3-compatibility.md (TestDocumentation).
+// CLIENTS_LARGE_MIB sets the size of rclone's upload in parts of 5 MiB, 200 if it is not set. CLIENTS_PYTHON names an
+// interpreter with another boto3.
+package clients

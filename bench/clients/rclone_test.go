@@ -1,0 +1,110 @@
+//go:build integration
+
+package clients
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+)
+
+// largeSize is the size of rclone's upload in parts of 5 MiB, in MiB.
+const largeSize = 200
+
+// rcloneLife: rclone compares an ETag of 32 hex digits with the MD5 of what it sent, and removes the upload if they
+// differ.
+func rcloneLife(c *session) {
+	c.env = append(c.env, "RCLONE_CONFIG=/dev/null", "RCLONE_CONFIG_P_TYPE=s3", "RCLONE_CONFIG_P_PROVIDER=Other", "RCLONE_CONFIG_P_ENDPOINT="+c.url,
+		"RCLONE_CONFIG_P_ACCESS_KEY_ID="+c.proxy.AccessKey, "RCLONE_CONFIG_P_SECRET_ACCESS_KEY="+c.proxy.SecretKey, "RCLONE_CA_CERT="+c.caFile,
+		"RCLONE_S3_UPLOAD_CUTOFF=5M", "RCLONE_S3_CHUNK_SIZE=5M", "RCLONE_RETRIES=1", "RCLONE_LOW_LEVEL_RETRIES=1")
+	rclone := func(args ...string) result { c.Helper(); return c.run("rclone", args...) }
+	p := "p:" + c.bucket
+	rclone("mkdir", p)
+	up := func() result {
+		return rclone("sync", "-v", "--metadata", "--metadata-set", "note="+c.marker, c.treeDir, p+"/tree")
+	}
+	first := up()
+	want := c.tree.under("tree/")
+	c.store.holds(want)
+	// check finds the same files on both sides; --download compares bytes and not only sizes.
+	check := func(files int, args ...string) {
+		c.Helper()
+		if r := rclone(append([]string{"check"}, args...)...); !strings.Contains(r.stderr, fmt.Sprintf(" %d matching files", files)) {
+			c.Errorf("check does not tell of %d matching files:\n%s", files, tail(r.stderr))
+		}
+	}
+	check(len(want), "--download", c.treeDir, p+"/tree")
+	check(len(want), c.treeDir, p+"/tree")
+	c.idle(first, up(), "Copied")
+	down := func() result { return rclone("sync", "-v", p+"/tree", c.path("down")) }
+	first = down()
+	c.tree.sameIn(c.T, c.path("down"))
+	c.idle(first, down(), "Copied")
+
+	var listed []struct {
+		Path string
+		Size int
+	}
+	must(c.T, json.Unmarshal(rclone("lsjson", "--recursive", "--files-only", p).stdout, &listed))
+	if len(listed) != len(want) {
+		c.Errorf("lsjson shows %d objects, not %d", len(listed), len(want))
+	}
+	for _, l := range listed {
+		if b, ok := want[l.Path]; !ok || len(b) != l.Size {
+			c.Errorf("lsjson shows %q with %d bytes", l.Path, l.Size)
+		}
+	}
+
+	// An upload of unknown length, copies and moves at the server.
+	stream := c.tree["size/17m+3"]
+	c.feed(stream, "rclone", "rcat", p+"/stream")
+	c.feed(stream[:7], "rclone", "rcat", p+"/short stream")
+	rclone("copyto", p+"/tree/size/17m+3", p+"/copied")
+	rclone("moveto", p+"/tree/nfd/cafe\u0301.txt", p+"/moved/caf\u00e9 #1.txt")
+	want["stream"], want["short stream"], want["copied"], want["moved/caf\u00e9 #1.txt"] = stream, stream[:7], stream, want["tree/nfd/cafe\u0301.txt"]
+	delete(want, "tree/nfd/cafe\u0301.txt")
+	c.store.holds(want)
+
+	// A move to this machine takes away what it copied.
+	rclone("move", p+"/tree", c.path("moved"))
+	left := c.tree.and(nil)
+	delete(left, "nfd/cafe\u0301.txt")
+	left.sameIn(c.T, c.path("moved"))
+	for name := range left {
+		delete(want, "tree/"+name)
+	}
+	c.store.holds(want)
+
+	large := c.large()
+	rclone("copyto", large, p+"/large/large")
+	check(1, "--download", c.home, p+"/large", "--include", "/large")
+	must(c.T, os.Remove(large))
+	rclone("purge", p+"/large")
+	c.store.holds(want)
+	rclone("purge", p+"/moved")
+	rclone("delete", p)
+	c.store.empty()
+}
+
+// large writes the file that is sent in many small parts: CLIENTS_LARGE_MIB makes it larger.
+func (c *session) large() (path string) {
+	c.Helper()
+	mib := largeSize
+	if v := os.Getenv("CLIENTS_LARGE_MIB"); v != "" {
+		var err error
+		mib, err = strconv.Atoi(v)
+		must(c.T, err)
+	}
+	f, err := os.Create(c.path("large"))
+	must(c.T, err)
+	for n := mib; n > 0; n -= 8 {
+		_, err := f.Write(body(c.marker, min(n, 8)<<20))
+		must(c.T, err)
+	}
+	_, err = f.WriteString("and a last part of another size")
+	must(c.T, err)
+	must(c.T, f.Close())
+	return f.Name()
+}
