@@ -216,6 +216,9 @@ func (s *Server) reserveWhole(n int64) (*pipeline.Reservation, bool) {
 
 // storeWhole holds the sealed object in memory until the backend has it.
 func (s *Server) storeWhole(p *put) (made backend.Written, err error) {
+	if err := s.proveCondition(p.request, p.cond, false); err != nil {
+		return backend.Written{}, err
+	}
 	var chain pipeline.Chain
 	defer chain.Release()
 	if err = s.seal(p, func(b *pipeline.Batch) error { chain.Append(b); return nil }); err != nil {
@@ -242,6 +245,9 @@ func (s *Server) storeWhole(p *put) (made backend.Written, err error) {
 		// What stands there cannot be opened by anyone: writing over exactly that
 		// is better than calling it stored.
 		p.log.Warn().Msg("overwriting an object that cannot be opened")
+		if err := s.proveCondition(p.request, backend.Conditions{IfMatch: verdict.overwrite}, false); err != nil {
+			return backend.Written{}, err
+		}
 		s.metrics.overwrites.Inc()
 		made, err = send(backend.Conditions{IfMatch: verdict.overwrite, Attributes: p.cond.Attributes})
 	}
@@ -257,6 +263,9 @@ const maxOverwrites = 2
 
 // storeThrough sends the sealed front while the body still arrives.
 func (s *Server) storeThrough(p *put) (made backend.Written, err error) {
+	if err := s.proveCondition(p.request, p.cond, false); err != nil {
+		return backend.Written{}, err
+	}
 	ctx, cancel := context.WithCancel(p.ctx)
 	defer cancel()
 	p.hint()

@@ -19,6 +19,9 @@ const partsInMemory = 3
 // tell. Nothing exists before Complete, and Complete is called only after the
 // body was proved. Part 1 carries the block and goes last.
 func (s *Server) storeParts(p *put) (made backend.Written, err error) {
+	if err := s.proveCondition(p.request, p.cond, true); err != nil {
+		return backend.Written{}, err
+	}
 	plan, err := planParts(p.sealer, s.engine)
 	if err != nil {
 		return made, err

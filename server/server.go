@@ -85,6 +85,7 @@ type Server struct {
 	cors      []CORSRule
 	postForms bool
 	keyRules  keyRules
+	proofs    proofs
 
 	blockHint bool
 	etagMode  ETagMode

@@ -73,7 +73,7 @@ func (s *Server) completeMultipart(r *request) error {
 	var made backend.Written
 	if err = s.pin(r, &c.cond); err != nil {
 		made, err = c.done(err) // it may be this very Complete that has replaced the object
-	} else {
+	} else if err = s.proveCondition(r, c.cond, !plan.Stream); err == nil {
 		made, err = c.run()
 	}
 	if err != nil {
