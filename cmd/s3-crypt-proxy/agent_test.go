@@ -116,7 +116,9 @@ func TestClearReachesClients(t *testing.T) {
 				l.holder.Clear()
 				l.until(503, "GET", addr, path, nil)
 				took = append(took, time.Since(began))
-				l.want(503, "no encryption key is loaded", "PUT", addr, path, []byte("y"))
+				// A key holder that answers "not mine" may be heard before its word that the
+				// key is gone: the first refusals may give another reason.
+				l.wants(503, "no encryption key is loaded", "PUT", addr, path, []byte("y"))
 			}
 			slices.Sort(took)
 			if took[3] > 100*time.Millisecond {

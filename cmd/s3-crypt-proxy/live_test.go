@@ -228,6 +228,20 @@ func (l *live) want(status int, text, method, addr, path string, body []byte) {
 	}
 }
 
+// wants asks again until the text comes. Every answer must have the status.
+func (l *live) wants(status int, text, method, addr, path string, body []byte) {
+	l.tb.Helper()
+	for began := time.Now(); ; time.Sleep(time.Millisecond) {
+		got, answer, err := l.ask(method, addr, path, body)
+		if err != nil || got != status || time.Since(began) > 20*time.Second {
+			l.tb.Fatalf("%s %s gives %d, want %d with %q: %.200s, %v", method, path, got, status, text, answer, err)
+		}
+		if bytes.Contains(answer, []byte(text)) {
+			return
+		}
+	}
+}
+
 // until asks again until the status comes, and returns how long that took.
 func (l *live) until(status int, method, addr, path string, body []byte) time.Duration {
 	l.tb.Helper()
