@@ -75,6 +75,9 @@ func ParseHeader(b []byte) (Header, error) {
 }
 
 // encode returns B, the first 54 bytes of the block.
+// Padded reports whether the body ends with padding: SPEC.md section 19.
+func (h Header) Padded() bool { return h.Flags&flagPadded != 0 }
+
 func (h Header) encode() (b [headSize]byte) {
 	copy(b[:], magic)
 	binary.BigEndian.PutUint16(b[4:], h.Version)

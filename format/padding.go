@@ -16,7 +16,7 @@ func PaddedSize(plain int64) int64 {
 
 // bodyPlain is the number of plain bytes in the segments of an object that begins with h: those of the client, and the padding behind them.
 func (h Header) bodyPlain(plain int64) int64 {
-	if h.Flags&flagPadded != 0 {
+	if h.Padded() {
 		return PaddedSize(plain)
 	}
 	return plain

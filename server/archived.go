@@ -18,7 +18,7 @@ import (
 
 // archived is what is known of an object whose block cannot be read.
 type archived struct {
-	size int64 // plain, by arithmetic from the stored size
+	size int64 // plain: by arithmetic from the stored size, or what the hint says
 	meta format.Meta
 }
 
@@ -34,6 +34,7 @@ func (s *Server) openKnown(ctx context.Context, bucketName, key, version string)
 	if !isArchived(err) {
 		return o, err
 	}
+	why := err
 	ring, b, err := s.access(ctx, bucketName)
 	if err != nil {
 		return nil, err
@@ -53,6 +54,9 @@ func (s *Server) openKnown(ctx context.Context, bucketName, key, version string)
 	}
 	o.archived = &archived{size: plain}
 	if obj.Hint == nil || len(obj.Hint) != b.blockSize {
+		if b.padded {
+			return nil, why // without its block, what is stored does not tell the size
+		}
 		return o, nil // none, or of a bucket with blocks of another size
 	}
 	at, err := where(b, key)
@@ -63,6 +67,6 @@ func (s *Server) openKnown(ctx context.Context, bucketName, key, version string)
 	if err != nil {
 		return o, b.judge(ctx, err)
 	}
-	o.archived.meta = opener.Meta()
+	o.archived.size, o.archived.meta = opener.PlainSize(), opener.Meta()
 	return o, nil
 }

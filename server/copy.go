@@ -217,6 +217,9 @@ func (c *copying) run() (made backend.Written, err error) {
 	if _, err := io.ReadFull(obj.Body, block); err != nil {
 		return made, err
 	}
+	if err := paddedAlike(block, dst); err != nil {
+		return made, err
+	}
 	if isMultipart(block) {
 		obj.Body.Close()
 		source := &stored{bucket: c.source.Bucket, key: c.source.Key, version: c.source.Version, named: c.source.Version != "", etag: obj.ETag, modified: obj.LastModified, size: obj.Size, block: block}

@@ -65,6 +65,15 @@
 //     then cannot be named or listed: TestAbortRemovesEverything,
 //     TestStagedObjectsAreUnreachable. A part that crosses them is removed:
 //     TestPartThatCrossesAbortIsRemoved.
+//   - In a bucket with sealed names no verb tells the backend a name of a client
+//     (TestEveryVerbSealsTheName), and but for the order of listings nothing else
+//     changes: TestSealedNamesChangeNothingElse. All names are mapped in names.go,
+//     by the settings that the gate verified; listings are names_list.go's.
+//   - What such a listing costs is bounded (TestListingsOfSealedNamesAreBounded), it
+//     survives deletes (TestPagesOfSealedNamesSurviveDeletes), and what nobody sealed
+//     is not in it (TestForeignNamesAreLeftOutAndCounted).
+//   - A bucket that pads sizes shows no other to the backend, and refuses what would:
+//     TestPaddedObjects, TestPaddedBucketsRefuseWhatShowsSizes.
 //   - No plaintext hash, name of a client key, or unsealed byte is sent to the
 //     backend; nothing unsealed is ever passed on: TestUnsealedObjectIsRefused.
 //

@@ -48,6 +48,8 @@ var faults = []fault{
 	{errClosing, s3err.SlowDown, "the bucket is being removed; try again", "closing", clientFault},
 	{errReplaced, s3err.ServiceUnavailable, "the bucket was removed while it was written to; try again", "replaced", clientFault},
 	{errStateLayout, s3err.ServiceUnavailable, "the bucket's state asks for a newer version", "state_layout", integrityFault},
+	{errStateNames, s3err.ServiceUnavailable, "the bucket's names are not sealed, though the configuration says so", "state_settings", integrityFault},
+	{errStatePadding, s3err.ServiceUnavailable, "the bucket's sizes are not padded, though the configuration says so", "state_settings", integrityFault},
 	{format.ErrMetadataTooLarge, s3err.MetadataTooLarge, "the metadata does not fit the object block", "metadata_too_large", clientFault},
 	{format.ErrMetadataInvalid, s3err.InvalidArgument, "the metadata holds bytes that cannot be kept", "metadata_invalid", clientFault},
 	{format.ErrForeign, s3err.InternalError, "the stored object was not sealed by this system", "foreign", integrityFault},

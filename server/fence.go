@@ -50,9 +50,23 @@ type fence struct {
 	ring keyring
 	name string
 	id   format.BucketID
+
+	namer *format.Namer // of that bucket, nil: see names.go
+}
+
+// stored is the name under which the bucket that was opened has an object.
+func (f *fence) stored(key string) (string, error) {
+	if own(key) || f.namer == nil {
+		return key, nil
+	}
+	return sealName(f.namer, key)
 }
 
 func (f *fence) Put(ctx context.Context, bucket, key string, body io.Reader, size int64, cond backend.Conditions) (backend.Written, error) {
+	name, err := f.stored(key)
+	if err != nil {
+		return backend.Written{}, err
+	}
 	if err := f.stands(ctx); err != nil {
 		return backend.Written{}, err
 	}
@@ -63,19 +77,23 @@ func (f *fence) Put(ctx context.Context, bucket, key string, body io.Reader, siz
 			io.Closer
 		}{&fencedReader{body, ctx, f}, closerOf(body)}
 	}
-	made, err := f.gate.backend.Put(ctx, bucket, key, body, size, cond)
-	return f.done(ctx, bucket, key, made, err)
+	made, err := f.gate.backend.Put(ctx, bucket, name, body, size, cond)
+	return f.done(ctx, bucket, name, made, err)
 }
 
 func (f *fence) CompleteUpload(ctx context.Context, bucket, key, id string, parts []backend.Part, cond backend.Conditions) (backend.Written, error) {
+	name, err := f.stored(key)
+	if err != nil {
+		return backend.Written{}, err
+	}
 	if err := f.stands(ctx); err != nil {
 		return backend.Written{}, err
 	}
-	made, err := f.gate.backend.CompleteUpload(ctx, bucket, key, id, parts, cond)
-	return f.done(ctx, bucket, key, made, err)
+	made, err := f.gate.backend.CompleteUpload(ctx, bucket, name, id, parts, cond)
+	return f.done(ctx, bucket, name, made, err)
 }
 
-// done is asked behind every write that may have taken effect: a failed condition can
+// done takes the stored name. It is asked behind every write that may have taken effect: a failed condition can
 // be the write's own work, whose answer was lost.
 func (f *fence) done(ctx context.Context, bucket, key string, made backend.Written, err error) (backend.Written, error) {
 	if err != nil && !refused(err) {
@@ -90,7 +108,7 @@ func (f *fence) done(ctx context.Context, bucket, key string, made backend.Writt
 	return made, err
 }
 
-// withdraw removes what was written into a bucket that was made anew meanwhile, where
+// withdraw takes the stored name. It removes what was written into a bucket that was made anew meanwhile, where
 // nobody can open it: that very object and no other. What is left, if this fails, is
 // refused by every reader.
 func (f *fence) withdraw(ctx context.Context, bucket, key string, made backend.Written) {

@@ -23,6 +23,8 @@ var (
 	errClosing      = errors.New("the bucket is being removed")
 	errReplaced     = errors.New("the bucket was removed, or made anew, while it was written to")
 	errStateLayout  = errors.New("the bucket's state asks for a layout this version does not write")
+	errStateNames   = errors.New("the configuration names this bucket among those with sealed names, but it was initialised without: a bucket's settings never change")
+	errStatePadding = errors.New("the configuration names this bucket among those with padded sizes, but it was initialised without: a bucket's settings never change")
 )
 
 // maxState bounds the state object read into memory.
@@ -38,8 +40,10 @@ type bucket struct {
 	fresh bool
 	// closing: the bucket is about to be removed; it can be read, and not written to.
 	closing bool
-	etag    string // of the stored state
-	fenced         // the writes into it; nil for a bucket that is fresh or closing
+	etag    string        // of the stored state
+	fenced                // the writes into it; nil for a bucket that is fresh or closing
+	namer   *format.Namer // nil: names are stored as they are
+	padded  bool          // sizes are padded
 }
 
 // gate lets a request into a bucket only after the bucket's sealed state object
@@ -54,7 +58,9 @@ type bucket struct {
 // wait for it share its outcome, failures too.
 type gate struct {
 	backend   Backend
-	blockSize int // of buckets initialised from now on
+	blockSize int       // of buckets initialised from now on
+	seals     bucketSet // whose names are sealed, of those initialised from now on
+	pads      bucketSet // whose sizes are padded
 	now       func() time.Time
 	lease     time.Duration
 	flights   singleflight.Group
@@ -73,6 +79,10 @@ type gateEntry struct {
 	// closing is the ETag of a state that was read closing, since then.
 	closing string
 	since   time.Time
+	// last is what was verified last, be it no longer trusted: requests in progress
+	// name their objects by it. fresh: nothing was, as the bucket is empty.
+	last  *bucket
+	fresh bool
 }
 
 func newGate(b Backend, blockSize int, now func() time.Time) *gate {
@@ -149,7 +159,15 @@ func (g *gate) verify(ctx context.Context, ring keyring, name string, create boo
 		}
 	case err == nil && !b.fresh:
 		entry = &gateEntry{ring: ring, verified: began, stood: began, state: b, seen: true}
-		b.fenced = &fence{gate: g, ring: ring, name: name, id: b.id}
+		b.fenced = &fence{gate: g, ring: ring, name: name, id: b.id, namer: b.namer}
+	}
+	switch {
+	case err != nil:
+		entry.last = before.last
+	case b.fresh:
+		entry.fresh = true
+	default:
+		entry.last = b
 	}
 	g.buckets[name] = entry
 	if err != nil {
@@ -157,6 +175,19 @@ func (g *gate) verify(ctx context.Context, ring keyring, name string, create boo
 	}
 	return b, nil
 }
+
+// bucketSet is a list of buckets in the configuration. "*" in it stands for all.
+type bucketSet map[string]bool
+
+func newBucketSet(names []string) bucketSet {
+	set := bucketSet{}
+	for _, n := range names {
+		set[n] = true
+	}
+	return set
+}
+
+func (s bucketSet) has(bucket string) bool { return s[bucket] || s["*"] }
 
 // forget drops a bucket that does not exist, so that names clients make up do
 // not pile up here.

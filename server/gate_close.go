@@ -186,7 +186,7 @@ func (g *gate) unlearn(name string) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if e := g.buckets[name]; e != nil && e.state != nil {
-		g.buckets[name] = &gateEntry{seen: true}
+		g.buckets[name] = &gateEntry{seen: true, last: e.last}
 	}
 }
 

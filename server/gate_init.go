@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
-	"time"
 
 	"github.com/s3-crypt-proxy/s3-crypt-proxy/format"
 	"github.com/s3-crypt-proxy/s3-crypt-proxy/server/backend"
@@ -36,7 +35,7 @@ func (g *gate) initialise(ctx context.Context, ring keyring, name string, create
 	if !create {
 		return &bucket{blockSize: g.blockSize, fresh: true}, nil
 	}
-	st, err := newState(ring, name, g.blockSize, g.now())
+	st, err := g.newState(ring, name)
 	if err != nil {
 		return nil, err
 	}
@@ -73,7 +72,8 @@ func refused(err error) bool {
 	return kind == backend.Precondition || kind == backend.Conflict
 }
 
-func newState(ring keyring, name string, blockSize int, now time.Time) (format.State, error) {
+// newState is the state of a new bucket, with what the configuration says of new ones.
+func (g *gate) newState(ring keyring, name string) (format.State, error) {
 	active, err := ring.Active()
 	if err != nil {
 		return format.State{}, err
@@ -81,10 +81,15 @@ func newState(ring keyring, name string, blockSize int, now time.Time) (format.S
 	kvt, _ := ring.KVT(active)
 	st := format.State{
 		Version:   2,
-		CreatedAt: now.UTC(),
+		CreatedAt: g.now().UTC(),
 		Names:     []string{name},
 		Keys:      map[format.KeyID][32]byte{active: kvt},
-		Settings:  format.Settings{BlockSize: blockSize, Segment: format.SegmentSize},
+		Settings:  format.Settings{BlockSize: g.blockSize, Segment: format.SegmentSize, NameEncryption: g.seals.has(name), Padding: g.pads.has(name)},
+	}
+	if st.Settings.NameEncryption {
+		if _, err := rand.Read(st.NameKey[:]); err != nil {
+			return st, err
+		}
 	}
 	_, err = rand.Read(st.BucketID[:])
 	return st, err

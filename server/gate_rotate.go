@@ -46,6 +46,9 @@ func (g *gate) settle(ctx context.Context, ring keyring, name string) (*bucket, 
 		if err != nil {
 			return nil, err
 		}
+		if err := g.asConfigured(b, name); err != nil {
+			return nil, err
+		}
 		active, err := ring.Active()
 		if err != nil {
 			return nil, err

@@ -79,10 +79,29 @@ func (st *bucketState) verify(ring keyring, name string) (*bucket, error) {
 			return nil, fmt.Errorf("%w: another key than the loaded one has the id %s in the state", errStateKey, id)
 		}
 	}
-	if st.Settings.NameEncryption || st.Settings.Padding || st.Settings.Segment != format.SegmentSize {
+	if st.Settings.Segment != format.SegmentSize {
 		return nil, errStateLayout
 	}
-	return &bucket{id: st.BucketID, blockSize: st.Settings.BlockSize, active: st.active, closing: st.Closing, etag: st.etag}, nil
+	b := &bucket{id: st.BucketID, blockSize: st.Settings.BlockSize, active: st.active, closing: st.Closing, etag: st.etag, padded: st.Settings.Padding}
+	if st.Settings.NameEncryption {
+		var err error
+		if b.namer, err = format.NewNamer(st.BucketID, st.NameKey); err != nil {
+			return nil, err
+		}
+	}
+	return b, nil
+}
+
+// asConfigured refuses a bucket that lacks what the configuration says of it by its
+// name: who trusts in that must not go on without it.
+func (g *gate) asConfigured(b *bucket, name string) error {
+	switch {
+	case b.namer == nil && g.seals[name]:
+		return errStateNames
+	case !b.padded && g.pads[name]:
+		return errStatePadding
+	}
+	return nil
 }
 
 // recorded are the ids of the state's keys, in order.

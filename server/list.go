@@ -117,6 +117,9 @@ func (s *Server) listObjectsV1(r *request) error {
 	}
 	if out.IsTruncated {
 		out.NextMarker = page.last()
+		if page.sealed {
+			out.NextMarker = nextMarker(page.NextToken)
+		}
 	}
 	return r.answerXML(out.encoded())
 }
@@ -131,6 +134,9 @@ func (s *Server) listFull(r *request, opt backend.ListOptions, out *listResult, 
 		before := page.last()
 		if page, err = s.listPage(r, opt, out, owners); err != nil {
 			return page, err
+		}
+		if page.sealed {
+			return page, nil // filled as far as may be
 		}
 		room := asked - len(out.Contents) - len(out.CommonPrefixes)
 		if !page.Truncated || room == 0 && !ownBehind(page.last(), opt.Prefix) {
@@ -187,7 +193,7 @@ func beyond(marker string, opt backend.ListOptions) string {
 func (s *Server) listPage(r *request, opt backend.ListOptions, out *listResult, owners bool) (listedPage, error) {
 	_, b, err := s.access(r.ctx, r.bucket)
 	if err != nil || opt.MaxKeys == 0 {
-		return listedPage{&backend.Page{}}, err
+		return listedPage{Page: &backend.Page{}}, err
 	}
 	page, err := s.backend.List(r.ctx, r.bucket, opt)
 	if err != nil {
@@ -197,10 +203,13 @@ func (s *Server) listPage(r *request, opt backend.ListOptions, out *listResult, 
 		return listedPage{}, err
 	}
 	s.fillPage(r, out, page, b, owners)
-	return listedPage{page}, nil
+	return listedPage{page, b.namer != nil}, nil
 }
 
-type listedPage struct{ *backend.Page }
+type listedPage struct {
+	*backend.Page
+	sealed bool // the bucket's names are: see names_list.go
+}
 
 // last is the greatest name of the page, ours included.
 func (p listedPage) last() string {

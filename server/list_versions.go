@@ -71,6 +71,13 @@ func (s *Server) listVersions(r *request) error {
 		if err != nil {
 			return err
 		}
+		if b.namer != nil { // filled as far as may be, without our own: see names_list.go
+			out.IsTruncated, out.NextKeyMarker = page.Truncated, page.NextKeyMarker
+			if err := s.fillVersions(r, out, page, b); err != nil {
+				return err
+			}
+			break
+		}
 		if !page.Advances(opt) {
 			if out.NextKeyMarker == "" || out.count() == 0 {
 				return errStuck

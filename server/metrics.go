@@ -27,6 +27,7 @@ type Metrics struct {
 	malformed, overwrites    *metrics.Counter
 	orphans, foreignListed   *metrics.Counter
 	etagsRead, etagsCached   *metrics.Counter
+	unnamableListed          *metrics.Counter
 }
 
 // NewMetrics makes an empty set.
@@ -45,6 +46,8 @@ func NewMetrics() *Metrics {
 		foreignListed: counter("foreign_objects_listed_total"),
 		etagsRead:     counter("listing_etags_read_total"),
 		etagsCached:   counter("listing_etags_cached_total"),
+
+		unnamableListed: counter("unsealed_names_listed_total"),
 	}
 	set.NewGauge(metricPrefix+"active_requests", func() float64 { return float64(m.active.Load()) })
 	return m

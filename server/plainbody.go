@@ -95,7 +95,11 @@ func (b *plainBody) fetch(part byteRange, behind int64) error {
 // is asked for of an object that has something.
 func (b *plainBody) plan(part byteRange) error {
 	if b.o.multi == nil {
-		span, err := format.Cover(b.o.opener.BlockSize(), b.o.plainSize(), part.off, part.n)
+		n := part.n
+		if b.all {
+			n = b.o.opener.PaddedSize() // and what follows the last byte is looked at too
+		}
+		span, err := format.Cover(b.o.opener.BlockSize(), b.o.opener.PaddedSize(), part.off, n)
 		b.runs = []format.PartSpan{{Span: span}}
 		return err
 	}
@@ -213,7 +217,7 @@ func (b *plainBody) checkEnd() error {
 	case b.o.multi != nil:
 		return b.o.multi.checkEnd(b.src)
 	}
-	fill := make([]byte, format.Filler(b.o.opener.PlainSize())+1)
+	fill := make([]byte, format.Filler(b.o.opener.PaddedSize())+1)
 	n, err := io.ReadFull(b.src, fill)
 	if n == len(fill) {
 		return errFiller

@@ -102,7 +102,7 @@ func (s *Server) putObject(r *request) error {
 		return err
 	}
 	sealing := b.sealing(ring)
-	sealer, err := format.NewSealer(sealing, ctx, meta, format.SealOptions{Suite: s.suite, BlockSize: b.blockSize})
+	sealer, err := format.NewSealer(sealing, ctx, meta, format.SealOptions{Suite: s.suite, BlockSize: b.blockSize, Padded: b.padded})
 	if err != nil {
 		return err
 	}
@@ -172,10 +172,10 @@ func (r *request) conditions() (backend.Conditions, error) {
 }
 
 func (s *Server) store(p *put) (backend.Written, error) {
-	if p.body.length > s.wholeObject {
+	if p.sealer.PaddedSize() > s.wholeObject {
 		return s.storeParts(p)
 	}
-	if res, ok := s.reserveWhole(s.engine.Footprint(p.body.length)); ok {
+	if res, ok := s.reserveWhole(s.engine.Footprint(p.sealer.PaddedSize())); ok {
 		defer res.Release()
 		return s.storeWhole(p)
 	}
@@ -193,7 +193,7 @@ func (s *Server) store(p *put) (backend.Written, error) {
 // storeLate stores an object whose block, which stands first, is known last, while
 // the budget is short: in parts where they need less room than the whole does.
 func (s *Server) storeLate(p *put) (backend.Written, error) {
-	whole := s.engine.Footprint(p.body.length)
+	whole := s.engine.Footprint(p.sealer.PaddedSize())
 	if plan, err := planParts(p.sealer, s.engine); err != nil || plan.memory < whole {
 		return s.storeParts(p)
 	}
@@ -311,7 +311,10 @@ func (s *Server) storeThrough(p *put) (made backend.Written, err error) {
 func (s *Server) seal(p *put, sink func(*pipeline.Batch) error) error {
 	timed := timeSealer(p.sealer)
 	defer func() { s.metrics.crypto("PutObject", time.Duration(timed.spent.Load())) }()
-	return s.engine.Seal(p.ctx, &p.body, p.body.length, timed, sink)
+	// The end of the body proves it, so it is proved before the first byte of padding.
+	size := p.sealer.PaddedSize()
+	src := io.MultiReader(&p.body, io.LimitReader(zeroes{}, size-p.sealer.PlainSize()))
+	return s.engine.Seal(p.ctx, src, size, timed, sink)
 }
 
 // verdict is what a failed condition means: exactly one of the three is set.
@@ -352,7 +355,7 @@ func (s *Server) settleSent(p *put, precondition error) (backend.Written, error)
 }
 
 // filler is the zero bytes of the size law that follow the last segment.
-func filler(s *format.Sealer) []byte { return make([]byte, format.Filler(s.PlainSize())) }
+func filler(s *format.Sealer) []byte { return make([]byte, format.Filler(s.PaddedSize())) }
 
 // bodyError says whether the client's body is to blame.
 func bodyError(err error) bool {

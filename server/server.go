@@ -49,6 +49,11 @@ type Config struct {
 	// bytes; zero = format.DefaultBlockSize. An existing bucket keeps its own.
 	BlockSize int
 
+	// SealNames and PadSizes are the buckets whose names are sealed, and whose sizes are
+	// padded, "*" being all: of those initialised from now on, which keep it. A bucket
+	// that is in them by its name and was initialised otherwise is refused.
+	SealNames, PadSizes []string
+
 	// WholeObject: bodies up to this many bytes are sealed in memory and sent as
 	// one retryable PUT; larger ones become a backend multipart upload. Zero = 64 MiB.
 	WholeObject int64
@@ -133,6 +138,11 @@ func New(cfg Config) (*Server, error) {
 			return nil, fmt.Errorf("cannot make a server: CORS[%d]: %w", i, err)
 		}
 	}
+	for _, b := range slices.Concat(cfg.SealNames, cfg.PadSizes) {
+		if b != "*" && !bucketNameOK(b) {
+			return nil, fmt.Errorf("cannot make a server: SealNames or PadSizes: %q is not a bucket name", b)
+		}
+	}
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
@@ -140,7 +150,6 @@ func New(cfg Config) (*Server, error) {
 		cfg.Metrics = NewMetrics()
 	}
 	s := &Server{
-		backend:     cfg.Backend,
 		keys:        cfg.Keys,
 		engine:      cfg.Engine,
 		allowed:     allowed,
@@ -168,6 +177,8 @@ func New(cfg Config) (*Server, error) {
 	s.clients.Store(creds)
 	s.gate = newGate(cfg.Backend, orDefault(cfg.BlockSize, format.DefaultBlockSize), cfg.Now)
 	s.gate.lease = orDefault(cfg.lease, leaseTime)
+	s.gate.seals, s.gate.pads = newBucketSet(cfg.SealNames), newBucketSet(cfg.PadSizes)
+	s.backend = &nameStore{store: cfg.Backend, gate: s.gate, unnamable: s.metrics.unnamableListed}
 	s.metrics.watch(s)
 	s.ctx, s.stop = context.WithCancel(context.Background())
 	s.http = &fasthttp.Server{

@@ -88,6 +88,9 @@ func (s *Server) createUpload(r *request) error {
 	if err != nil {
 		return err
 	}
+	if b.padded {
+		return errPaddedParts
+	}
 	whole := meta
 	whole.Checksum = sums.room()
 	if s.etagMode == ETagMD5 {

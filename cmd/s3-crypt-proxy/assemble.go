@@ -80,6 +80,8 @@ func assemble(cfg *config.Config, log zerolog.Logger) (p *proxy, err error) {
 		Suite:           p.suite,
 		BlockSize:       cfg.Encryption.BlockSize,
 		BlockHint:       cfg.Encryption.BlockHint,
+		SealNames:       cfg.Encryption.Names,
+		PadSizes:        cfg.Encryption.Padding,
 		WholeObject:     int64(cfg.Pipeline.WholeObject),
 		MaxObject:       int64(cfg.Limits.MaxObjectSize),
 		Resume:          cfg.Multipart.Resume,

@@ -146,6 +146,14 @@ func checkBucket(v string) error {
 	return nil
 }
 
+// checkBucketOrAll takes "*" as well.
+func checkBucketOrAll(v string) error {
+	if v == "*" {
+		return nil
+	}
+	return checkBucket(v)
+}
+
 func checkCipher(v string) error {
 	if v == CipherAuto {
 		return nil

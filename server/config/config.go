@@ -84,12 +84,14 @@ const CipherAuto = "auto"
 
 // Encryption is how new objects are sealed.
 type Encryption struct {
-	Cipher    string // CipherAuto or the name of a format.Suite
-	ChunkSize Size   // bytes of a batch; 0 = from the processor's caches
-	BlockSize int    // bytes of the object block of new buckets
-	BlockHint bool   // the block as user metadata, too
-	ETag      string // ETagOpaque or ETagMD5
-	ETagCache int    // entries
+	Cipher    string   // CipherAuto or the name of a format.Suite
+	ChunkSize Size     // bytes of a batch; 0 = from the processor's caches
+	BlockSize int      // bytes of the object block of new buckets
+	BlockHint bool     // the block as user metadata, too
+	ETag      string   // ETagOpaque or ETagMD5
+	ETagCache int      // entries
+	Names     []string // new buckets whose names are sealed; "*" = all
+	Padding   []string // new buckets whose sizes are padded; "*" = all
 }
 
 // What clients see as the ETag of an object.

@@ -92,6 +92,7 @@ func TestFileSetsEveryKey(t *testing.T) {
 		"tls.auto": "true", "tls.cert_file": "/c.pem", "tls.key_file": "/k.pem", "tls.names": "pbs.lan,10.0.0.1,*.lan,::1", "tls.dir": "/tls",
 		"encryption.cipher": "auto", "encryption.chunk_size": "2MiB", "encryption.block_size": "512", "encryption.block_hint": "true", "encryption.etag": "md5", "encryption.etag_cache": "0", "pipeline.workers": "3",
 		"pipeline.budget": "512MiB", "pipeline.queue_timeout": "7s", "pipeline.whole_object": "32MiB", "multipart.resume": "false", "limits.max_connections": "17",
+		"encryption.sealed_names": "one-bucket,*", "encryption.padded_sizes": "two-buckets",
 		"limits.max_object_size": "1GiB", "limits.header_timeout": "9s", "limits.progress_timeout": "11s", "limits.idle_timeout": "2m0s",
 		"memkey.socket_path": "/tmp/s", "memkey.mode": "agent", "memkey.poll_interval": "1s", "memkey.insecure_skip_verify": "true",
 		"log_level": "debug", "log_format": "console", "shutdown_timeout": "1s",

@@ -10,6 +10,7 @@ const (
 	wantAddress = "host:port, [IPv6]:port or :port for all interfaces"
 	wantPath    = "the path of a file"
 	wantBool    = "true or false"
+	wantBuckets = "bucket names as in allowed_buckets, or *"
 	wantSecret  = "any text without line breaks and control characters"
 )
 
@@ -169,6 +170,16 @@ func Keys() []Key {
 			Name: "encryption.etag_cache", Env: "S3CP_ENCRYPTION_ETAG_CACHE", Kind: Int, Default: "100000", Allowed: "0 to 10000000",
 			Doc:  "How many ETags are remembered for listings with encryption.etag: md5, at some 150 bytes of memory each.",
 			bind: integer(func(c *Config) *int { return &c.Encryption.ETagCache }, between(0, maxETagCache)),
+		},
+		{
+			Name: "encryption.sealed_names", Env: "S3CP_ENCRYPTION_SEALED_NAMES", Kind: List, Allowed: wantBuckets,
+			Doc:  "Buckets in which the names of objects are sealed too, \"*\" = all. It takes effect where a bucket has no sealed object yet, and then for ever; a bucket that is named here but was begun without is refused. Listings come in another order, and keys may have some 700 bytes: see docs/s3-compatibility.md.",
+			bind: list(func(c *Config) *[]string { return &c.Encryption.Names }, checkBucketOrAll),
+		},
+		{
+			Name: "encryption.padded_sizes", Env: "S3CP_ENCRYPTION_PADDED_SIZES", Kind: List, Allowed: wantBuckets,
+			Doc:  "Buckets in which objects are padded, by at most 12 %, so that their sizes tell less, \"*\" = all. As with encryption.sealed_names, for ever. Listings show the padded size, and uploads in parts are refused: see docs/s3-compatibility.md.",
+			bind: list(func(c *Config) *[]string { return &c.Encryption.Padding }, checkBucketOrAll),
 		},
 		{
 			Name: "pipeline.workers", Env: "S3CP_PIPELINE_WORKERS", Kind: Int, Default: "0", Allowed: "0 to 1024",
