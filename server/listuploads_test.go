@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/s3-crypt-proxy/s3-crypt-proxy/server/backend"
 )
@@ -23,10 +24,14 @@ func (g *rig) uploads(query string) uploadsResult {
 	return out
 }
 
-// several begins uploads whose names hold what a listing can get wrong.
+// several begins uploads whose names hold what a listing can get wrong, each in a
+// millisecond of its own: that is what orders those of one name.
 func several(g *rig) (ups []*partsUp) {
 	for _, key := range []string{"a", "dir/x", "dir/x", "dir/sub/y", "dir/sub/z", "d%C3%A9", "dir/z", "zz", "dir%2B%26%3C", "e/1", "e/2", "e/3"} {
 		ups = append(ups, g.begin("/bkt/"+key, nil))
+		for begun := time.Now().UnixMilli(); time.Now().UnixMilli() == begun; {
+			time.Sleep(100 * time.Microsecond)
+		}
 	}
 	return ups
 }
