@@ -42,24 +42,24 @@ type clients struct {
 // newClients checks the credentials; the error names the bad one, and no secret.
 func newClients(list []Credential, now func() time.Time) (*clients, error) {
 	if len(list) == 0 {
-		return nil, errors.New("Credentials is empty")
+		return nil, errors.New("field Credentials is empty")
 	}
 	c := &clients{secrets: make(map[string]string, len(list)), byKey: make(map[string]*client, len(list))}
 	names := make(map[string]bool, len(list))
 	for _, cred := range list {
 		name := orDefault(cred.Name, "client")
 		if cred.AccessKey == "" || cred.SecretKey == "" {
-			return nil, fmt.Errorf("Credentials: %s has an empty key", name)
+			return nil, fmt.Errorf("field Credentials: %s has an empty key", name)
 		}
 		if other, dup := c.byKey[cred.AccessKey]; dup {
-			return nil, fmt.Errorf("Credentials: %s and %s have one access key", other.name, name)
+			return nil, fmt.Errorf("field Credentials: %s and %s have one access key", other.name, name)
 		}
 		if names[name] || name == nobody {
-			return nil, fmt.Errorf("Credentials: the name %s is taken", name)
+			return nil, fmt.Errorf("field Credentials: the name %s is taken", name)
 		}
 		g, err := cred.Grant.compile()
 		if err != nil {
-			return nil, fmt.Errorf("Credentials: %s: %w", name, err)
+			return nil, fmt.Errorf("field Credentials: %s: %w", name, err)
 		}
 		names[name] = true
 		c.secrets[cred.AccessKey] = cred.SecretKey

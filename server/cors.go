@@ -30,7 +30,7 @@ func CORSMethods() []string { return []string{"GET", "HEAD", "PUT", "POST", "DEL
 
 func (c CORSRule) check() error {
 	if len(c.Origins) == 0 || len(c.Methods) == 0 {
-		return errors.New("Origins or Methods is empty")
+		return errors.New("field Origins or Methods is empty")
 	}
 	for _, o := range slices.Concat(c.Origins, c.Headers) {
 		if o == "" || strings.Count(o, "*") > 1 {
@@ -39,7 +39,7 @@ func (c CORSRule) check() error {
 	}
 	for _, m := range c.Methods {
 		if !slices.Contains(CORSMethods(), m) {
-			return fmt.Errorf("Methods: %q is none of them", m)
+			return fmt.Errorf("field Methods: %q is none of them", m)
 		}
 	}
 	for _, v := range slices.Concat(c.Origins, c.Headers, c.Expose) {

@@ -55,12 +55,12 @@ type grant struct {
 func (g Grant) compile() (*grant, error) {
 	meets, ok := presets[orDefault(g.Access, ReadWrite)]
 	if !ok {
-		return nil, fmt.Errorf("Access: %q is no preset", g.Access)
+		return nil, fmt.Errorf("field Access: %q is no preset", g.Access)
 	}
 	out := &grant{meets: meets, prefixes: g.Prefixes}
 	for _, op := range g.Verbs {
 		if !knownOperation(op) {
-			return nil, fmt.Errorf("Verbs: %q is no operation", op)
+			return nil, fmt.Errorf("field Verbs: %q is no operation", op)
 		}
 		if out.verbs == nil {
 			out.verbs = map[string]bool{}
@@ -69,7 +69,7 @@ func (g Grant) compile() (*grant, error) {
 	}
 	for _, b := range g.Buckets {
 		if !bucketNameOK(b) {
-			return nil, fmt.Errorf("Buckets: %q is not a bucket name", b)
+			return nil, fmt.Errorf("field Buckets: %q is not a bucket name", b)
 		}
 		if out.buckets == nil {
 			out.buckets = map[string]bool{}
@@ -78,7 +78,7 @@ func (g Grant) compile() (*grant, error) {
 	}
 	for _, p := range g.Prefixes {
 		if p == "" {
-			return nil, errors.New("Prefixes: an empty prefix allows every key; leave the list empty")
+			return nil, errors.New("field Prefixes: an empty prefix allows every key; leave the list empty")
 		}
 	}
 	return out, nil

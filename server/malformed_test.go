@@ -79,7 +79,6 @@ func TestMalformedDocuments(t *testing.T) {
 func TestMalformedRequests(t *testing.T) {
 	g := newRig(t)
 	g.put("/bkt/k", []byte("stays"))
-	before := g.store.count()
 	for target, code := range map[string]string{
 		"/bkt/%": "InvalidURI", "/bkt/%z1": "InvalidURI", "/bkt/%2": "InvalidURI", "/bkt/%00": "InvalidURI", "/bkt/a%00b": "InvalidURI", "/bkt/%ff": "InvalidURI",
 		"/bkt/%ed%a0%80": "InvalidURI", "/bkt/k?prefix=%zz": "InvalidURI", "/bkt/%01": "InvalidArgument", "/bkt/%ef%bf%be": "InvalidArgument",
@@ -89,7 +88,7 @@ func TestMalformedRequests(t *testing.T) {
 	} {
 		a := g.do(call{method: "GET", target: "/bkt/k", edit: func(h string) string { return h }})
 		g.want(a, 200, "") // the proxy goes on
-		before = g.store.count()
+		before := g.store.count()
 		func() {
 			defer func() {
 				if recover() != nil { // what cannot even be signed is sent unsigned
@@ -105,7 +104,7 @@ func TestMalformedRequests(t *testing.T) {
 			t.Fatalf("GET %.80s: the backend was asked: %v", target, got)
 		}
 	}
-	before = g.store.count()
+	before := g.store.count()
 	// Lengths of what is inside aws-chunked, and HTTP's chunks around it.
 	for name, f := range map[string]struct{ length, wire string }{
 		"negative length":           {"-5", "5\r\n5\r\nhello\r\n"},

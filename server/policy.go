@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/base64"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -75,6 +74,11 @@ func parsePolicy(encoded string) (*policy, error) {
 	return p, nil
 }
 
+// policyFault is what S3 tells the sender of a policy, in S3's words.
+type policyFault string
+
+func (f policyFault) Error() string { return string(f) }
+
 // parseCondition reads {"field": "value", …} or a list that begins with eq,
 // starts-with or content-length-range.
 func parseCondition(raw json.RawMessage) ([]condition, error) {
@@ -88,23 +92,23 @@ func parseCondition(raw json.RawMessage) ([]condition, error) {
 	}
 	var list []json.RawMessage
 	if json.Unmarshal(raw, &list) != nil || len(list) != 3 {
-		return nil, errors.New("Invalid condition.")
+		return nil, policyFault("Invalid condition.")
 	}
 	var op string
 	if json.Unmarshal(list[0], &op) != nil {
-		return nil, errors.New("Invalid condition.")
+		return nil, policyFault("Invalid condition.")
 	}
 	if strings.EqualFold(op, "content-length-range") {
 		c := condition{kind: ofLength}
 		if !wholeNumber(list[1], &c.min) || !wholeNumber(list[2], &c.max) {
-			return nil, errors.New("Invalid content-length-range.")
+			return nil, policyFault("Invalid content-length-range.")
 		}
 		return []condition{c}, nil
 	}
 	var c condition
 	var field string
 	if json.Unmarshal(list[1], &field) != nil || json.Unmarshal(list[2], &c.value) != nil || !strings.HasPrefix(field, "$") {
-		return nil, errors.New("Invalid condition.")
+		return nil, policyFault("Invalid condition.")
 	}
 	c.field = strings.ToLower(field[1:])
 	switch strings.ToLower(op) {
@@ -113,7 +117,7 @@ func parseCondition(raw json.RawMessage) ([]condition, error) {
 	case "starts-with":
 		c.kind = begins
 	default:
-		return nil, errors.New("Unknown condition.")
+		return nil, policyFault("Unknown condition.")
 	}
 	return []condition{c}, nil
 }
