@@ -123,13 +123,14 @@ func TestDeleteManyRequest(t *testing.T) {
 			t.Errorf("%q: %v", r.Key, r.Err)
 		}
 	}
-	posts, single := 0, 0
+	// By content: on a slow machine a request may be sent again.
+	posts, single := map[string]bool{}, map[string]bool{}
 	for _, r := range s.requests() {
 		if r.method == http.MethodDelete {
-			single++
+			single[r.target] = true
 			continue
 		}
-		posts++
+		posts[string(r.body)] = true
 		sum := md5.Sum(r.body)
 		if got := r.header.Get("Content-Md5"); got != base64.StdEncoding.EncodeToString(sum[:]) {
 			t.Errorf("Content-MD5 %q", got)
@@ -146,7 +147,7 @@ func TestDeleteManyRequest(t *testing.T) {
 			t.Errorf("payload hash %q, %s", h, r.header.Get("Authorization"))
 		}
 	}
-	if posts != 3 || single != 2 {
-		t.Errorf("%d batches, %d single deletes", posts, single)
+	if len(posts) != 3 || len(single) != 2 {
+		t.Errorf("%d batches, %d single deletes", len(posts), len(single))
 	}
 }
