@@ -32,6 +32,7 @@ var edges = []edge{
 	{"server", "server/s3err", "the one error table"},
 	{"server", "server/sigv4", "authentication"},
 	{"server/config", "format", "it checks the cipher's name and the block size"},
+	{"server/config", "server/backend", "it checks that a block fits beside an object"},
 	{"cmd/memkey-server", "keyagent", "it holds the ring and serves it to proxies"},
 	{"cmd/memkey-server", "keyagent/audit", "it opens and verifies the log"},
 	{"cmd/memkey-server", "keyagent/memkey", "it answers administrators"},
