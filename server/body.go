@@ -52,7 +52,8 @@ type body struct {
 	want digests
 }
 
-// Read gives the object's next bytes, hashed while they are hot.
+// Read gives the object's next bytes, hashed while they are hot. It fills p where it
+// can: what is hashed in whole segments can be hashed beside another stream.
 func (b *body) Read(p []byte) (int, error) {
 	if b.err != nil {
 		return 0, b.err
@@ -64,13 +65,17 @@ func (b *body) Read(p []byte) (int, error) {
 	if left := b.length - b.got; int64(len(p)) > left {
 		p = p[:left]
 	}
-	n, err := b.decode(p)
+	n := 0
+	for n < len(p) && b.err == nil {
+		var k int
+		k, b.err = b.decode(p[n:])
+		if n += k; k == 0 {
+			break
+		}
+	}
 	b.got += int64(n)
 	b.want.write(p[:n])
-	if err != nil {
-		b.err = err
-	}
-	return n, err
+	return n, b.err
 }
 
 // decode gives bytes of the object. The end of the wire is an early end here.

@@ -10,6 +10,7 @@ import (
 	"hash"
 	"strings"
 
+	"github.com/s3-crypt-proxy/s3-crypt-proxy/pipeline/hashing"
 	"github.com/s3-crypt-proxy/s3-crypt-proxy/server/s3err"
 	"github.com/s3-crypt-proxy/s3-crypt-proxy/server/sigv4"
 )
@@ -56,8 +57,8 @@ func (w *wrongDigest) show(e *s3err.Error) {
 
 // digest is one claim about a body.
 type digest struct {
-	sum   hash.Hash
-	want  []byte // nil until the trailer says it
+	sum   hash.Hash // nil: digests.both computes it
+	want  []byte    // nil until the trailer says it
 	wrong error
 	ours  bool // nobody claims it: want is what prove finds
 }
@@ -69,11 +70,17 @@ type digests struct {
 	md5      []byte    // Content-MD5, nil if there is none
 	checksum *checksum // the additional checksum, nil if there is none
 	trailing bool      // its value comes in the trailer
+
+	// engine computes MD5 and SHA-256 in one pass; nil: each by itself. both is its
+	// digest from the first byte on, where an MD5 is wanted.
+	engine *hashing.Engine
+	both   *hashing.Digest
+	begun  bool
 }
 
 // claim adds a digest. want may be nil until trail.
 func (d *digests) claim(sum func() hash.Hash, want []byte, wrong error) {
-	if hashing {
+	if digesting {
 		d.claims = append(d.claims, digest{sum: sum(), want: want, wrong: wrong})
 	}
 }
@@ -86,25 +93,86 @@ func (d *digests) compute(c *checksum) {
 
 // computeMD5 adds the MD5 of the body, unless the client says it.
 func (d *digests) computeMD5() {
-	if d.md5 == nil && hashing {
+	if d.md5 == nil && digesting {
 		d.claims = append(d.claims, digest{sum: md5.New(), wrong: errBodyMD5, ours: true})
 	}
 }
 
 // plainMD5 is the MD5 of the body, once it is proved; nil if nobody wanted it.
 func (d *digests) plainMD5() []byte {
-	for _, c := range d.claims {
-		if c.wrong == errBodyMD5 {
-			return c.want
-		}
+	if c := d.find(errBodyMD5); c != nil {
+		return c.want
 	}
 	return d.md5
 }
 
-func (d *digests) write(p []byte) {
-	for i := range d.claims {
-		d.claims[i].sum.Write(p) // a hash never fails
+// begin lets MD5 and SHA-256 share their pass. MD5 alone gains too, as its stream may
+// then meet another one; SHA-256 alone does not.
+func (d *digests) begin() {
+	d.begun = true
+	if d.engine == nil {
+		return
 	}
+	md5, sha := d.find(errBodyMD5), d.find(errBodySHA256)
+	if md5 == nil || sha == nil && d.engine.Kernel() == hashing.Standard {
+		return
+	}
+	d.both = d.engine.New()
+	md5.sum = nil
+	if sha != nil {
+		sha.sum = nil
+	}
+}
+
+// find returns the claim that fails with wrong, nil if there is none.
+func (d *digests) find(wrong error) *digest {
+	for i := range d.claims {
+		if d.claims[i].wrong == wrong {
+			return &d.claims[i]
+		}
+	}
+	return nil
+}
+
+func (d *digests) write(p []byte) {
+	if !d.begun {
+		d.begin()
+	}
+	if d.both != nil {
+		d.both.Write(p) // a hash never fails
+	}
+	for i := range d.claims {
+		if d.claims[i].sum != nil {
+			d.claims[i].sum.Write(p)
+		}
+	}
+}
+
+// sums ends the digests and returns that of each claim.
+func (d *digests) sums() [][]byte {
+	if !d.begun {
+		d.begin()
+	}
+	got := make([][]byte, len(d.claims))
+	for i, c := range d.claims {
+		if c.sum != nil {
+			got[i] = c.sum.Sum(nil)
+		}
+	}
+	if d.both == nil {
+		return got
+	}
+	m, s := d.both.Sum()
+	for i, c := range d.claims {
+		switch {
+		case c.sum != nil:
+		case c.wrong == errBodyMD5:
+			got[i] = m[:]
+		default:
+			got[i] = s[:]
+		}
+	}
+	return got
 }
 
 // trail takes the additional checksum's value from the trailing headers.
@@ -118,10 +186,8 @@ func (d *digests) trail(lines []sigv4.Header) error {
 		if err != nil {
 			return err
 		}
-		for i := range d.claims {
-			if d.claims[i].wrong == errBodyChecksum {
-				d.claims[i].want = want
-			}
+		if c := d.find(errBodyChecksum); c != nil {
+			c.want = want
 		}
 	}
 	return nil
@@ -129,9 +195,8 @@ func (d *digests) trail(lines []sigv4.Header) error {
 
 // prove compares all of them. A claim without a value is a failure.
 func (d *digests) prove() error {
-	for i := range d.claims {
+	for i, got := range d.sums() {
 		c := &d.claims[i]
-		got := c.sum.Sum(nil)
 		if c.ours {
 			c.want = got
 		}
@@ -158,17 +223,15 @@ func (d *digests) sealed() []byte {
 
 // sum is the additional checksum, once it is proved.
 func (d *digests) sum() []byte {
-	for _, c := range d.claims {
-		if c.wrong == errBodyChecksum {
-			return c.want
-		}
+	if c := d.find(errBodyChecksum); c != nil {
+		return c.want
 	}
 	return nil
 }
 
 // claims reads every digest that the request's headers announce.
 func (r *request) claims(payload sigv4.Payload) (digests, error) {
-	var d digests
+	d := digests{engine: r.body.want.engine}
 	if payload.Mode == sigv4.Exact {
 		d.claim(sha256.New, payload.SHA256[:], errBodySHA256)
 	}

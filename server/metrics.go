@@ -119,4 +119,6 @@ func (m *Metrics) watch(s *Server) {
 	for name, f := range engineGauges {
 		gauge(name, stat(f))
 	}
+	gauge("hashing_alone_bytes_total", func() float64 { return float64(s.hashing.Stats().Alone) })
+	gauge("hashing_paired_bytes_total", func() float64 { return float64(s.hashing.Stats().Paired) })
 }

@@ -79,7 +79,7 @@ func (s *Server) putObject(r *request) error {
 	meta.WrittenAt = s.now()
 	late := r.body.want.trailing
 	meta.MD5 = r.body.want.md5
-	if s.etagMode == ETagMD5 && meta.MD5 == nil && hashing {
+	if s.etagMode == ETagMD5 && meta.MD5 == nil && digesting {
 		r.body.want.computeMD5()
 		meta.MD5, late = make([]byte, md5.Size), true // there is room for it
 	}

@@ -11,7 +11,7 @@ import (
 // same layout, but neither seals nor hashes. It stores plaintext: it exists for
 // the benchmark alone, says so on start, and listens on loopback only.
 const (
-	hashing     = false
+	digesting   = false
 	passthrough = true
 )
 

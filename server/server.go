@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"runtime"
 	"runtime/debug"
 	"slices"
 	"sync/atomic"
@@ -15,6 +16,7 @@ import (
 
 	"github.com/s3-crypt-proxy/s3-crypt-proxy/format"
 	"github.com/s3-crypt-proxy/s3-crypt-proxy/pipeline"
+	"github.com/s3-crypt-proxy/s3-crypt-proxy/pipeline/hashing"
 	"github.com/s3-crypt-proxy/s3-crypt-proxy/server/s3err"
 	"github.com/s3-crypt-proxy/s3-crypt-proxy/server/sigv4"
 )
@@ -24,6 +26,7 @@ type Config struct {
 	Backend     Backend          // required
 	Keys        KeySource        // required
 	Engine      *pipeline.Engine // required; shared, closed by its owner
+	Hashing     *hashing.Engine  // zero = the fastest kernel of this CPU
 	Credentials []Credential     // required: at least one, access keys and names distinct
 
 	// PostForms: files may be uploaded by browsers' forms.
@@ -83,6 +86,7 @@ type Server struct {
 	backend   store
 	keys      KeySource
 	engine    *pipeline.Engine
+	hashing   *hashing.Engine
 	clients   atomic.Pointer[clients]
 	gate      *gate
 	trials    trials
@@ -146,12 +150,19 @@ func New(cfg Config) (*Server, error) {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
+	if cfg.Hashing == nil {
+		var err error
+		if cfg.Hashing, err = hashing.New(hashing.Auto, runtime.GOMAXPROCS(0)); err != nil {
+			return nil, fmt.Errorf("cannot make a server: %w", err)
+		}
+	}
 	if cfg.Metrics == nil {
 		cfg.Metrics = NewMetrics()
 	}
 	s := &Server{
 		keys:        cfg.Keys,
 		engine:      cfg.Engine,
+		hashing:     cfg.Hashing,
 		allowed:     allowed,
 		cors:        cfg.CORS,
 		blockHint:   cfg.BlockHint,
@@ -248,7 +259,7 @@ func (s *Server) handle(ctx *fasthttp.RequestCtx) {
 	r := &request{http: ctx, ctx: life, id: newRequestID(), began: time.Now()}
 	r.end = func() { stop(); end() }
 	r.log = s.log.With().Str("request_id", r.id).Logger()
-	r.body = body{src: ctx.RequestBodyStream(), conn: ctx.Conn(), progress: s.progress}
+	r.body = body{src: ctx.RequestBodyStream(), conn: ctx.Conn(), progress: s.progress, want: digests{engine: s.hashing}}
 	ctx.Response.Header.Set("x-amz-request-id", r.id)
 
 	err := s.protect(r)

@@ -4,12 +4,14 @@ import (
 	"crypto/tls"
 	"fmt"
 	"net"
+	"runtime"
 
 	"github.com/rs/zerolog"
 
 	"github.com/s3-crypt-proxy/s3-crypt-proxy/format"
 	"github.com/s3-crypt-proxy/s3-crypt-proxy/keyagent"
 	"github.com/s3-crypt-proxy/s3-crypt-proxy/pipeline"
+	"github.com/s3-crypt-proxy/s3-crypt-proxy/pipeline/hashing"
 	"github.com/s3-crypt-proxy/s3-crypt-proxy/server"
 	"github.com/s3-crypt-proxy/s3-crypt-proxy/server/admin"
 	"github.com/s3-crypt-proxy/s3-crypt-proxy/server/backend"
@@ -66,10 +68,15 @@ func assemble(cfg *config.Config, log zerolog.Logger) (p *proxy, err error) {
 	if err != nil {
 		return p, &failure{exitConfig, &configError{err}}
 	}
+	digester, err := hashing.New(hashing.Kernel(cfg.Pipeline.Hashing), runtime.GOMAXPROCS(0))
+	if err != nil {
+		return p, &failure{exitConfig, &configError{fmt.Errorf("pipeline.hashing: %w", err)}}
+	}
 	p.front, err = server.New(server.Config{
 		Backend:         store,
 		Keys:            p.keys,
 		Engine:          p.engine,
+		Hashing:         digester,
 		Credentials:     credentials(cfg),
 		CORS:            rules(cfg),
 		PostForms:       cfg.PostForms,

@@ -117,7 +117,8 @@ type Pipeline struct {
 	Workers      int  // 0 = all cores
 	Budget       Size // bytes in flight, all requests together
 	QueueTimeout time.Duration
-	WholeObject  Size // bytes up to which an object is sealed in memory
+	WholeObject  Size   // bytes up to which an object is sealed in memory
+	Hashing      string // a hashing.Kernel
 }
 
 // Multipart is about uploads in parts.

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/s3-crypt-proxy/s3-crypt-proxy/format"
+	"github.com/s3-crypt-proxy/s3-crypt-proxy/pipeline/hashing"
 )
 
 const (
@@ -200,6 +201,11 @@ func Keys() []Key {
 			Name: "pipeline.whole_object", Env: "S3CP_PIPELINE_WHOLE_OBJECT", Kind: Bytes, Default: "64MiB", Allowed: "5MiB to 5GiB, within pipeline.budget",
 			Doc:  "Uploads up to this size are sealed in memory and sent as one request that can be repeated; larger ones become a multipart upload at the backend. Unless given, it is no more than a quarter of pipeline.budget.",
 			bind: size(func(c *Config) *Size { return &c.Pipeline.WholeObject }, minWhole, maxWhole, false),
+		},
+		{
+			Name: "pipeline.hashing", Env: "S3CP_PIPELINE_HASHING", Kind: Text, Default: string(hashing.Auto), Allowed: "auto, standard or fused",
+			Doc:  "How MD5 and SHA-256 of bodies are computed: fused = in one pass, and of two bodies at once, by the SHA instructions of x86 processors; standard = one after the other, by Go's library; auto = fused where the processor can.",
+			bind: choice(func(c *Config) *string { return &c.Pipeline.Hashing }, string(hashing.Auto), string(hashing.Standard), string(hashing.Fused)),
 		},
 		{
 			Name: "multipart.resume", Env: "S3CP_MULTIPART_RESUME", Kind: Bool, Default: "true", Allowed: wantBool,
