@@ -99,6 +99,19 @@ func (p *Plan) PlainSize() int64 { return p.plain }
 // of success.
 func (p *Plan) SealedSize(blockSize int) int64 { return SealedSize(blockSize, p.plain) }
 
+// Made says whether an object consists of exactly these attempts of these parts, in this order. It does not look at the object's OID.
+func (p *Plan) Made(m *Multipart) bool {
+	if len(p.table) != len(m.parts) {
+		return false
+	}
+	for i, e := range p.table {
+		if part := m.parts[i]; int(e.number) != part.Number || e.plain != part.PlainSize || e.salt != m.salts[i] {
+			return false
+		}
+	}
+	return true
+}
+
 // EndSize returns the length of SealEnd: at most 5.5 MB, and for an object of n bytes about n/10,000.
 func (p *Plan) EndSize(blockSize int) int64 {
 	if p.Stream {

@@ -382,6 +382,36 @@ func TestFinalPartFitsTheBackend(t *testing.T) {
 	}
 }
 
+// TestMadeIsOfTheSameAttempts: a plan made an object only of its own parts, sizes and attempts.
+func TestMadeIsOfTheSameAttempts(t *testing.T) {
+	u := testUpload(t, testRing(t, vectorMaster()), testContext(t, vectorBucket(), vectorKey), XChaCha20Poly1305)
+	p, err := u.PlanComplete(doneParts(t, u, nil, []int64{MinPartSize, MinPartSize, 7}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	of := func(change func(*Multipart)) *Multipart {
+		m := &Multipart{}
+		for _, e := range p.table {
+			m.parts, m.salts = append(m.parts, Part{Number: int(e.number), PlainSize: e.plain}), append(m.salts, e.salt)
+		}
+		change(m)
+		return m
+	}
+	if !p.Made(of(func(*Multipart) {})) {
+		t.Error("its own object")
+	}
+	for name, change := range map[string]func(*Multipart){
+		"another attempt": func(m *Multipart) { m.salts[2][15] ^= 1 },
+		"another size":    func(m *Multipart) { m.parts[1].PlainSize++ },
+		"another number":  func(m *Multipart) { m.parts[2].Number++ },
+		"fewer parts":     func(m *Multipart) { m.parts, m.salts = m.parts[:2], m.salts[:2] },
+	} {
+		if p.Made(of(change)) {
+			t.Error(name)
+		}
+	}
+}
+
 // TestCheckTailMeta: what it accepts, SealEnd accepts, to the byte.
 func TestCheckTailMeta(t *testing.T) {
 	ring := testRing(t, vectorMaster())

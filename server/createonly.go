@@ -109,7 +109,12 @@ func tryCreateOnly(ctx context.Context, store Backend, bucket string) (err error
 	defer func() {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), abortTime)
 		defer cancel()
-		if _, gone := store.DeleteWith(ctx, bucket, key, backend.DeleteOptions{Version: made.Version}); err == nil {
+		_, gone := store.DeleteWith(ctx, bucket, key, backend.DeleteOptions{Version: made.Version})
+		if locked(gone) {
+			// The bucket keeps whatever is put there: the object stays, where nobody sees it.
+			gone = nil
+		}
+		if err == nil {
 			err = gone
 		}
 	}()

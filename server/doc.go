@@ -21,7 +21,10 @@
 //     TestNothingRefusedReachesTheBackend.
 //   - An append-only client replaces nothing, whoever writes beside it, and writes
 //     nothing where the store would let it: TestAppendOnlyNeverReplaces,
-//     TestAppendOnlyRaceHasOneWinner, TestAppendOnlyOnALaxStoreIsRefused.
+//     TestAppendOnlyRaceHasOneWinner, TestAppendOnlyOnALaxStoreIsRefused. It cannot get
+//     at the uploads of others (TestUploadsOfOthersAreOutOfReach), and who completes an
+//     upload is told of the object of its own list alone: TestCompleteTellsOfItsOwnPartsAlone.
+//     No spelling of .. leads out of a prefix: TestPrefixesHoldWhatClimbs.
 //   - A form stores what its policy allows, and its file as it was:
 //     TestFormsAreHeldToTheirPolicy, TestFormsStoreWhatTheyCarry. Forms and pages
 //     (cors.go) are served only where the configuration says so:

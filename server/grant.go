@@ -93,10 +93,14 @@ func (g *grant) operation(op string, n need) bool {
 func (g *grant) bucket(name string) bool { return g.buckets == nil || g.buckets[name] }
 
 // below says whether the grant covers every key that begins with prefix, which may
-// be a whole key.
+// be a whole key. A store that resolves .. would leave the prefix there, be it in
+// percent-encoding.
 func (g *grant) below(prefix string) bool {
 	if g.prefixes == nil {
 		return true
+	}
+	if climbs(prefix) {
+		return false
 	}
 	for _, p := range g.prefixes {
 		if strings.HasPrefix(prefix, p) {
@@ -106,9 +110,29 @@ func (g *grant) below(prefix string) bool {
 	return false
 }
 
+// decodeClimb decodes what could hide a .. segment, whatever else is encoded, or badly so.
+var decodeClimb = strings.NewReplacer("%2e", ".", "%2E", ".", "%2f", "/", "%2F", "/", "%25", "%")
+
+// climbs says whether a key has a segment that is .. or could be decoded to one.
+func climbs(key string) bool {
+	for segment := range strings.SplitSeq(key, "/") {
+		if segment == ".." {
+			return true
+		}
+	}
+	// Each round is shorter, so this ends.
+	if plain := decodeClimb.Replace(key); plain != key {
+		return climbs(plain)
+	}
+	return false
+}
+
 // createsOnly says that what the grant lets an operation create must not replace
 // anything.
-func (g *grant) createsOnly(n need) bool { return n == toCreate && g.meets&toOverwrite == 0 }
+func (g *grant) createsOnly(n need) bool { return n == toCreate && !g.replaces() }
+
+// replaces says whether the grant lets objects of others be replaced.
+func (g *grant) replaces() bool { return g.meets&toOverwrite != 0 }
 
 // Operations are the names of all operations, as Grant.Verbs takes them; the slice
 // is the caller's own.

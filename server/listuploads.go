@@ -47,6 +47,7 @@ type uploadResult struct {
 // goingOn is an upload that a listing found.
 type goingOn struct {
 	key, id, class string
+	initiator      string // access key; "" where the record does not say
 	created        time.Time
 	sums           summing
 }
@@ -83,6 +84,10 @@ func (s *Server) listUploads(r *request) error {
 	all, err := s.readUploads(r, b, uploadRing{ring, b.sealing(ring)}, ids)
 	if err != nil {
 		return err
+	}
+	if !r.client.grant.replaces() {
+		// An id is the right to go on with an upload, and to end it.
+		all = slices.DeleteFunc(all, func(up goingOn) bool { return up.initiator != r.accessKey })
 	}
 	slices.SortFunc(all, goingOn.compare)
 	if all, err = s.uploadsBehind(r, b, ring, out, all); err != nil {
@@ -186,7 +191,7 @@ func (s *Server) readUpload(ctx context.Context, op string, b *bucket, ring uplo
 	if prefix != format.UploadPrefix+hex.EncodeToString(oid[:])+"/" || !ok {
 		return nil, format.ErrUpload
 	}
-	return &goingOn{string(record.Key), record.UploadID, cmp.Or(record.Attributes.StorageClass, "STANDARD"), up.Created(), sums}, nil
+	return &goingOn{key: string(record.Key), id: record.UploadID, class: cmp.Or(record.Attributes.StorageClass, "STANDARD"), initiator: record.Initiator, created: up.Created(), sums: sums}, nil
 }
 
 // uploadsBehind leaves out what the prefix and the markers do. With a key marker alone,

@@ -110,7 +110,7 @@ func (s *Server) createUpload(r *request) error {
 	sealing := b.sealing(ring)
 	up, err := format.NewUpload(uploadRing{ring, sealing}, at, format.UploadOptions{Suite: s.suite, BackendID: id, Created: s.now(), Checksum: sums.encode()})
 	if err == nil {
-		err = s.stageRecord(r, b, sealing, up, meta, uploadRecord{[]byte(r.key), up.Token(), with})
+		err = s.stageRecord(r, b, sealing, up, meta, uploadRecord{[]byte(r.key), up.Token(), r.accessKey, with})
 	}
 	if err != nil {
 		s.abortUpload(r, id)

@@ -345,8 +345,10 @@ func (c *completing) asStream(meta format.Meta) (made backend.Written, err error
 	return c.bucket.Put(c.ctx, c.target.bucket, c.key, newBytesReader(object), int64(len(object)), c.cond)
 }
 
-// done finds the object that this upload has become and returns its ETag; otherwise,
-// if the key has no object or one of another origin, the error given.
+// done finds the object that this very list has become and returns its ETag; otherwise,
+// if the key has no object or one of another origin, the error given. Another Complete of
+// the upload may have made it of other attempts: who has not sent those is not told of
+// success.
 func (c *completing) done(otherwise error) (made backend.Written, err error) {
 	o, err := c.s.openHead(c.ctx, c.target.bucket, c.key, "")
 	switch {
@@ -367,14 +369,32 @@ func (c *completing) done(otherwise error) (made backend.Written, err error) {
 	if oid, ok := o.oid(); !ok || oid != c.OID() || o.plainSize() != c.plan.PlainSize() {
 		return made, otherwise
 	}
-	parts := len(c.plan.Parts)
-	if c.plan.Staged != nil {
-		parts++
-	}
-	if o.multi != nil && o.multi.tail.Parts() != parts {
+	if mine, err := c.made(o); err != nil {
+		return made, err
+	} else if !mine {
 		return made, otherwise
 	}
 	c.meta = o.meta()
 	c.sum, _ = openChecksum(c.meta)
 	return backend.Written{ETag: o.etag, Version: o.version}, c.bucket.stands(c.ctx)
+}
+
+// made says whether an object of this upload has the attempts of the client's list and
+// no others. Of a stream its digests tell, where there are any.
+func (c *completing) made(o *stored) (bool, error) {
+	if o.multi == nil {
+		was, is := o.meta(), partsMD5(c.plan.ETags)
+		sum, ok := openChecksum(was)
+		return c.plan.Stream &&
+			(was.PartsMD5.Parts == 0 || is.Parts == 0 || was.PartsMD5 == is) &&
+			(!ok || c.sum.checksum != sum.checksum || bytes.Equal(sum.sum, c.sum.sum)), nil
+	}
+	if c.plan.Stream || o.multi.tail.Parts() != len(c.plan.ETags) {
+		return false, nil
+	}
+	parts, err := c.s.openTable(c.ctx, o)
+	if err != nil {
+		return false, err
+	}
+	return c.plan.Made(parts), nil
 }

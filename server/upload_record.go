@@ -16,6 +16,7 @@ import (
 type uploadRecord struct {
 	Key        []byte             `json:"key"`
 	UploadID   string             `json:"upload_id"`
+	Initiator  string             `json:"initiator,omitempty"` // access key
 	Attributes backend.Attributes `json:"attributes,omitzero"`
 }
 
