@@ -49,7 +49,7 @@ func (w *wrongDigest) show(e *s3err.Error) {
 	case errBodySHA256:
 		e.With("ClientComputedContentSHA256", hex.EncodeToString(w.want)).With("S3ComputedContentSHA256", hex.EncodeToString(w.got))
 	case errBodyMD5:
-		e.With("CalculatedDigest", base64.StdEncoding.EncodeToString(w.got)).With("ExpectedDigest", base64.StdEncoding.EncodeToString(w.want))
+		e.With("CalculatedDigest", base64.StdEncoding.EncodeToString(w.got)).With("ExpectedDigest", hex.EncodeToString(w.want)) // each in S3's own form
 	case errBodyChecksum:
 		e.Message = "The " + w.algorithm + " you specified did not match the calculated checksum."
 	}

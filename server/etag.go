@@ -74,7 +74,8 @@ func (s *Server) namesOf(m format.Meta, backend string) []string {
 // pin finds the ETag by which the backend recognises the object that a write's
 // If-Match names, so that the condition holds at the backend and not here. The opaque
 // form says it by itself. For an MD5 the object that is there now is opened: it is
-// replaced only while it is that very object.
+// replaced only while it is that very object. Of anything else it is looked whether there
+// is an object at all, which S3 tells apart: 404, not 412.
 func (s *Server) pin(r *request, cond *backend.Conditions) error {
 	if !r.hasHeader("if-match") {
 		return nil
@@ -85,16 +86,13 @@ func (s *Server) pin(r *request, cond *backend.Conditions) error {
 		return nil
 	}
 	failed := s3err.New(s3err.PreconditionFailed, "the object does not have this ETag")
-	if s.etagMode != ETagMD5 || !looksLikeMD5(given) {
-		return failed
-	}
 	o, err := s.openHead(r.ctx, r.bucket, r.key, "")
 	switch {
 	case unreadable(err):
 		return failed
 	case err != nil:
 		return err
-	case !listsAny(given, s.namesOf(o.meta(), o.etag), false):
+	case s.etagMode != ETagMD5 || !looksLikeMD5(given) || !listsAny(given, s.namesOf(o.meta(), o.etag), false):
 		return failed
 	case o.etag == "":
 		return s3err.New(s3err.ServiceUnavailable, "the backend gave the object no ETag, so its replacement cannot be bound to it")

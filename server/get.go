@@ -82,8 +82,14 @@ func (o *stored) plainSize() int64 {
 	return o.opener.PlainSize()
 }
 
-// refuseReadHeaders: what is asked for with these cannot be given.
+// refuseReadHeaders: what is asked for with these cannot be given. A part that no
+// object has is refused before anybody looks for the object.
 func (r *request) refuseReadHeaders() error {
+	if _, ok := r.query.get("partNumber"); ok {
+		if _, err := partNumber(r); err != nil {
+			return err
+		}
+	}
 	return r.refuseHeaders("x-amz-server-side-encryption-customer-*")
 }
 

@@ -193,7 +193,7 @@ func partNumber(r *request) (int, error) {
 	text, _ := r.query.get("partNumber")
 	n, err := strconv.Atoi(text)
 	if err != nil || n < 1 || n > format.MaxParts || strconv.Itoa(n) != text {
-		return 0, s3err.New(s3err.InvalidArgument, "partNumber must be a number from 1 to %d", format.MaxParts)
+		return 0, s3err.Argument("partNumber", text, "Part number must be an integer between 1 and 10000, inclusive.")
 	}
 	return n, nil
 }

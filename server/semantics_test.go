@@ -186,7 +186,7 @@ func TestDigestAnswersSayWhatDiffers(t *testing.T) {
 		has  []string
 	}{
 		{call{sha: strings.Repeat("0", 64)}, "XAmzContentSHA256Mismatch", []string{"<ClientComputedContentSHA256>" + strings.Repeat("0", 64), "<S3ComputedContentSHA256>2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881<"}},
-		{call{header: map[string]string{"content-md5": md5Header}}, "BadDigest", []string{"<CalculatedDigest>ndTkYSaMgDT1yFZOFVxnpg==<", "<ExpectedDigest>" + md5Header, "The Content-MD5 you specified did not match what we received."}},
+		{call{header: map[string]string{"content-md5": md5Header}}, "BadDigest", []string{"<CalculatedDigest>ndTkYSaMgDT1yFZOFVxnpg==<", "<ExpectedDigest>" + strings.Repeat("0", 32) + "<", "The Content-MD5 you specified did not match what we received."}},
 		{call{header: map[string]string{"content-md5": "x"}}, "InvalidDigest", []string{"<Content-MD5>x</Content-MD5>"}},
 		{call{header: map[string]string{"x-amz-checksum-crc32": "AAAAAA=="}}, "BadDigest", []string{"The CRC32 you specified did not match the calculated checksum."}},
 		{call{header: map[string]string{"x-amz-checksum-crc32": "AAAA"}}, "InvalidRequest", []string{"Value for x-amz-checksum-crc32 header is invalid."}},

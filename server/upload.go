@@ -5,6 +5,7 @@ import (
 	"encoding/xml"
 	"errors"
 	"fmt"
+	"strconv"
 
 	"github.com/s3-crypt-proxy/s3-crypt-proxy/format"
 	"github.com/s3-crypt-proxy/s3-crypt-proxy/server/backend"
@@ -158,6 +159,9 @@ func uploadFault(err error) error {
 	part := ""
 	var which *format.PartError
 	if errors.As(err, &which) {
+		if errors.Is(err, format.ErrPartNumber) && which.Number < 1 {
+			return s3err.Argument("PartNumber", strconv.Itoa(which.Number), "PartNumber must be >= 1")
+		}
 		part = fmt.Sprintf("part %d: ", which.Number)
 	}
 	for _, f := range []struct {

@@ -123,8 +123,13 @@ func (r *request) checkObjectSize(plan *format.Plan) error {
 	if text == "" {
 		return nil
 	}
-	if n, err := strconv.ParseInt(text, 10, 64); err != nil || n != plan.PlainSize() {
-		return s3err.New(s3err.InvalidRequest, "the parts have %d bytes, not the x-amz-mp-object-size", plan.PlainSize())
+	switch n, err := strconv.ParseInt(text, 10, 64); {
+	case err != nil:
+		return s3err.New(s3err.InvalidRequest, "Value for x-amz-mp-object-size header is invalid: '%s'", text)
+	case n < 0:
+		return s3err.New(s3err.InvalidRequest, "Value for x-amz-mp-object-size header is less than zero: '%d'", n)
+	case n != plan.PlainSize():
+		return s3err.New(s3err.InvalidRequest, "The provided 'x-amz-mp-object-size' header value %d does not match what was computed: %d", n, plan.PlainSize())
 	}
 	return nil
 }

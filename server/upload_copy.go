@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"hash"
 	"io"
+	"math"
+	"strconv"
 
 	"github.com/s3-crypt-proxy/s3-crypt-proxy/server/backend"
 	"github.com/s3-crypt-proxy/s3-crypt-proxy/server/s3err"
@@ -18,6 +20,8 @@ type copyPartResult struct {
 	LastModified string   `xml:"LastModified"`
 	checksumXML
 }
+
+const sourceRangeHeader = "x-amz-copy-source-range"
 
 // uploadPartCopy makes a part of another object, or of a range of it: opened and
 // proved here, then sealed anew, since a part's key is the upload's own.
@@ -32,6 +36,11 @@ func (s *Server) uploadPartCopy(r *request) error {
 	from, err := copySource(r.header("x-amz-copy-source"))
 	if err != nil {
 		return err
+	}
+	if r.hasHeader(sourceRangeHeader) {
+		if err := checkSourceRange(r.header(sourceRangeHeader)); err != nil {
+			return err
+		}
 	}
 	if err := s.scope(r, toRead, from.Bucket, from.Key); err != nil {
 		return err
@@ -64,10 +73,9 @@ func (s *Server) uploadPartCopy(r *request) error {
 // copyPart opens the source and stores what is asked for of it, summed as the upload
 // wants its parts.
 func (u *uploading) copyPart(number int, from backend.CopySource) (etag string, note partNote, err error) {
-	const header = "x-amz-copy-source-range"
-	spec := u.header(header)
+	spec := u.header(sourceRangeHeader)
 	behind := int64(everything)
-	if u.hasHeader(header) {
+	if u.hasHeader(sourceRangeHeader) {
 		behind = rangeGuess(spec)
 	}
 	o, err := u.s.openObject(u.ctx, from.Bucket, from.Key, from.Version, behind)
@@ -79,7 +87,7 @@ func (u *uploading) copyPart(number int, from backend.CopySource) (etag string, 
 		err = s3err.New(s3err.PreconditionFailed, "a condition on the source does not hold")
 	}
 	span := byteRange{0, o.plainSize()}
-	if err == nil && u.hasHeader(header) {
+	if err == nil && u.hasHeader(sourceRangeHeader) {
 		span, err = sourceRange(spec, o.plainSize())
 	}
 	var p *partUp
@@ -131,12 +139,21 @@ func (u *uploading) copyPart(number int, from backend.CopySource) (etag string, 
 // sourceRange reads x-amz-copy-source-range: first and last byte, both within the
 // source.
 func sourceRange(spec string, size int64) (byteRange, error) {
-	span, ok, err := parseRange(spec, size)
-	if err != nil {
-		return span, err
+	if err := checkSourceRange(spec); err != nil {
+		return byteRange{}, err
 	}
-	if !ok || spec != fmt.Sprintf("bytes=%d-%d", span.off, span.off+span.n-1) {
-		return span, s3err.New(s3err.InvalidArgument, "x-amz-copy-source-range must be bytes=first-last, within the source's %d bytes", size)
+	span, ok, err := parseRange(spec, size)
+	if err != nil || !ok || spec != fmt.Sprintf("bytes=%d-%d", span.off, span.off+span.n-1) {
+		return span, s3err.Argument(sourceRangeHeader, strconv.FormatInt(size, 10), fmt.Sprintf("Range specified is not valid for source object of size: %d", size))
 	}
 	return span, nil
+}
+
+// checkSourceRange holds the header to its one form, whatever the source.
+func checkSourceRange(spec string) error {
+	span, ok, err := parseRange(spec, math.MaxInt64)
+	if err != nil || !ok || spec != fmt.Sprintf("bytes=%d-%d", span.off, span.off+span.n-1) {
+		return s3err.Argument(sourceRangeHeader, spec, "The x-amz-copy-source-range value must be of the form bytes=first-last where first and last are the zero-based offsets of the first and last bytes to copy")
+	}
+	return nil
 }

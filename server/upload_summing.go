@@ -216,15 +216,6 @@ type claimedTotal struct {
 // claimedTotal reads the headers of a Complete.
 func (c summing) claimedTotal(r *request) (claim claimedTotal, err error) {
 	const kindHeader = checksumPrefix + "type"
-	if r.hasHeader(kindHeader) {
-		kind := kindByName(r.header(kindHeader))
-		if kind == 0 {
-			return claim, errHeaderValue(kindHeader)
-		}
-		if is := max(c.kind, fullObject); c.checksum != nil && kind != is || c.checksum == nil && kind == composite {
-			return claim, s3err.New(s3err.InvalidRequest, "The upload was created using the %s checksum mode. The complete request must use the same checksum mode.", kindNames[is])
-		}
-	}
 	value := ""
 	for _, h := range r.lines {
 		if !strings.HasPrefix(h.Name, checksumPrefix) || h.Name == kindHeader || h.Name == checksumPrefix+"algorithm" || h.Name == checksumMode {
@@ -238,6 +229,15 @@ func (c summing) claimedTotal(r *request) (claim claimedTotal, err error) {
 			return claim, errManyChecksums()
 		}
 		claim.checksum, value = known, h.Value
+	}
+	if r.hasHeader(kindHeader) {
+		kind := kindByName(r.header(kindHeader))
+		if kind == 0 {
+			return claim, errHeaderValue(kindHeader)
+		}
+		if is := max(c.kind, fullObject); c.checksum != nil && kind != is || c.checksum == nil && kind == composite {
+			return claim, s3err.New(s3err.InvalidRequest, "The upload was created using the %s checksum mode. The complete request must use the same checksum mode.", kindNames[is])
+		}
 	}
 	if claim.checksum == nil {
 		return claim, nil

@@ -47,7 +47,11 @@ func conform(run, dir, doc string, child int) error {
 	if wrong := unknown(chosen(regexp.MustCompile(""), false), listed); len(wrong) > 0 {
 		return report(wrong)
 	}
-	if dir == "" {
+	if dir != "" {
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			return err
+		}
+	} else {
 		if dir, err = os.MkdirTemp("", "conformance-"); err != nil {
 			return err
 		}
@@ -87,6 +91,7 @@ func report(wrong []string) error {
 func runAll(ctx context.Context, names []string, dir string) (map[string]string, error) {
 	os.Setenv("S3CP_TLS", "off")
 	os.Setenv("S3CP_ALLOWED_BUCKETS", "") // the tests make their own
+	os.Setenv("S3CP_POST_FORMS", "true")
 	stack, err := rig.StartStack(ctx, rig.StackConfig{})
 	if err != nil {
 		return nil, err
