@@ -148,7 +148,15 @@ func (g *gate) verify(ctx context.Context, ring keyring, name string, create boo
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	entry := &gateEntry{seen: before.seen}
+	now := g.buckets[name]
+	if err == nil && b.fresh && now != nil && now.state != nil && now.state != before.state {
+		return b, nil // it was empty when it was looked at, and others know more
+	}
+	last := before.last
+	if now != nil && now.last != nil {
+		last = now.last
+	}
+	entry := &gateEntry{seen: before.seen || now != nil && now.seen}
 	switch {
 	case err == nil && b.closing:
 		entry = before.closes(b.etag, began)
@@ -163,7 +171,7 @@ func (g *gate) verify(ctx context.Context, ring keyring, name string, create boo
 	}
 	switch {
 	case err != nil:
-		entry.last = before.last
+		entry.last = last
 	case b.fresh:
 		entry.fresh = true
 	default:

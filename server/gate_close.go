@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"time"
 
 	"github.com/s3-crypt-proxy/s3-crypt-proxy/format"
@@ -190,8 +191,10 @@ func (g *gate) unlearn(name string) {
 	}
 }
 
-// unseal removes the closing state, with all its versions.
-func (g *gate) unseal(ctx context.Context, name, etag string, states []string) error {
+// unseal removes the closing state, with all its versions. From the moment it is gone
+// another proxy may find the bucket empty and give it a new state: that is the bucket's
+// then, and is left alone.
+func (g *gate) unseal(ctx context.Context, name, etag string, states stateVersions) error {
 	_, err := g.backend.DeleteWith(ctx, name, format.StateKey, backend.DeleteOptions{IfMatch: etag})
 	var e *backend.Error
 	if errors.As(err, &e) && e.Status == http.StatusNotImplemented {
@@ -206,14 +209,21 @@ func (g *gate) unseal(ctx context.Context, name, etag string, states []string) e
 	if err != nil {
 		return err
 	}
-	for len(states) > 0 {
-		for _, id := range states {
+	for states.any() {
+		ids := states.ids
+		if len(ids) == 0 {
+			ids = states.markers // last: what they hide would be the bucket's state again
+		}
+		for _, id := range ids {
 			if _, err := g.backend.DeleteWith(ctx, name, format.StateKey, backend.DeleteOptions{Version: id}); err != nil {
 				return err
 			}
 		}
 		if states, err = g.holds(ctx, name); err != nil {
 			return err
+		}
+		if states.live {
+			return errNotEmpty
 		}
 	}
 	return nil
@@ -260,27 +270,39 @@ func (g *gate) restore(ctx context.Context, ring keyring, name string, st *bucke
 	return fmt.Errorf("cannot open bucket %s again, whose removal failed: %w", name, errors.Join(err, why))
 }
 
+// stateVersions are the versions that the backend keeps of a bucket's state: a page of
+// them, the newest first.
+type stateVersions struct {
+	ids, markers []string
+	live         bool // the newest is a state, and no delete marker
+}
+
+func (v stateVersions) any() bool { return len(v.ids)+len(v.markers) > 0 }
+
 // holds returns errNotEmpty if a bucket has more than its state, and otherwise the
-// ids of the state's versions, where the backend keeps any.
-func (g *gate) holds(ctx context.Context, name string) (states []string, err error) {
+// state's versions, where the backend keeps any.
+func (g *gate) holds(ctx context.Context, name string) (states stateVersions, err error) {
 	page, err := g.backend.List(ctx, name, backend.ListOptions{MaxKeys: 2})
 	if err != nil {
-		return nil, err
+		return states, err
 	}
 	if len(page.Objects) > 1 || page.Truncated || len(page.Objects) == 1 && page.Objects[0].Key != format.StateKey {
-		return nil, errNotEmpty
+		return states, errNotEmpty
 	}
 	var uploads struct {
 		XMLName xml.Name `xml:"ListMultipartUploadsResult"`
 		Upload  []struct{ Key string }
 	}
 	if err := g.listing(ctx, name, "ListMultipartUploads", "uploads", "max-uploads", "1", &uploads); err != nil {
-		return nil, err
+		return states, err
 	}
 	if len(uploads.Upload) > 0 {
-		return nil, errNotEmpty
+		return states, errNotEmpty
 	}
-	type version struct{ Key, VersionId string }
+	type version struct {
+		Key, VersionId string
+		IsLatest       bool
+	}
 	var versions struct {
 		XMLName      xml.Name `xml:"ListVersionsResult"`
 		Version      []version
@@ -288,16 +310,26 @@ func (g *gate) holds(ctx context.Context, name string) (states []string, err err
 		IsTruncated  bool
 	}
 	if err := g.listing(ctx, name, "ListObjectVersions", "versions", "max-keys", "1000", &versions); err != nil {
-		return nil, err
+		return states, err
 	}
-	for _, v := range append(versions.Version, versions.DeleteMarker...) {
-		if v.Key != format.StateKey {
-			return nil, errNotEmpty
+	kept := func(list []version) (ids []string, err error) {
+		for _, v := range list {
+			if v.Key != format.StateKey {
+				return nil, errNotEmpty
+			}
+			if v.VersionId != "" && v.VersionId != backend.NullVersion {
+				ids = append(ids, v.VersionId)
+			}
 		}
-		if v.VersionId != "" && v.VersionId != "null" {
-			states = append(states, v.VersionId)
-		}
+		return ids, nil
 	}
+	if states.ids, err = kept(versions.Version); err != nil {
+		return stateVersions{}, err
+	}
+	if states.markers, err = kept(versions.DeleteMarker); err != nil {
+		return stateVersions{}, err
+	}
+	states.live = slices.ContainsFunc(versions.Version, func(v version) bool { return v.IsLatest })
 	return states, nil
 }
 

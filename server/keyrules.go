@@ -3,7 +3,9 @@ package server
 import (
 	"context"
 	"errors"
+	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -200,6 +202,9 @@ func (s *Server) probeName(ctx context.Context, bucketName, key string) (found b
 		obj.Body.Close()
 		return true, nil
 	}
+	if errors.Is(err, backend.ErrRange) {
+		return true, nil // it is empty, but there
+	}
 	var e *backend.Error
 	if !errors.As(err, &e) {
 		return false, err
@@ -207,12 +212,31 @@ func (s *Server) probeName(ctx context.Context, bucketName, key string) (found b
 	switch {
 	case e.Kind == backend.NotFound:
 		return false, nil
-	case e.Kind == backend.NoBucket || e.Kind == backend.Denied:
-		return false, err
-	case e.Status >= 300 && e.Status < 500 && e.Status != 408 && e.Status != 429 || e.Status == 501:
+	case refusesName(e):
 		return false, errNoName
 	}
 	return false, err
+}
+
+// refusesName says whether an answer is about the name that was asked for, and will be
+// the same the next time. What may be about the request, the region, or a front that
+// has lost its store, says nothing of names.
+func refusesName(e *backend.Error) bool {
+	switch e.Status {
+	case http.StatusBadRequest:
+		return !slices.Contains(aboutRequests[:], e.Code)
+	case http.StatusMovedPermanently, http.StatusFound, http.StatusPermanentRedirect: // to a tidied path
+		return e.Code == ""
+	case http.StatusMethodNotAllowed, http.StatusRequestURITooLong, http.StatusUnprocessableEntity, http.StatusNotImplemented:
+		return true
+	}
+	return false
+}
+
+// aboutRequests are S3's codes of status 400 that say nothing of the key.
+var aboutRequests = [...]string{
+	"AuthorizationHeaderMalformed", "BadDigest", "ExpiredToken", "IncompleteBody", "InternalError", "InvalidSecurity", "InvalidToken", "MissingSecurityHeader",
+	"RequestTimeout", "SlowDown", "Throttling", "ThrottlingException", "TokenRefreshRequired", "XAmzContentSHA256Mismatch",
 }
 
 func (k *keyRules) known(q keyQuestion, now time.Time) (apart, ok bool) {

@@ -289,12 +289,15 @@ func TestQuestionsAboutNamesOnlyReadAndAreFew(t *testing.T) {
 func TestFaultyAnswersAboutNamesAreNotTrusted(t *testing.T) {
 	for name, why := range map[string]*backend.Error{
 		"fault": {Kind: backend.Busy, Status: 500, Code: "InternalError"}, "throttled": {Kind: backend.Busy, Status: 503, Code: "SlowDown"},
-		"denied": {Kind: backend.Denied, Status: 403, Code: "AccessDenied"},
+		"denied":   {Kind: backend.Denied, Status: 403, Code: "AccessDenied"},
+		"too slow": {Kind: backend.Busy, Status: 400, Code: "RequestTimeout"}, "token": {Kind: backend.Busy, Status: 400, Code: "ExpiredToken"},
+		"no store": {Kind: backend.Busy, Status: 404}, "moved": {Kind: backend.Busy, Status: 307, Code: "TemporaryRedirect"},
+		"conflict": {Kind: backend.Busy, Status: 409, Code: "OperationAborted"},
 	} {
 		g := newRig(t)
 		g.put("/bkt/k", pattern(10))
 		g.store.before = func(op, _, key string) error {
-			if key == "/"+format.StateKey {
+			if key == "/"+format.StateKey || key == format.StateKey+"/" {
 				return why
 			}
 			return nil
@@ -302,8 +305,13 @@ func TestFaultyAnswersAboutNamesAreNotTrusted(t *testing.T) {
 		if a := g.do(call{method: "PUT", target: "/bkt/a//b", body: []byte("x")}); a.status != 503 || g.store.stored("bkt", "a//b") != nil {
 			t.Errorf("%s: %d %s", name, a.status, a.body)
 		}
+		// Nor is it taken for the store's word that it will refuse such keys itself.
+		if a := g.do(call{method: "PUT", target: "/bkt/dir/", body: []byte("x")}); a.status != 503 || g.store.stored("bkt", "dir/") != nil {
+			t.Errorf("%s: %d %s", name, a.status, a.body)
+		}
 		g.store.before = nil
 		g.want(g.do(call{method: "PUT", target: "/bkt/a//b", body: []byte("x")}), 200, "")
+		g.want(g.do(call{method: "PUT", target: "/bkt/dir/", body: []byte("x")}), 200, "")
 	}
 	// A store that does not have such names at all: refused, as posix would be.
 	g := newRig(t)

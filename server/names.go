@@ -30,21 +30,59 @@ type nameStore struct {
 
 var _ store = (*nameStore)(nil)
 
-// namer gives what seals a bucket's names: nil where they are stored as they are.
-func (g *gate) namer(bucket string) (*format.Namer, error) {
+// names gives the bucket that says how its objects are named; without a namer, they are
+// stored as they are.
+func (g *gate) names(name string) (*bucket, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	e := g.buckets[bucket]
+	e := g.buckets[name]
 	switch {
 	case e == nil: // the bucket is gone, or was never there
 	case e.last != nil:
-		return e.last.namer, nil
-	case e.fresh && g.seals.has(bucket):
+		return e.last, nil
+	case e.fresh && g.seals.has(name):
 		return nil, errFreshNames
 	case e.fresh:
-		return nil, nil
+		return &bucket{fresh: true}, nil
 	}
 	return nil, &backend.Error{Kind: backend.Busy, Op: "open"}
+}
+
+// standing is names for what finds nothing by the names of a bucket that was made anew
+// meanwhile, and would call that an answer: whoever asks by them must know that the
+// bucket stands.
+func (n *nameStore) standing(ctx context.Context, name string) (*bucket, error) {
+	b, err := n.gate.names(name)
+	if err != nil {
+		return nil, err
+	}
+	return b, n.gate.renamed(ctx, name, b)
+}
+
+// renamed returns nil if a bucket's names are still those of b.
+func (g *gate) renamed(ctx context.Context, name string, b *bucket) error {
+	if b == nil || b.namer == nil || b.fenced == nil {
+		return nil
+	}
+	err := b.stands(ctx)
+	if errors.Is(err, errClosing) { // it may be read, if it is the same
+		if now, _ := g.names(name); now != nil && now.id == b.id {
+			return nil
+		}
+		return errReplaced
+	}
+	return err
+}
+
+// absent holds a proof that an object is not there to the names that it was asked for by.
+func (n *nameStore) absent(ctx context.Context, bucket string, by *bucket, err error) error {
+	if backendKind(err) != backend.NotFound {
+		return err
+	}
+	if gone := n.gate.renamed(ctx, bucket, by); gone != nil {
+		return gone
+	}
+	return err
 }
 
 // errFreshNames: the bucket is empty, and what will seal its names does not exist yet.
@@ -53,14 +91,21 @@ var errFreshNames = &backend.Error{Kind: backend.NotFound, Op: "open"}
 
 // stored is the name under which an object lies at the backend.
 func (n *nameStore) stored(bucket, key string) (string, error) {
+	name, _, err := n.storedBy(bucket, key)
+	return name, err
+}
+
+// storedBy is stored, and the bucket that says so: nil for the proxy's own objects.
+func (n *nameStore) storedBy(bucket, key string) (string, *bucket, error) {
 	if own(key) {
-		return key, nil
+		return key, nil, nil
 	}
-	namer, err := n.gate.namer(bucket)
-	if err != nil || namer == nil {
-		return key, err
+	b, err := n.gate.names(bucket)
+	if err != nil || b.namer == nil {
+		return key, b, err
 	}
-	return sealName(namer, key)
+	name, err := sealName(b.namer, key)
+	return name, b, err
 }
 
 func sealName(namer *format.Namer, key string) (string, error) {
@@ -76,27 +121,30 @@ func sealName(namer *format.Namer, key string) (string, error) {
 func own(key string) bool { return strings.HasPrefix(key, format.ReservedPrefix) }
 
 func (n *nameStore) Get(ctx context.Context, bucket, key string, opt backend.GetOptions) (*backend.Object, error) {
-	name, err := n.stored(bucket, key)
+	name, by, err := n.storedBy(bucket, key)
 	if err != nil {
 		return nil, err
 	}
-	return n.store.Get(ctx, bucket, name, opt)
+	obj, err := n.store.Get(ctx, bucket, name, opt)
+	return obj, n.absent(ctx, bucket, by, err)
 }
 
 func (n *nameStore) Head(ctx context.Context, bucket, key string) (*backend.Object, error) {
-	name, err := n.stored(bucket, key)
+	name, by, err := n.storedBy(bucket, key)
 	if err != nil {
 		return nil, err
 	}
-	return n.store.Head(ctx, bucket, name)
+	obj, err := n.store.Head(ctx, bucket, name)
+	return obj, n.absent(ctx, bucket, by, err)
 }
 
 func (n *nameStore) HeadVersion(ctx context.Context, bucket, key, version string) (*backend.Object, error) {
-	name, err := n.stored(bucket, key)
+	name, by, err := n.storedBy(bucket, key)
 	if err != nil {
 		return nil, err
 	}
-	return n.store.HeadVersion(ctx, bucket, name, version)
+	obj, err := n.store.HeadVersion(ctx, bucket, name, version)
+	return obj, n.absent(ctx, bucket, by, err)
 }
 
 func (n *nameStore) Delete(ctx context.Context, bucket, key string) error {
@@ -105,9 +153,12 @@ func (n *nameStore) Delete(ctx context.Context, bucket, key string) error {
 }
 
 func (n *nameStore) DeleteWith(ctx context.Context, bucket, key string, with backend.DeleteOptions) (backend.Deleted, error) {
-	name, err := n.stored(bucket, key)
+	name, by, err := n.storedBy(bucket, key)
 	if errors.Is(err, errFreshNames) {
 		return backend.Deleted{}, nil // as of every key that is not there
+	}
+	if err == nil {
+		err = n.gate.renamed(ctx, bucket, by)
 	}
 	if err != nil {
 		return backend.Deleted{}, err
@@ -131,7 +182,10 @@ func (n *nameStore) DeleteManyWith(ctx context.Context, bucket string, ids []bac
 	var at []int // of sent, in results
 	for i, id := range ids {
 		results[i].ObjectID = id
-		name, err := n.stored(bucket, id.Key)
+		name, by, err := n.storedBy(bucket, id.Key)
+		if err == nil {
+			err = n.gate.renamed(ctx, bucket, by)
+		}
 		var long *s3err.Error
 		switch {
 		case errors.Is(err, errFreshNames):
@@ -237,10 +291,14 @@ func (n *nameStore) Relay(ctx context.Context, q backend.Question) (*backend.Rep
 		return n.store.Relay(ctx, q)
 	}
 	key := q.Key
-	var err error
-	if q.Key, err = n.stored(q.Bucket, key); err != nil {
+	name, by, err := n.storedBy(q.Bucket, key)
+	if err == nil {
+		err = n.gate.renamed(ctx, q.Bucket, by)
+	}
+	if err != nil {
 		return nil, err
 	}
+	q.Key = name
 	reply, err := n.store.Relay(ctx, q)
 	if err == nil && q.Key != key {
 		reply.Message = strings.ReplaceAll(reply.Message, q.Key, key)

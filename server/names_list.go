@@ -42,17 +42,17 @@ func (n *nameStore) List(ctx context.Context, bucket string, opt backend.ListOpt
 	if own(opt.Prefix) {
 		return n.store.List(ctx, bucket, opt)
 	}
-	namer, err := n.gate.namer(bucket)
+	b, err := n.standing(ctx, bucket)
 	if err == errFreshNames {
 		return &backend.Page{}, nil
 	}
 	if err != nil {
 		return nil, err
 	}
-	if namer == nil {
+	if b.namer == nil {
 		return n.store.List(ctx, bucket, opt)
 	}
-	l, err := newNameListing(n, namer, bucket, opt)
+	l, err := newNameListing(n, b.namer, bucket, opt)
 	if err != nil {
 		return nil, err
 	}

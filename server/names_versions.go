@@ -21,17 +21,17 @@ func (n *nameStore) ListVersions(ctx context.Context, bucket string, opt backend
 	if own(opt.Prefix) {
 		return n.store.ListVersions(ctx, bucket, opt)
 	}
-	namer, err := n.gate.namer(bucket)
+	b, err := n.standing(ctx, bucket)
 	if err == errFreshNames {
 		return &backend.VersionsPage{}, nil
 	}
 	if err != nil {
 		return nil, err
 	}
-	if namer == nil {
+	if b.namer == nil {
 		return n.store.ListVersions(ctx, bucket, opt)
 	}
-	l, err := newVersionListing(n, namer, bucket, opt)
+	l, err := newVersionListing(n, b.namer, bucket, opt)
 	if err != nil {
 		return nil, err
 	}
