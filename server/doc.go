@@ -63,7 +63,9 @@
 //     Complete that was cut anywhere leaves the old object or the new one and may
 //     be sent again (TestCompleteCutAfterEveryCall, TestCompleteWhoseAnswerWasLost,
 //     TestCompleteIsIdempotent, TestTwoCompletesAtOnce). Success is told after the object was looked at:
-//     TestCompleteLooksAtTheObject.
+//     TestCompleteLooksAtTheObject. One that another write has replaced by then is a
+//     success, too: TestOvertakenCompleteIsASuccess. One that crosses an Abort makes the
+//     whole object or none: TestAbortRacingComplete.
 //   - Nothing of an upload is left after Complete or Abort, and what is staged until
 //     then cannot be named or listed: TestAbortRemovesEverything,
 //     TestStagedObjectsAreUnreachable. A part that crosses them is removed:

@@ -47,6 +47,8 @@ type memory struct {
 	lax, laxParts bool
 	// committed, if set, runs after a Put took effect, before it returns.
 	committed func(key string)
+	// replaced: CompleteUpload says so of what it makes.
+	replaced bool
 }
 
 type blob struct {
@@ -373,6 +375,7 @@ func (m *memory) CompleteUpload(_ context.Context, bucket, key, id string, parts
 		cond = backend.Conditions{Attributes: cond.Attributes}
 	}
 	w, err = m.commit(bucket, b, key, data, cond)
+	w.Replaced = m.replaced
 	if err == nil {
 		delete(m.uploads, id)
 		if m.committed != nil {

@@ -223,6 +223,9 @@ func (s *Server) abortMultipart(r *request) error {
 	if err != nil {
 		return err
 	}
+	if err := u.initiatedAsGiven(); err != nil {
+		return err
+	}
 	gone := u.goesOn()
 	if gone != nil && gone != errNoUpload {
 		return gone
@@ -240,6 +243,24 @@ func (s *Server) abortMultipart(r *request) error {
 	}
 	r.http.SetStatusCode(204)
 	return nil
+}
+
+// initiatedAsGiven holds an Abort to the time that its upload must have been begun at,
+// to the second, as ListMultipartUploads tells it. As in S3's other conditions, a time
+// that is still to come is none.
+func (u *uploading) initiatedAsGiven() error {
+	const name = "x-amz-if-match-initiated-time"
+	if !u.hasHeader(name) {
+		return nil
+	}
+	given, ok := parseHTTPTime(u.header(name))
+	if !ok {
+		return s3err.Argument(name, u.header(name), "The time must have the form of HTTP dates.")
+	}
+	if given.After(u.s.now()) || given.Unix() == u.Created().Unix() {
+		return nil
+	}
+	return s3err.New(s3err.PreconditionFailed, "the upload was not initiated at this time")
 }
 
 // unstage removes what was put aside for an upload, the sign that it goes on last: an

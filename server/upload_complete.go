@@ -2,12 +2,16 @@ package server
 
 import (
 	"bytes"
+	"context"
 	"encoding/xml"
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net/url"
 	"strconv"
+	"strings"
+	"time"
 
 	"github.com/s3-crypt-proxy/s3-crypt-proxy/format"
 	"github.com/s3-crypt-proxy/s3-crypt-proxy/server/backend"
@@ -30,6 +34,7 @@ type completing struct {
 	cond backend.Conditions
 	sum  sealedChecksum // of the object; no algorithm: none
 	meta format.Meta    // of the object, once it is there
+	last string         // ETag of the part that holds the end of the object, once it is stored
 }
 
 // completeMultipart makes an object of an upload. Whatever happens on the way, the
@@ -136,7 +141,10 @@ func (r *request) checkObjectSize(plan *format.Plan) error {
 
 // completeTries is how often the end of an object is stored: a Complete of the same
 // upload that runs beside this one replaces the end that this one has stored.
-const completeTries = 2
+const completeTries = 8
+
+// completeWait is how long such a Complete gives way at most, at first.
+const completeWait = 20 * time.Millisecond
 
 func (c *completing) run() (made backend.Written, err error) {
 	meta, record, err := c.staged()
@@ -160,15 +168,49 @@ func (c *completing) run() (made backend.Written, err error) {
 		c.cond.Attributes = record.Attributes
 		return c.judge(c.asStream(meta))
 	}
-	for range completeTries {
+	for try := range completeTries {
 		if made, err = c.asMultipart(meta); backendCode(err) != "InvalidPart" {
 			break
 		}
 		if made, doneErr := c.done(err); doneErr == nil {
 			return made, nil
 		}
+		if !c.crossed() {
+			break
+		}
+		if err := pause(c.ctx, rand.N(completeWait<<min(try, 4))); err != nil {
+			return made, err
+		}
+		err = s3err.Wrap(s3err.ServiceUnavailable, err, "this upload is being completed by another request; try again")
 	}
 	return c.judge(made, err)
+}
+
+// crossed says whether the end that this Complete has stored is not the one that the
+// backend has: another Complete of the same upload runs beside it.
+func (c *completing) crossed() bool {
+	page, err := c.s.backend.Parts(c.ctx, c.target.bucket, c.key, c.BackendID(), c.plan.Final-1, 1)
+	if err != nil {
+		return unknownUpload(err)
+	}
+	return len(page.Parts) != 1 || page.Parts[0].N != c.plan.Final || strings.Trim(page.Parts[0].ETag, `"`) != strings.Trim(c.last, `"`)
+}
+
+// aborted says whether the backend's upload is gone: Abort removes it first, and what is
+// staged behind it.
+func (c *completing) aborted() bool {
+	_, err := c.s.backend.Parts(c.ctx, c.target.bucket, c.key, c.BackendID(), 0, 1)
+	return unknownUpload(err)
+}
+
+// pause waits, or ends with the request.
+func pause(ctx context.Context, d time.Duration) error {
+	select {
+	case <-time.After(d):
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("cannot wait for another request: %w", ctx.Err())
+	}
 }
 
 // errStagedGone: the last part that the list names is not what is staged.
@@ -182,6 +224,9 @@ func (c *completing) judge(made backend.Written, err error) (backend.Written, er
 	switch {
 	case errors.As(err, &own): // said where the cause was known
 	case errors.Is(err, errStagedGone), backendCode(err) == "InvalidPart":
+		if c.aborted() {
+			return c.done(errNoUpload)
+		}
 		return c.done(s3err.Wrap(s3err.InvalidPart, err, older))
 	case unknownUpload(err):
 		return c.done(errNoUpload)
@@ -207,20 +252,38 @@ func (c *completing) asMultipart(meta format.Meta) (made backend.Written, err er
 	if err != nil {
 		return made, err
 	}
-	last, err := c.storeEnd(end)
-	if err != nil {
+	if c.last, err = c.storeEnd(end); err != nil {
 		return made, err
 	}
 	parts := make([]backend.Part, len(c.plan.Parts), len(c.plan.Parts)+1)
 	for i, p := range c.plan.Parts {
 		parts[i] = backend.Part{N: p.Number, ETag: `"` + p.ETag + `"`}
 	}
-	parts = append(parts, backend.Part{N: c.plan.Final, ETag: last})
+	parts = append(parts, backend.Part{N: c.plan.Final, ETag: c.last})
 	made, err = c.bucket.CompleteUpload(c.ctx, c.target.bucket, c.key, c.BackendID(), parts, c.cond)
-	if err != nil {
-		return made, err
+	if err == nil && !made.Replaced {
+		err = c.confirm(made, end[len(end)-c.bucket.blockSize:])
 	}
-	return made, c.confirm(made, end[len(end)-c.bucket.blockSize:])
+	if made.Replaced || err == errOvertaken {
+		return c.overtaken(made)
+	}
+	return made, err
+}
+
+// errOvertaken: another write has the object's place already.
+var errOvertaken = errors.New("the object was replaced as soon as it was complete")
+
+// overtaken is the success of an upload whose object was there, and is no more because
+// another write came behind it: at S3 the later write wins, and both succeed. If that
+// write is this upload's own, by another request, its ETag is told, for that object stands.
+func (c *completing) overtaken(made backend.Written) (backend.Written, error) {
+	meta, sum := c.meta, c.sum
+	twin, err := c.done(errOvertaken)
+	if err == errOvertaken {
+		c.meta, c.sum = meta, sum
+		return made, nil
+	}
+	return twin, err
 }
 
 // confirm finds the tail at the end of the new object, and the object of the size
@@ -229,8 +292,11 @@ func (c *completing) confirm(made backend.Written, tail []byte) error {
 	size := c.plan.SealedSize(c.bucket.blockSize)
 	want := &backend.Range{First: size - int64(len(tail)), Last: size - 1}
 	obj, err := getPinned(c.ctx, c.s.backend, c.target.bucket, c.key, made.Version, false, backend.GetOptions{Range: want, IfMatch: made.ETag})
-	if kind := backendKind(err); kind == backend.Precondition || kind == backend.NotFound {
-		return s3err.Wrap(s3err.ServiceUnavailable, err, "the object was replaced as soon as it was complete")
+	switch backendKind(err) {
+	case backend.Precondition:
+		return errOvertaken
+	case backend.NotFound:
+		return s3err.Wrap(s3err.ServiceUnavailable, err, "the object was removed as soon as it was complete")
 	}
 	if errors.Is(err, backend.ErrRange) {
 		return fmt.Errorf("cannot confirm the object: %w: it is smaller than its parts", format.ErrIntegrity)

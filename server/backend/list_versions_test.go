@@ -106,7 +106,7 @@ func TestVersionsAreNamed(t *testing.T) {
 	if d, err := c.DeleteWith(ctx, "bucket", "key", DeleteOptions{Version: "v+1"}); err != nil || d != (Deleted{"v+1", true}) {
 		t.Errorf("%+v, %v", d, err)
 	}
-	if w, err := c.Put(ctx, "bucket", "key", strings.NewReader(""), 0, Conditions{}); err != nil || w != (Written{`"e"`, "v2"}) {
+	if w, err := c.Put(ctx, "bucket", "key", strings.NewReader(""), 0, Conditions{}); err != nil || w != (Written{ETag: `"e"`, Version: "v2"}) {
 		t.Errorf("%+v, %v", w, err)
 	}
 	if _, err := c.CopyPart(ctx, "bucket", "key", "id", 1, CopySource{Bucket: "bucket", Key: "a?versionId=b", Version: "v+1"}, Range{0, 9}); err != nil {

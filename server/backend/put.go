@@ -26,6 +26,9 @@ type Written struct {
 	// Version is the object's version id: empty where the store gives none, "null" where the bucket
 	// keeps no versions, or not any more.
 	Version string
+	// Replaced: another write had taken the object's place before it could be looked at. Only CompleteUpload
+	// without a condition says so.
+	Replaced bool
 }
 
 // Put stores size bytes of body under key and returns what the store calls the object. The

@@ -148,7 +148,8 @@ func (c *Client) CopyPart(ctx context.Context, bucket, key, id string, n int, so
 
 // CompleteUpload makes the object out of its parts and returns what the store calls it. If an answer was lost
 // and the upload is then unknown, the object is looked at: the ETag that S3 computes from those of the
-// parts tells whether it is this upload's. A success is given only after the object was seen.
+// parts tells whether it is this upload's. A success is given only after the object was seen, or, of a write
+// without a condition, after another write was seen to have taken its place: see replaced.
 func (c *Client) CompleteUpload(ctx context.Context, bucket, key, id string, parts []Part, cond Conditions) (w Written, err error) {
 	const op = "CompleteMultipartUpload"
 	if err := object(op, bucket, key); err != nil {
@@ -178,8 +179,12 @@ func (c *Client) CompleteUpload(ctx context.Context, bucket, key, id string, par
 		if err != nil || want == "" || strings.Trim(o.ETag, `"`) != want {
 			return false, nil
 		}
-		w = Written{o.ETag, o.Version}
+		w = Written{ETag: o.ETag, Version: o.Version}
 		return true, nil
+	}
+	var before *Object
+	if !cond.any() {
+		before = c.glance(ctx, bucket, key)
 	}
 	err = c.do(ctx, call, func(ctx context.Context, at *attempt) error {
 		in := &s3.CompleteMultipartUploadInput{Bucket: &bucket, Key: &key, UploadId: &id, MultipartUpload: &types.CompletedMultipartUpload{Parts: done}}
@@ -192,15 +197,37 @@ func (c *Client) CompleteUpload(ctx context.Context, bucket, key, id string, par
 		if w.ETag, err = checkETag(at, out.ETag); err != nil {
 			return err
 		}
-		return c.confirm(ctx, at, bucket, key, w)
+		w.Replaced, err = c.confirm(ctx, at, bucket, key, w, before)
+		return err
 	})
 	return w, err
+}
+
+// glance is what has the key before a write: nil if that cannot be told, without an ETag if nothing has.
+func (c *Client) glance(ctx context.Context, bucket, key string) *Object {
+	o, err := c.head(ctx, bucket, key, "", 1)
+	if KindOf(err) == NotFound {
+		return &Object{}
+	}
+	if err != nil {
+		return nil
+	}
+	return o
+}
+
+// replaced says whether another write took effect after before was seen, and stands. Then the success that the
+// store claims cannot be checked any more, but is as good as true: nobody can tell our object, which that
+// write replaced, from one that never was. It is not said of stores that keep versions, where one could.
+func replaced(before, now *Object, w Written) bool {
+	unversioned := func(id string) bool { return id == "" || id == NullVersion }
+	return before != nil && now.ETag != "" && now.ETag != before.ETag &&
+		unversioned(before.Version) && unversioned(now.Version) && unversioned(w.Version)
 }
 
 // confirm looks whether the completed object is there. versitygw 1.8.0, for one, claims success for an
 // upload that it does not know, or has not finished, as soon as any object has the key. A version of its
 // own is asked for by its id: the current one may be another write's by now.
-func (c *Client) confirm(ctx context.Context, at *attempt, bucket, key string, w Written) error {
+func (c *Client) confirm(ctx context.Context, at *attempt, bucket, key string, w Written, before *Object) (gone bool, err error) {
 	version := w.Version
 	if version == NullVersion {
 		version = ""
@@ -211,11 +238,13 @@ func (c *Client) confirm(ctx context.Context, at *attempt, bucket, key string, w
 	}
 	switch {
 	case err == nil && strings.Trim(o.ETag, `"`) == strings.Trim(w.ETag, `"`):
-		return nil
+		return false, nil
+	case err == nil && replaced(before, o, w):
+		return true, nil
 	case err == nil || KindOf(err) == NotFound:
-		return malformed(at, "the object is not the one that was completed")
+		return false, malformed(at, "the object is not the one that was completed")
 	default:
-		return err
+		return false, err
 	}
 }
 

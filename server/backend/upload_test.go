@@ -117,36 +117,56 @@ func TestLostCompletionIsFoundOut(t *testing.T) {
 		"another":           {s3fault(404, "NoSuchUpload", "x"), `"0-2"`, Conditions{}, Invalid},
 		"another's object":  {s3fault(412, "PreconditionFailed", "x"), `"0-2"`, Conditions{IfNoneMatch: true}, Precondition},
 	} {
-		s := newScript(t, lost, tc.second, reply(200, "", "Etag", tc.etag))
+		steps := []step{lost, tc.second, reply(200, "", "Etag", tc.etag)}
+		if !tc.cond.any() {
+			steps = append([]step{reply(404, "")}, steps...)
+		}
+		s := newScript(t, steps...)
 		made, err := newTestClient(t, s.URL).CompleteUpload(ctx, "bucket", "key", "id", parts, tc.cond)
 		if KindOf(err) != tc.want || err == nil && made.ETag != whole {
 			t.Errorf("%s: %s, %v", name, made.ETag, err)
 		}
 	}
-	s := newScript(t, s3fault(404, "NoSuchUpload", "x"), reply(200, "", "Etag", whole))
+	s := newScript(t, reply(404, ""), s3fault(404, "NoSuchUpload", "x"), reply(200, "", "Etag", whole))
 	if _, err := newTestClient(t, s.URL).CompleteUpload(ctx, "bucket", "key", "id", parts, Conditions{}); KindOf(err) != Invalid {
 		t.Errorf("without a lost answer: %v", err)
 	}
 }
 
-// A store that claims a success it does not have, or not yet, is not believed.
+// A store that claims a success it does not have, or not yet, is not believed; but where another write came meanwhile,
+// nobody can tell, and the later write has won. The first request looks what is there before.
 func TestCompletionIsConfirmed(t *testing.T) {
 	claim := reply(200, `<CompleteMultipartUploadResult><ETag>"m-1"</ETag></CompleteMultipartUploadResult>`)
-	old, mine := reply(200, "", "Etag", `"old"`), reply(200, "", "Etag", `"m-1"`)
+	inVersion := reply(200, `<CompleteMultipartUploadResult><ETag>"m-1"</ETag></CompleteMultipartUploadResult>`, "X-Amz-Version-Id", "v2")
+	none, denied := reply(404, ""), reply(403, "")
+	old, mine, other := reply(200, "", "Etag", `"old"`), reply(200, "", "Etag", `"m-1"`), reply(200, "", "Etag", `"other"`)
+	kept := func(etag string) step { return reply(200, "", "Etag", etag, "X-Amz-Version-Id", "v1") }
 	for name, tc := range map[string]struct {
-		steps []step
-		want  Kind
+		steps    []step
+		cond     Conditions
+		want     Kind
+		replaced bool
 	}{
-		"another object stays": {[]step{claim, old, claim, old, claim, old}, Busy},
-		"nothing is there":     {[]step{claim, reply(404, ""), claim, reply(404, ""), claim, reply(404, "")}, Busy},
-		"it takes a while":     {[]step{claim, old, claim, mine}, ""},
-		"cannot be asked":      {[]step{claim, reply(403, ""), claim, reply(403, ""), claim, reply(403, "")}, Busy},
-		"asked again":          {[]step{claim, reply(503, ""), mine}, ""},
+		"another object stays":          {[]step{old, claim, old, claim, old, claim, old}, Conditions{}, Busy, false},
+		"nothing is there":              {[]step{old, claim, none, claim, none, claim, none}, Conditions{}, Busy, false},
+		"nothing was, nothing is":       {[]step{none, claim, none, claim, none, claim, none}, Conditions{}, Busy, false},
+		"it takes a while":              {[]step{old, claim, old, claim, mine}, Conditions{}, "", false},
+		"cannot be asked":               {[]step{denied, claim, denied, claim, denied, claim, denied}, Conditions{}, Busy, false},
+		"asked again":                   {[]step{old, claim, reply(503, ""), mine}, Conditions{}, "", false},
+		"replaced":                      {[]step{old, claim, other}, Conditions{}, "", true},
+		"made and replaced":             {[]step{none, claim, other}, Conditions{}, "", true},
+		"replaced in a while":           {[]step{old, claim, old, claim, other}, Conditions{}, "", true},
+		"what was there is not known":   {[]step{denied, claim, other, claim, other, claim, other}, Conditions{}, Busy, false},
+		"versions were kept":            {[]step{kept(`"old"`), claim, other, claim, other, claim, other}, Conditions{}, Busy, false},
+		"versions are kept":             {[]step{old, claim, kept(`"other"`), claim, kept(`"other"`), claim, kept(`"other"`)}, Conditions{}, Busy, false},
+		"a version that is not there":   {[]step{old, inVersion, other, inVersion, other, inVersion, other}, Conditions{}, Busy, false},
+		"replaced, but on a condition":  {[]step{claim, other, claim, other, claim, other}, Conditions{IfMatch: `"old"`}, Busy, false},
+		"replaced, though none was to ": {[]step{claim, other, claim, other, claim, other}, Conditions{IfNoneMatch: true}, Busy, false},
 	} {
 		s := newScript(t, tc.steps...)
-		made, err := newTestClient(t, s.URL).CompleteUpload(ctx, "bucket", "key", "id", []Part{{1, `"e"`}}, Conditions{})
-		if KindOf(err) != tc.want || len(s.requests()) != len(tc.steps) || err == nil && made.ETag != `"m-1"` {
-			t.Errorf("%s: %s, %v, %d requests", name, made.ETag, err, len(s.requests()))
+		made, err := newTestClient(t, s.URL).CompleteUpload(ctx, "bucket", "key", "id", []Part{{1, `"e"`}}, tc.cond)
+		if KindOf(err) != tc.want || len(s.requests()) != len(tc.steps) || err == nil && (made.ETag != `"m-1"` || made.Replaced != tc.replaced) {
+			t.Errorf("%s: %+v, %v, %d requests", name, made, err, len(s.requests()))
 		}
 	}
 }
