@@ -32,7 +32,8 @@
 //   - Malformed documents, targets, lengths and chunks get S3's answer within bounded
 //     memory: TestMalformedDocuments, TestMalformedRequests.
 //   - A request is verified and judged by one set of credentials, whatever is set
-//     meanwhile: TestCredentialsChangeAtOnce.
+//     meanwhile: TestCredentialsChangeAtOnce. What comes behind a body is none of its
+//     headers: TestTrailersOfHTTPAreNoHeaders.
 //   - An object exists at the backend only after length, SHA-256 and MD5 of the
 //     client's body were proved: TestPutWithWrongDigestLeavesNothing.
 //   - 200 is answered only after the backend committed:

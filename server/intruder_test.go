@@ -1,12 +1,16 @@
 package server
 
 import (
+	"bufio"
 	"bytes"
 	"fmt"
+	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/s3-crypt-proxy/s3-crypt-proxy/server/backend"
+	"github.com/s3-crypt-proxy/s3-crypt-proxy/server/sigv4"
 )
 
 // TestUploadsOfOthersAreOutOfReach: an upload's id is the right to go on with it and to
@@ -117,4 +121,44 @@ func TestPrefixesHoldWhatClimbs(t *testing.T) {
 	}
 	g.want(g.do(call{method: "GET", target: "/bkt/mine/..c", access: "below"}), 200, "")
 	g.want(g.do(call{method: "GET", target: "/bkt/?list-type=2&prefix=mine/..c", access: "below"}), 200, "")
+}
+
+// TestTrailersOfHTTPAreNoHeaders: what follows an HTTP-chunked body was signed by nobody,
+// so it is no header of the request, whatever it calls itself.
+func TestTrailersOfHTTPAreNoHeaders(t *testing.T) {
+	g := newRig(t)
+	send := func(method, target, doc, trailer string) answer {
+		t.Helper()
+		headers := []sigv4.Header{{Name: "x-amz-decoded-content-length", Value: strconv.Itoa(len(doc))}}
+		signed, err := sigv4.NewSigner(testAccess, testSecret, "us-west-1").Sign(method, g.addr, target, headers, unsignedTrailer, time.Now())
+		if err != nil {
+			t.Fatal(err)
+		}
+		wire := sigv4.Frame(sigv4.Verified{Payload: sigv4.Payload{Mode: sigv4.UnsignedTrailer}}, []byte(doc), 1000)
+		var b bytes.Buffer
+		fmt.Fprintf(&b, "%s %s HTTP/1.1\r\n", method, target)
+		for _, h := range signed {
+			fmt.Fprintf(&b, "%s: %s\r\n", h.Name, h.Value)
+		}
+		fmt.Fprintf(&b, "transfer-encoding: chunked\r\n\r\n%x\r\n%s\r\n0\r\n%s\r\n", len(wire), wire, trailer)
+		conn := g.dial()
+		defer conn.Close()
+		go conn.Write(b.Bytes())
+		return readAnswer(t, bufio.NewReader(conn), method)
+	}
+	g.put("/bkt/k", []byte("x"))
+	g.want(send("POST", "/bkt/?delete", "<Delete><Object><Key>k</Key></Object></Delete>", "x-amz-bypass-governance-retention: true\r\n"), 200, "")
+	if got := g.store.deleted; len(got) != 1 || got[0].BypassGovernance {
+		t.Errorf("removed with %+v", got)
+	}
+	g.want(send("PUT", "/bkt/k", "hello", "x-amz-acl: public-read\r\nx-amz-meta-a: b\r\nx-amz-tagging: a=b\r\n"), 200, "")
+	if got := g.get("/bkt/k"); string(got.body) != "hello" || got.header.Get("x-amz-meta-a") != "" {
+		t.Errorf("%q %v", got.body, got.header)
+	}
+	if with := g.store.buckets["bkt"]["k"].with; with.Any() {
+		t.Errorf("stored with %+v", with)
+	}
+	u := g.begin("/bkt/parts", nil)
+	c := u.completeCall(listed{1, u.part(1, pattern(5*mib))})
+	g.want(send("POST", c.target, string(c.body), "x-amz-mp-object-size: 1\r\n"), 200, "")
 }

@@ -131,12 +131,13 @@ var ofForm = []string{"key", "bucket", "policy", "x-amz-algorithm", "x-amz-crede
 // the browser's own headers say.
 func (f *form) asHeaders(r *request) error {
 	h := &r.http.Request.Header
-	for _, line := range r.lines {
-		if speaksOfObject(line.Name) || strings.HasPrefix(line.Name, "if-") || line.Name == "content-range" {
+	r.lines = slices.DeleteFunc(r.lines, func(line sigv4.Header) bool {
+		of := speaksOfObject(line.Name) || strings.HasPrefix(line.Name, "if-") || line.Name == "content-range"
+		if of {
 			h.Del(line.Name)
 		}
-	}
-	r.lines = nil
+		return of
+	})
 	for name, value := range f.fields {
 		switch {
 		case slices.Contains(ofForm, name) || strings.HasPrefix(name, "x-ignore-"):

@@ -35,9 +35,16 @@ type request struct {
 	success   formSuccess // of a form
 }
 
-// header gives a request header, or "". The string is a copy.
+// header gives a request header, or ""; of several lines the first. It is one of those
+// that came before the body and were verified: fasthttp adds the trailer of a chunked
+// body, which nobody signed, to its own.
 func (r *request) header(name string) string {
-	return string(r.http.Request.Header.Peek(name))
+	for _, h := range r.lines {
+		if strings.EqualFold(h.Name, name) {
+			return h.Value
+		}
+	}
+	return ""
 }
 
 // hasHeader says whether a header, named in lower case, is there, be it blank:

@@ -303,12 +303,12 @@ func (s *Server) serve(r *request) error {
 	} else if r.body.src != nil {
 		r.body.wire = chunkedWire
 	}
+	r.lines = signedHeaders(raw)
 	rawTarget := string(h.RequestURI())
 	var err error
 	if r.target, err = parseTarget(rawTarget); err != nil {
 		return err
 	}
-	r.lines = signedHeaders(raw)
 	if h.IsOptions() {
 		return s.answerPreflight(r)
 	}
