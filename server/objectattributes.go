@@ -12,6 +12,7 @@ type attributesResult struct {
 	XMLName      xml.Name     `xml:"http://s3.amazonaws.com/doc/2006-03-01/ GetObjectAttributesResponse"`
 	ETag         string       `xml:"ETag,omitempty"` // without quotes here
 	Checksum     *checksumXML `xml:"Checksum"`
+	ObjectParts  *objectParts `xml:"ObjectParts"`
 	StorageClass string       `xml:"StorageClass,omitempty"`
 	ObjectSize   *int64       `xml:"ObjectSize"`
 }
@@ -47,8 +48,8 @@ func (c sealedChecksum) digestXML() (x checksumXML) {
 // attributeNames is what GetObjectAttributes can be asked for.
 var attributeNames = []string{"ETag", "Checksum", "ObjectParts", "StorageClass", "ObjectSize"}
 
-// objectAttributes answers from the block, as HeadObject does. The parts of an object
-// are not told.
+// objectAttributes answers from the block, as HeadObject does, and from the part table
+// where the parts are asked for.
 func (s *Server) objectAttributes(r *request) error {
 	if err := r.refuseReadHeaders(); err != nil {
 		return err
@@ -57,6 +58,10 @@ func (s *Server) objectAttributes(r *request) error {
 		return err
 	}
 	asked, err := r.askedAttributes()
+	if err != nil {
+		return err
+	}
+	page, err := r.partsPage()
 	if err != nil {
 		return err
 	}
@@ -78,6 +83,10 @@ func (s *Server) objectAttributes(r *request) error {
 			if c, ok := openChecksum(o.meta()); ok {
 				doc := c.inXML()
 				out.Checksum = &doc
+			}
+		case "ObjectParts":
+			if out.ObjectParts, err = s.partsOf(r.ctx, o, page); err != nil {
+				return err
 			}
 		case "ObjectSize":
 			size := o.plainSize()
