@@ -70,14 +70,21 @@ func (f *fence) Put(ctx context.Context, bucket, key string, body io.Reader, siz
 	if err := f.stands(ctx); err != nil {
 		return backend.Written{}, err
 	}
-	if _, again := body.(io.Seeker); !again {
+	whole, again := body.(io.ReadSeeker)
+	if !again {
 		// It may take as long as its source does, and ends when that ends.
 		body = struct {
 			io.Reader
 			io.Closer
 		}{&fencedReader{body, ctx, f}, closerOf(body)}
+		made, err := f.gate.backend.Put(ctx, bucket, name, body, size, cond)
+		return f.done(ctx, bucket, name, made, err)
 	}
-	made, err := f.gate.backend.Put(ctx, bucket, name, body, size, cond)
+	fenced := &fencedSeeker{ReadSeeker: whole, ctx: ctx, fence: f}
+	made, err := f.gate.backend.Put(ctx, bucket, name, fenced, size, cond)
+	if err != nil && fenced.gone != nil {
+		return backend.Written{}, fenced.gone
+	}
 	return f.done(ctx, bucket, name, made, err)
 }
 
@@ -133,6 +140,27 @@ func (r *fencedReader) Read(b []byte) (int, error) {
 	}
 	return n, err
 }
+
+// fencedSeeker is sent to no bucket that is gone: the backend's client goes back to its
+// start before each attempt, and waits between them for longer than a removal takes.
+type fencedSeeker struct {
+	io.ReadSeeker
+	ctx   context.Context
+	fence *fence
+	gone  error
+}
+
+func (r *fencedSeeker) Seek(offset int64, whence int) (int64, error) {
+	if whence == io.SeekStart {
+		if r.gone = r.fence.stands(r.ctx); r.gone != nil {
+			return 0, r.gone
+		}
+	}
+	return r.ReadSeeker.Seek(offset, whence)
+}
+
+// WriteTo lends the bytes where the source does.
+func (r *fencedSeeker) WriteTo(w io.Writer) (int64, error) { return io.Copy(w, r.ReadSeeker) }
 
 func closerOf(r io.Reader) io.Closer {
 	if c, ok := r.(io.Closer); ok {

@@ -31,7 +31,10 @@ import (
 // A proxy that dies on the way leaves a bucket that is closing, and opened again by
 // the first write after closeTime, or an empty one without a state, which the next
 // write initialises. A write that is under way for longer than all of this is
-// refused, and leaves at most an object that nobody was told of.
+// refused, and leaves at most an object that nobody was told of. What S3 has no means
+// against: a request that was sent before the removal, and reaches the store only after
+// the bucket was made anew, replaces an object of its name there. So nothing is sent
+// again, nor gone on with, without another look (fence.go).
 
 // errNotEmpty is S3's answer.
 var errNotEmpty = s3err.New(s3err.BucketNotEmpty, "")
