@@ -60,6 +60,7 @@
 //     TestUnreadBodyIsNotTheNextRequest.
 //   - An upload in parts lives in its id and in the ETags of its parts alone: any
 //     proxy with the keys goes on with it (TestUploadInAnyOrderThroughTwoProxies),
+//     with up to 10,000 parts (TestUploadOfTenThousandParts),
 //     nobody can forge or move them (TestForeignTokensAndETagsAreRefused), and a
 //     Complete that was cut anywhere leaves the old object or the new one and may
 //     be sent again (TestCompleteCutAfterEveryCall, TestCompleteWhoseAnswerWasLost,
