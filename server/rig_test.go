@@ -70,8 +70,8 @@ func newRig(t *testing.T, change ...func(*Config)) *rig {
 		Keys:            g.keys,
 		Credentials:     []Credential{{AccessKey: testAccess, SecretKey: testSecret}},
 		Resume:          true,
-		ProgressTimeout: 2 * time.Second,
-		HeaderTimeout:   2 * time.Second,
+		ProgressTimeout: 20 * time.Second, // a machine that does ten things at once must not fail a test
+		HeaderTimeout:   20 * time.Second,
 		Log:             zerolog.Nop(),
 		lease:           time.Hour, // so that a slow machine makes no more calls than a fast one
 	}
@@ -80,7 +80,7 @@ func newRig(t *testing.T, change ...func(*Config)) *rig {
 	}
 	if cfg.Engine == nil {
 		var err error
-		cfg.Engine, err = pipeline.New(pipeline.Config{SegmentBytes: format.SegmentSize, TagBytes: format.TagSize, Budget: 128 << 20, QueueTimeout: time.Second})
+		cfg.Engine, err = pipeline.New(pipeline.Config{SegmentBytes: format.SegmentSize, TagBytes: format.TagSize, Budget: 128 << 20, QueueTimeout: 20 * time.Second})
 		if err != nil {
 			t.Fatal(err)
 		}

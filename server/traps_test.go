@@ -60,7 +60,7 @@ func TestTruncatedBodyIsIncomplete(t *testing.T) {
 
 // Trap 3: MaxRequestBodySize does not hold in stream mode.
 func TestOversizedLengthIsRefusedBeforeTheBody(t *testing.T) {
-	g := newRig(t, func(c *Config) { c.MaxObject = 1 << 20 })
+	g := newRig(t, func(c *Config) { c.MaxObject, c.ProgressTimeout = 1<<20, time.Second }) // the rest is awaited as long
 	n := 1<<20 + 1
 	conn := g.dial()
 	conn.Write(call{method: "PUT", target: "/bkt/k", length: &n, body: []byte("x")}.raw(g.addr))

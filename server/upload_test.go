@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/s3-crypt-proxy/s3-crypt-proxy/format"
 	"github.com/s3-crypt-proxy/s3-crypt-proxy/server/backend"
@@ -533,7 +534,7 @@ func TestStagedObjectsAreUnreachable(t *testing.T) {
 
 // Lists and documents that are none cost no backend call.
 func TestMalformedCompletes(t *testing.T) {
-	g := newRig(t)
+	g := newRig(t, func(c *Config) { c.ProgressTimeout = time.Second }) // the rest of a body is awaited as long
 	u := g.begin("/bkt/k", nil)
 	before := g.store.count()
 	part := "<Part><PartNumber>1</PartNumber><ETag>x</ETag></Part>"
