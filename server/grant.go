@@ -57,7 +57,7 @@ func (g Grant) compile() (*grant, error) {
 	if !ok {
 		return nil, fmt.Errorf("field Access: %q is no preset", g.Access)
 	}
-	out := &grant{meets: meets, prefixes: g.Prefixes}
+	out := &grant{meets: meets}
 	for _, op := range g.Verbs {
 		if !knownOperation(op) {
 			return nil, fmt.Errorf("field Verbs: %q is no operation", op)
@@ -80,6 +80,7 @@ func (g Grant) compile() (*grant, error) {
 		if p == "" {
 			return nil, errors.New("field Prefixes: an empty prefix allows every key; leave the list empty")
 		}
+		out.prefixes = append(out.prefixes, p)
 	}
 	return out, nil
 }

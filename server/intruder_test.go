@@ -162,3 +162,50 @@ func TestTrailersOfHTTPAreNoHeaders(t *testing.T) {
 	c := u.completeCall(listed{1, u.part(1, pattern(5*mib))})
 	g.want(send("POST", c.target, string(c.body), "x-amz-mp-object-size: 1\r\n"), 200, "")
 }
+
+// TestAnswersHoldNoLinesOfTheClient: what a query asks to have in a header begins no line
+// of its own.
+func TestAnswersHoldNoLinesOfTheClient(t *testing.T) {
+	g := newRig(t)
+	g.put("/bkt/k", []byte("x"))
+	for _, name := range append([]string{"versionId"}, responseNames...) {
+		a := g.do(call{method: "GET", target: "/bkt/k?" + name + "=a%0d%0aX-Evil:%201%0d%0a%0d%0abody"})
+		if a.header.Get("X-Evil") != "" || a.status == 200 && string(a.body) != "x" {
+			t.Errorf("%s: %d %v %q", name, a.status, a.header, a.body)
+		}
+	}
+}
+
+// TestEmptyListsAreNoLimits: a list that is there and empty says what none says.
+func TestEmptyListsAreNoLimits(t *testing.T) {
+	g := withGrants(t, map[string]Grant{"full": {Prefixes: []string{}, Buckets: []string{}, Verbs: []string{}}})
+	g.want(g.do(call{method: "PUT", target: "/bkt/k", body: []byte("x"), access: "full"}), 200, "")
+}
+
+// TestPrefixesHoldSealedNames: a prefix is of the names that clients see.
+func TestPrefixesHoldSealedNames(t *testing.T) {
+	g := withGrants(t, map[string]Grant{"below": {Prefixes: []string{"mine/", "ours-"}}}, func(c *Config) { c.SealNames = []string{"*"} })
+	for _, key := range []string{"mine/a", "mine/deep/b", "mines/x", "ours-b", "oursecret", "theirs/c"} {
+		g.put("/bkt/"+key, []byte("x"))
+	}
+	for query, want := range map[string]string{
+		"list-type=2&prefix=mine/": "mine/a mine/deep/b", "list-type=2&prefix=mine/&delimiter=/": "mine/a mine/deep/", "prefix=ours-": "ours-b", "prefix=ours-&delimiter=/": "ours-b",
+		"list-type=2&prefix=mine/&start-after=a": "mine/a mine/deep/b", "prefix=mine/&max-keys=1": "mine/a",
+	} {
+		a := g.do(call{method: "GET", target: "/bkt/?" + query, access: "below"})
+		g.want(a, 200, "")
+		for _, key := range []string{"mines", "oursecret", "theirs"} {
+			if strings.Contains(string(a.body), key) {
+				t.Errorf("%s shows %s: %s", query, key, a.body)
+			}
+		}
+		if key, _, _ := strings.Cut(want, " "); !strings.Contains(string(a.body), key) && !strings.Contains(query, "max-keys") {
+			t.Errorf("%s lacks %s: %s", query, key, a.body)
+		}
+	}
+	for _, query := range []string{"prefix=", "prefix=mine", "prefix=ours", "list-type=2", "versions&prefix=theirs/", "uploads&prefix=t"} {
+		g.want(g.do(call{method: "GET", target: "/bkt/?" + query, access: "below"}), 403, "AccessDenied")
+	}
+	g.want(g.do(call{method: "GET", target: "/bkt/theirs/c", access: "below"}), 403, "AccessDenied")
+	g.want(g.do(call{method: "GET", target: "/bkt/mine/a", access: "below"}), 200, "")
+}
