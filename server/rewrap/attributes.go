@@ -206,6 +206,9 @@ func readLegalHold(doc []byte, a *backend.Attributes) error {
 	return nil
 }
 
+// besideFields is how many attributes proveKept can try.
+const besideFields = 5
+
 // proveKept shows, on an object of our own, that the store keeps tags and grants that
 // come with a PUT, or with an upload: some take them and forget them. Locks cannot be
 // tried on an object that must go again.
@@ -214,9 +217,16 @@ func (r *Run) proveKept(ctx context.Context, a backend.Attributes, parts bool) e
 	if !want.Any() {
 		return nil
 	}
-	p, write := &r.proofs.putKept, r.putScratch
+	// A store that keeps one of them may forget another.
+	set := 0
+	for i, field := range [besideFields]string{want.Tagging, want.GrantFullControl, want.GrantRead, want.GrantReadACP, want.GrantWriteACP} {
+		if field != "" {
+			set |= 1 << i
+		}
+	}
+	p, write := &r.proofs.putKept[set], r.putScratch
 	if parts {
-		p, write = &r.proofs.partsKept, r.uploadScratch
+		p, write = &r.proofs.partsKept[set], r.uploadScratch
 	}
 	return p.once(func() error {
 		// The names of tags may say something; their number and form do not.

@@ -107,6 +107,21 @@ func TestObjectThatMayNotBeWrittenIsHeld(t *testing.T) {
 	}
 }
 
+// TestProofOfTagsProvesNoGrants: what the store was seen to keep is what was tried.
+func TestProofOfTagsProvesNoGrants(t *testing.T) {
+	f := rotated(t, 2)
+	f.forgetsGrants = true
+	f.beside("a0000", backend.Attributes{Tagging: "a=b"})
+	f.beside("a0001", granted)
+	report, err := run(t.Context(), t, f, on(today), func(c *Config) { c.Parallel = 1 })
+	if err != nil || report.Kinds.Held.Objects != 1 || report.Kinds.Rewrapped.Objects != 1 {
+		t.Errorf("%v %+v", err, report.Kinds)
+	}
+	if got := f.objects["a0001"].with; got != granted {
+		t.Errorf("grants were lost: %+v", got)
+	}
+}
+
 // TestStoreWithoutTagsGrantsAndLocks answers each question with "not implemented".
 func TestStoreWithoutTagsGrantsAndLocks(t *testing.T) {
 	f := rotated(t, 3)

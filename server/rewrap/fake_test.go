@@ -37,6 +37,8 @@ type fake struct {
 	history   []old
 	// forgets: attributes that come with a write are dropped.
 	forgets bool
+	// forgetsGrants: of those, the grants alone.
+	forgetsGrants bool
 	// locks: the bucket can have object locks; lockRefuses: a locked object is not
 	// written over, as by a store without versions.
 	locks, lockRefuses bool
@@ -122,6 +124,9 @@ func (f *fake) set(key string, data []byte, cond backend.Conditions) (w backend.
 	}
 	if f.lockRefuses && (old.with.LockMode != "" || old.with.LegalHold == "ON") {
 		return w, &backend.Error{Kind: backend.Denied, Op: "fake", Status: 403, Code: "AccessDenied"}
+	}
+	if f.forgetsGrants {
+		cond.GrantFullControl, cond.GrantRead, cond.GrantReadACP, cond.GrantWriteACP = "", "", "", ""
 	}
 	if f.forgets {
 		cond.Attributes = backend.Attributes{}
@@ -271,7 +276,7 @@ func (f *fake) copy() *fake {
 	defer f.mu.Unlock()
 	c := newFake()
 	c.ids, c.history = f.ids, slices.Clone(f.history)
-	c.versioned, c.locks, c.lockRefuses, c.forgets = f.versioned, f.locks, f.lockRefuses, f.forgets
+	c.versioned, c.locks, c.lockRefuses, c.forgets, c.forgetsGrants = f.versioned, f.locks, f.lockRefuses, f.forgets, f.forgetsGrants
 	for k, o := range f.objects {
 		c.objects[k] = o
 	}

@@ -22,7 +22,10 @@ type Run struct {
 	mover   *reblock.Mover
 	objects *limiter
 	bytes   *limiter
-	proofs  struct{ put, parts, putKept, partsKept proof }
+	proofs  struct {
+		put, parts         proof
+		putKept, partsKept [1 << besideFields]proof // by what was tried
+	}
 	beside  beside
 	resumed bool
 	end     context.CancelCauseFunc
