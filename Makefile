@@ -84,6 +84,7 @@ integration-minio: rig clients minio ## the real S3 clients again, with minio as
 conformance: rig ## versitygw's S3 tests through the whole product; the exceptions are in docs/s3-compatibility.md
 	cd bench/conformance && $(GO) build -trimpath -o $(BIN)/conformance .
 	$(BIN)/conformance
+	$(BIN)/conformance -versioning
 
 .PHONY: recovery
 recovery: ## the Python opener of docs/recovery against every vector

@@ -7,11 +7,17 @@ import (
 	"github.com/s3-crypt-proxy/s3-crypt-proxy/server/s3err"
 )
 
+// claim is how a request says that it is signed.
+type claim struct{ credential, signature string }
+
 // showClaim adds what the request says of its own signature, as S3 does: the access
 // key, and the signature where that is what did not match. Nothing that we computed
 // is shown.
 func (r *request) showClaim(e *s3err.Error) {
-	credential, signature := claimed(r.header("Authorization"), string(r.http.URI().QueryString()))
+	credential, signature := r.claim.credential, r.claim.signature
+	if credential == "" {
+		credential, signature = claimed(r.header("Authorization"), string(r.http.URI().QueryString()))
+	}
 	key, _, _ := strings.Cut(credential, "/")
 	if key == "" {
 		return

@@ -24,7 +24,8 @@ type condition struct {
 	kind     conditionKind
 	field    string
 	value    string
-	min, max int64 // of ofLength
+	min, max int64  // of ofLength
+	text     string // as S3 repeats it
 }
 
 type conditionKind uint8
@@ -33,6 +34,7 @@ const (
 	equal    conditionKind = iota + 1 // the field is the value
 	begins                            // the field begins with the value
 	ofLength                          // the file has min to max bytes
+	never                             // it does not hold
 )
 
 func badPolicy(why string) error {
@@ -43,83 +45,146 @@ func badPolicy(why string) error {
 func parsePolicy(encoded string) (*policy, error) {
 	doc, err := base64.StdEncoding.DecodeString(encoded)
 	if err != nil {
-		return nil, badPolicy("Invalid base64.")
+		return nil, badPolicy("invalid Base64 encoding.")
 	}
 	d := json.NewDecoder(bytes.NewReader(doc))
 	var top map[string]json.RawMessage
 	if err := d.Decode(&top); err != nil || d.More() {
-		return nil, badPolicy("Invalid JSON.")
+		return nil, errPolicyJSON()
 	}
 	for name := range top {
 		if name != "expiration" && name != "conditions" {
-			return nil, badPolicy("Unexpected: " + strconv.Quote(name[:min(len(name), 40)]) + ".")
+			return nil, badPolicy("Unexpected: " + strconv.Quote(name[:min(len(name), 40)]))
 		}
-	}
-	var at string
-	var list []json.RawMessage
-	if json.Unmarshal(top["expiration"], &at) != nil || json.Unmarshal(top["conditions"], &list) != nil {
-		return nil, badPolicy("expiration or conditions missing.")
 	}
 	p := &policy{}
-	if p.expires, err = time.Parse(time.RFC3339, at); err != nil {
-		return nil, badPolicy("Invalid 'expiration' value.")
+	if p.expires, err = parseExpiration(top["expiration"]); err != nil {
+		return nil, err
+	}
+	var list []json.RawMessage
+	switch raw := top["conditions"]; {
+	case raw == nil:
+		return nil, badPolicy("Policy missing conditions.")
+	case json.Unmarshal(raw, &list) != nil || list == nil:
+		return nil, badPolicy("Invalid 'conditions' value: must be a List.")
 	}
 	for _, raw := range list {
-		more, err := parseCondition(raw)
+		c, err := parseCondition(raw)
 		if err != nil {
-			return nil, badPolicy(err.Error())
+			return nil, err
 		}
-		p.conditions = append(p.conditions, more...)
+		p.conditions = append(p.conditions, c)
 	}
 	return p, nil
 }
 
-// policyFault is what S3 tells the sender of a policy, in S3's words.
-type policyFault string
+func errPolicyJSON() error { return badPolicy("Invalid JSON.") }
 
-func (f policyFault) Error() string { return string(f) }
+func parseExpiration(raw json.RawMessage) (at time.Time, err error) {
+	if raw == nil {
+		return at, badPolicy("Policy missing expiration.")
+	}
+	var text string
+	if json.Unmarshal(raw, &text) != nil {
+		return at, errPolicyJSON()
+	}
+	if at, err = time.Parse(time.RFC3339, text); err != nil {
+		return at, badPolicy("Invalid 'expiration' value: '" + text[:min(len(text), 40)] + "'")
+	}
+	return at, nil
+}
 
-// parseCondition reads {"field": "value", …} or a list that begins with eq,
-// starts-with or content-length-range.
-func parseCondition(raw json.RawMessage) ([]condition, error) {
-	var exact map[string]string
-	if json.Unmarshal(raw, &exact) == nil && exact != nil {
-		var out []condition
-		for name, value := range exact {
-			out = append(out, condition{kind: equal, field: strings.ToLower(name), value: value})
-		}
-		return out, nil
+// parseCondition reads {"field": "value"} or a list that begins with eq, starts-with
+// or content-length-range.
+func parseCondition(raw json.RawMessage) (c condition, err error) {
+	var simple map[string]json.RawMessage
+	if json.Unmarshal(raw, &simple) == nil && simple != nil {
+		return simpleCondition(simple)
 	}
 	var list []json.RawMessage
-	if json.Unmarshal(raw, &list) != nil || len(list) != 3 {
-		return nil, policyFault("Invalid condition.")
+	if json.Unmarshal(raw, &list) != nil || list == nil {
+		return c, badPolicy("Invalid condition test: must be a List or Object.")
+	}
+	if len(list) == 0 {
+		return c, badPolicy("Invalid Condition: missing operation identifier.")
 	}
 	var op string
 	if json.Unmarshal(list[0], &op) != nil {
-		return nil, policyFault("Invalid condition.")
+		return c, errPolicyJSON()
 	}
-	if strings.EqualFold(op, "content-length-range") {
-		c := condition{kind: ofLength}
-		if !wholeNumber(list[1], &c.min) || !wholeNumber(list[2], &c.max) {
-			return nil, policyFault("Invalid content-length-range.")
-		}
-		return []condition{c}, nil
-	}
-	var c condition
-	var field string
-	if json.Unmarshal(list[1], &field) != nil || json.Unmarshal(list[2], &c.value) != nil || !strings.HasPrefix(field, "$") {
-		return nil, policyFault("Invalid condition.")
-	}
-	c.field = strings.ToLower(field[1:])
+	op = op[:min(len(op), 40)]
 	switch strings.ToLower(op) {
 	case "eq":
 		c.kind = equal
 	case "starts-with":
 		c.kind = begins
+	case "content-length-range":
+		c.kind = ofLength
 	default:
-		return nil, policyFault("Unknown condition.")
+		return c, badPolicy("Invalid Condition: unknown operation '" + op + "'.")
 	}
-	return []condition{c}, nil
+	if len(list) != 3 {
+		return c, badPolicy("Invalid " + op + ": wrong number of arguments.")
+	}
+	if c.kind == ofLength {
+		if !wholeNumber(list[1], &c.min) || !wholeNumber(list[2], &c.max) {
+			return c, errPolicyJSON()
+		}
+		return c, nil
+	}
+	var field string
+	if json.Unmarshal(list[1], &field) != nil || json.Unmarshal(list[2], &c.value) != nil {
+		return c, errPolicyJSON()
+	}
+	var compact bytes.Buffer
+	if err := json.Compact(&compact, raw); err != nil {
+		return c, errPolicyJSON()
+	}
+	c.text = compact.String()
+	name, isField := strings.CutPrefix(field, "$")
+	if !isField {
+		c.kind = never // S3 reads it, and it does not hold
+		return c, nil
+	}
+	c.field = strings.ToLower(name)
+	return c, nil
+}
+
+// simpleCondition reads the form with one field.
+func simpleCondition(fields map[string]json.RawMessage) (c condition, err error) {
+	if len(fields) != 1 {
+		return c, badPolicy("Invalid Simple-Condition: Simple-Conditions must have exactly one property specified.")
+	}
+	c.kind = equal
+	for name, raw := range fields {
+		var value *string
+		if json.Unmarshal(raw, &value) != nil || value == nil {
+			return c, badPolicy("Invalid Simple-Condition: value must be a string.")
+		}
+		c.field, c.value = strings.ToLower(name), *value
+		c.text = fmt.Sprintf(`["eq", %q, %q]`, "$"+name, *value)
+	}
+	return c, nil
+}
+
+// holds says whether a field has what a condition wants. A Content-Type may be a list,
+// each of which must begin so.
+func (c condition) holds(value string) bool {
+	switch c.kind {
+	case equal:
+		return value == c.value
+	case begins:
+		if c.field != "content-type" {
+			return strings.HasPrefix(value, c.value)
+		}
+		for one := range strings.SplitSeq(value, ",") {
+			if !strings.HasPrefix(strings.TrimSpace(one), c.value) {
+				return false
+			}
+		}
+		return true
+	}
+	return false
 }
 
 // wholeNumber reads a number, which some clients put into quotes.
@@ -134,6 +199,8 @@ func uncovered(field string) bool {
 	return field == "policy" || field == "x-amz-signature" || field == "file" || strings.HasPrefix(field, "x-ignore-")
 }
 
+func decimal(n int64) string { return strconv.FormatInt(n, 10) }
+
 // check holds a form to the policy: it has not expired, every condition holds, and a
 // condition speaks of every field, the bucket among them.
 func (p *policy) check(fields map[string]string, length int64, now time.Time) error {
@@ -145,14 +212,16 @@ func (p *policy) check(fields map[string]string, length int64, now time.Time) er
 	}
 	covered := map[string]bool{}
 	for _, c := range p.conditions {
-		covered[c.field] = true
+		if c.kind != ofLength && c.kind != never {
+			covered[c.field] = true
+		}
 		switch {
 		case c.kind == ofLength && length < c.min:
-			return s3err.New(s3err.EntityTooSmall, "")
+			return s3err.New(s3err.EntityTooSmall, "").With("ProposedSize", decimal(length)).With("MinSizeAllowed", decimal(c.min))
 		case c.kind == ofLength && length > c.max:
-			return s3err.New(s3err.EntityTooLarge, "")
-		case c.kind == equal && fields[c.field] != c.value, c.kind == begins && !strings.HasPrefix(fields[c.field], c.value):
-			return denied("Policy Condition failed: %s", strconv.Quote(c.field[:min(len(c.field), 60)]))
+			return s3err.New(s3err.EntityTooLarge, "").With("ProposedSize", decimal(length)).With("MaxSizeAllowed", decimal(c.max))
+		case c.kind != ofLength && !c.holds(fields[c.field]):
+			return denied("Policy Condition failed: %s", c.text)
 		}
 	}
 	for name := range fields {

@@ -21,7 +21,7 @@ type form struct {
 }
 
 func badForm(why string) error {
-	return s3err.New(s3err.MalformedPOSTRequest, "The body of your POST request is not well-formed multipart/form-data: %s", why)
+	return s3err.New(s3err.MalformedPOSTRequest, "%s", why)
 }
 
 // formBoundary reads the boundary of a form from its Content-Type; "" = it is none.

@@ -90,20 +90,61 @@ func (s *Server) takeForm(r *request) error {
 	return err
 }
 
+// signing are the fields by which a form is signed: all of them, or nobody has signed it.
+var signing = []string{"policy", "x-amz-algorithm", "x-amz-credential", "x-amz-date", "x-amz-signature"}
+
 // authenticateForm proves the policy's signature. From then on the request is its
 // client's.
 func (s *Server) authenticateForm(r *request, fields map[string]string) error {
 	if fields["x-amz-security-token"] != "" {
 		return sigv4.ErrToken
 	}
+	var missing []string
+	for _, name := range signing {
+		if _, ok := fields[name]; !ok {
+			missing = append(missing, name)
+		}
+	}
+	switch {
+	case len(missing) == len(signing):
+		return sigv4.ErrMissingAuth
+	case missing != nil:
+		return errNoField(missing[0])
+	}
+	if fields["policy"] == "" {
+		return badPolicy("Expecting '{' but found End-of-Input")
+	}
+	r.claim.credential, r.claim.signature = fields["x-amz-credential"], fields["x-amz-signature"]
 	set := s.clients.Load()
 	key, err := set.verifier.VerifyForm(sigv4.Form{Algorithm: fields["x-amz-algorithm"], Credential: fields["x-amz-credential"],
 		Date: fields["x-amz-date"], Signature: fields["x-amz-signature"], Policy: fields["policy"]})
 	if err != nil {
-		return err
+		return formFault(err, fields)
 	}
 	r.accessKey, r.client = key, set.byKey[key]
 	return nil
+}
+
+// errNoField is S3's answer to a form without a field that it must have.
+func errNoField(name string) error {
+	return s3err.Argument(name, "", "Bucket POST must contain a field named '"+name+"'.  If it is specified, please check the order of the fields.")
+}
+
+// formFault says which field of a form is malformed, where a signed header would be.
+func formFault(err error, fields map[string]string) error {
+	switch {
+	case errors.Is(err, sigv4.ErrQueryScheme):
+		return s3err.Argument("X-Amz-Algorithm", fields["x-amz-algorithm"], "Only AWS4-HMAC-SHA256 is supported")
+	case errors.Is(err, sigv4.ErrDate):
+		return s3err.Argument("X-Amz-Date", fields["x-amz-date"], "X-Amz-Date must be formated via ISO8601 Long format")
+	case errors.Is(err, sigv4.ErrMalformed):
+		text := "the Credential is mal-formed"
+		if d := (*sigv4.Detail)(nil); errors.As(err, &d) && d.Text != "" {
+			text = d.Text
+		}
+		return s3err.Argument("x-amz-credential", fields["x-amz-credential"], text)
+	}
+	return err
 }
 
 // name gives the request the form's key, the file's name filled in.
@@ -114,7 +155,7 @@ func (f *form) name(r *request) error {
 	key := strings.ReplaceAll(f.fields["key"], "${filename}", f.filename)
 	switch {
 	case key == "":
-		return s3err.New(s3err.InvalidArgument, "Bucket POST must contain a field named 'key'.  If it is specified, please check the order of the fields.")
+		return errNoField("key")
 	case len(key) > maxKeyBytes:
 		return s3err.New(s3err.KeyTooLongError, "")
 	case !utf8.ValidString(key) || !xmlCanCarry(key):
@@ -143,7 +184,11 @@ func (f *form) asHeaders(r *request) error {
 		case slices.Contains(ofForm, name) || strings.HasPrefix(name, "x-ignore-"):
 			continue
 		case name == "tagging":
-			return s3err.New(s3err.NotImplemented, "the field tagging is not implemented for a form")
+			tags, err := tagHeader([]byte(value))
+			if err != nil {
+				return s3err.New(s3err.MalformedXML, "the field tagging is not a tag set")
+			}
+			name, value = "x-amz-tagging", tags
 		case name == "acl":
 			name = "x-amz-acl"
 		case !speaksOfObject(name):
@@ -192,7 +237,7 @@ func (s *Server) storeForm(r *request) error {
 		return err
 	}
 	etag := string(r.http.Response.Header.Peek("ETag"))
-	location := "/" + r.bucket + "/" + (&url.URL{Path: r.key}).EscapedPath()
+	location := r.location()
 	if u := r.success.redirect; u != nil {
 		q := u.Query()
 		q.Set("bucket", r.bucket)

@@ -33,6 +33,7 @@ type request struct {
 	client    *client // whose request it is; nil before that is proved
 	body      body
 	success   formSuccess // of a form
+	claim     claim       // of a form: how it is signed, for its answer alone
 }
 
 // header gives a request header, or ""; of several lines the first. It is one of those

@@ -2,7 +2,7 @@
 // holder, real S3 server. Every test that fails must be named, with a reason, among the exceptions of
 // docs/s3-compatibility.md, and every exception must fail: so the document cannot be wrong in either direction.
 //
-//	conformance [-run regexp] [-out dir]
+//	conformance [-versioning] [-run regexp] [-out dir]
 //
 // A test of that package dereferences nil where a server answers with an error that it did not expect, and may do so in
 // a goroutine of its own, which ends the process. So the tests run in a child, which notes each test as it begins and

@@ -10,12 +10,20 @@ import (
 // chapter of the document that lists the exceptions.
 const chapter = "\n## Exceptions of the conformance suite\n"
 
+// Sections of the chapter.
+const (
+	withVersions    = "\n### Only on a server with versions\n"
+	withoutVersions = "\n### Only on a server without versions\n"
+)
+
 // exceptions reads the tables of the document: names of tests, and why they fail.
 //
 //	| Tests | Why |
 //	|---|---|
 //	| A_test, B_test | a reason |
-func exceptions(path string) (map[string]string, error) {
+//
+// Those of the chapter itself fail on a server with versions and on one without, those of its two sections on one alone.
+func exceptions(path string, versioning bool) (map[string]string, error) {
 	doc, err := os.ReadFile(path)
 	if err != nil {
 		return nil, err
@@ -25,6 +33,14 @@ func exceptions(path string) (map[string]string, error) {
 		return nil, fmt.Errorf("%s has no chapter %q", path, strings.TrimSpace(chapter))
 	}
 	text, _, _ = strings.Cut(text, "\n## ")
+	other := withVersions
+	if versioning {
+		other = withoutVersions
+	}
+	if before, after, found := strings.Cut(text, other); found {
+		_, after, _ = strings.Cut(after, "\n### ")
+		text = before + "\n### " + after
+	}
 	why := map[string]string{}
 	for line := range strings.Lines(text) {
 		cells := strings.Split(strings.Trim(strings.TrimSpace(line), "|"), "|")

@@ -26,11 +26,13 @@ func TestExceptionsAreReadFromTheDocument(t *testing.T) {
 		"# x\n" + chapter + "\n| a | |\n":              -1,
 		"# x\n" + chapter + "\n| a | x |\n| a | x |\n": -1,
 		"# x\n": -1,
+		"# x\n" + chapter + "| a | x |\n" + withVersions + "| b | x |\n| c | x |\n" + withoutVersions + "| d | x |\n\n## Next\n| e | x |\n": 2,
+		"# x\n" + chapter + "| a | x |\n" + withoutVersions + "| b | x |\n| c | x |\n" + withVersions + "| d | x |\n":                       3,
 	} {
 		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		got, err := exceptions(path)
+		got, err := exceptions(path, false)
 		if err != nil && want >= 0 || err == nil && len(got) != want {
 			t.Errorf("%q: %v, %v; want %d", text, got, err, want)
 		}

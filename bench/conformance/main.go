@@ -23,28 +23,30 @@ func main() {
 	run := flag.String("run", "", "`regexp` of the tests to run")
 	dir := flag.String("out", "", "`directory` for results and logs; empty: a temporary one")
 	doc := flag.String("exceptions", "docs/s3-compatibility.md", "`document` that lists the exceptions")
+	versioning := flag.Bool("versioning", false, "run on a server that keeps versions")
 	child := flag.Int("child", -1, "run as the child of this `round`, for the parent's use")
 	flag.Parse()
-	if err := conform(*run, *dir, *doc, *child); err != nil {
+	if err := conform(*run, *dir, *doc, *versioning, *child); err != nil {
 		fmt.Fprintln(os.Stderr, "conformance:", err)
 		os.Exit(1)
 	}
 }
 
-func conform(run, dir, doc string, child int) error {
+func conform(run, dir, doc string, versioning bool, child int) error {
 	only, err := regexp.Compile(run)
 	if err != nil {
 		return err
 	}
-	names := chosen(only, false)
+	names := chosen(only, versioning)
 	if child >= 0 {
-		return runChild(names, os.Getenv("RESULTS"), child, false)
+		return runChild(names, os.Getenv("RESULTS"), child, versioning)
 	}
-	listed, err := exceptions(doc)
+	listed, err := exceptions(doc, versioning)
 	if err != nil {
 		return err
 	}
-	if wrong := unknown(chosen(regexp.MustCompile(""), false), listed); len(wrong) > 0 {
+	every := regexp.MustCompile("")
+	if wrong := unknown(append(chosen(every, false), chosen(every, true)...), listed); len(wrong) > 0 {
 		return report(wrong)
 	}
 	if dir != "" {
@@ -60,7 +62,7 @@ func conform(run, dir, doc string, child int) error {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	began := time.Now()
-	failed, err := runAll(ctx, names, dir)
+	failed, err := runAll(ctx, names, dir, versioning)
 	if err != nil {
 		return err
 	}
@@ -88,11 +90,11 @@ func report(wrong []string) error {
 }
 
 // runAll starts the product, and children until every test has ended; it returns what failed, and why.
-func runAll(ctx context.Context, names []string, dir string) (map[string]string, error) {
+func runAll(ctx context.Context, names []string, dir string, versioning bool) (map[string]string, error) {
 	os.Setenv("S3CP_TLS", "off")
 	os.Setenv("S3CP_ALLOWED_BUCKETS", "") // the tests make their own
 	os.Setenv("S3CP_POST_FORMS", "true")
-	stack, err := rig.StartStack(ctx, rig.StackConfig{})
+	stack, err := rig.StartStack(ctx, rig.StackConfig{Versions: versioning})
 	if err != nil {
 		return nil, err
 	}

@@ -24,6 +24,7 @@ type StackConfig struct {
 	Buckets       []string // allowed at the proxy; nil = "backups". $S3CP_ALLOWED_BUCKETS wins
 	Proxy         ProxyConfig
 	BackendListen string
+	Versions      bool      // the backend keeps versions where a bucket asks for them
 	Log           io.Writer // nil, or a copy of all logs
 }
 
@@ -61,7 +62,7 @@ func (s *Stack) startBackend(ctx context.Context, cfg StackConfig) (*Backend, er
 	if b := givenBackend(); b != nil {
 		return b, nil
 	}
-	b, err := StartVersitygw(ctx, BackendConfig{Dir: s.Dir, Listen: cfg.BackendListen, Log: cfg.Log})
+	b, err := StartVersitygw(ctx, BackendConfig{Dir: s.Dir, Listen: cfg.BackendListen, Versions: cfg.Versions, Log: cfg.Log})
 	if err != nil {
 		return nil, err
 	}

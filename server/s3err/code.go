@@ -122,7 +122,7 @@ var table = map[Code]row{
 	InvalidToken:                        {http.StatusBadRequest, "The provided token is malformed or otherwise invalid.", fixed},
 	InvalidURI:                          {http.StatusBadRequest, "The specified URI couldn't be parsed.", fixed},
 	KeyTooLongError:                     {http.StatusBadRequest, "Your key is too long.", fixed},
-	MalformedPOSTRequest:                {http.StatusBadRequest, "The body of your POST request is not well-formed multipart/form-data.", free},
+	MalformedPOSTRequest:                {http.StatusBadRequest, "The body of your POST request is not well-formed multipart/form-data.", fixed},
 	MalformedTrailerError:               {http.StatusBadRequest, "The request contained trailing data that was not well-formed or did not conform to our published schema.", fixed},
 	MalformedXML:                        {http.StatusBadRequest, "The XML you provided was not well-formed or did not validate against our published schema.", fixed},
 	MetadataTooLarge:                    {http.StatusBadRequest, "Your metadata headers exceed the maximum allowed metadata size", fixed},
