@@ -55,6 +55,7 @@
 //   - A bucket is removed only if nothing that was acknowledged is in it, whichever
 //     proxy did so, and a write that crosses that is refused (gate_close.go, fence.go):
 //     TestStormAgainstRemoval, TestWriteThatCrossesARemoval, TestRemovalCutAnywhere,
+//     TestRetryThatCrossesARemoval, TestRemovalTakesNoStateOfOthers,
 //     TestProxyThatDiesWhileItRemoves, TestProxyThatKnewTheOldBucket.
 //   - A body the handler left unread never becomes the next request:
 //     TestUnreadBodyIsNotTheNextRequest.
@@ -78,7 +79,10 @@
 //     by the settings that the gate verified; listings are names_list.go's.
 //   - What such a listing costs is bounded (TestListingsOfSealedNamesAreBounded), it
 //     survives deletes (TestPagesOfSealedNamesSurviveDeletes), and what nobody sealed
-//     is not in it (TestForeignNamesAreLeftOutAndCounted).
+//     is not in it (TestForeignNamesAreLeftOutAndCounted). Names of a bucket that was
+//     made anew are asked for anew (TestProxyThatKnewTheOldNames).
+//   - Two proxies over one store are the map that the same was done to, whatever the
+//     settings of the bucket: TestModel.
 //   - A bucket that pads sizes shows no other to the backend, and refuses what would:
 //     TestPaddedObjects, TestPaddedBucketsRefuseWhatShowsSizes.
 //   - No plaintext hash, name of a client key, or unsealed byte is sent to the
