@@ -70,7 +70,7 @@ func put(file, name, section string) error {
 }
 
 // packages are those whose benchmarks the table shows.
-var packages = []string{"./format", "./pipeline"}
+var packages = []string{"./format", "./pipeline", "./pipeline/hashing"}
 
 func goTest(ctx context.Context, pkg, benchtime string) ([]byte, error) {
 	cmd := exec.CommandContext(ctx, "go", "test", "-run", "^$", "-bench", ".", "-benchmem", "-benchtime", benchtime, pkg)
@@ -129,7 +129,7 @@ func (s series) add(pkg string, out []byte) error {
 // render writes the section. Rows without bytes a second are left out.
 func render(ctx context.Context, s series, count int, benchtime string) (string, error) {
 	var b strings.Builder
-	b.WriteString("## Sealing alone\n\n")
+	b.WriteString("## Sealing and hashing alone\n\n")
 	fmt.Fprintf(&b, "Median of %d runs (lowest–highest), 10^6 bytes a second. A ratio is the median of the ratios within each run.\n\n", count)
 	fmt.Fprintf(&b, "Machine: %s\n\n    go run ./bench/micro -count %d -benchtime %s\n\n", report.Machine(ctx), count, benchtime)
 	b.WriteString("| benchmark | MB/s | allocs/op | against | ratio |\n|---|---|---|---|---|\n")
