@@ -91,7 +91,13 @@ func conformBuckets(t *testing.T, c *Client) {
 	wantKind(t, err, NoBucket)
 	wrong := newTestClient(t, c.config.Endpoint, func(c *Config) { c.SecretKey = "wrong" })
 	wantKind(t, wrong.HeadBucket(ctx, "bucket"), Denied)
-	_, err = wrong.Put(ctx, "bucket", "k", bytes.NewReader(pattern(4<<20)), 4<<20, Conditions{IfNoneMatch: true})
+	// A store that closes with unread bytes resets the connection, and its answer may be
+	// lost with it, each time it is asked: then the store is busy, and the next one asks again.
+	for range 10 {
+		if _, err = wrong.Put(ctx, "bucket", "k", bytes.NewReader(pattern(4<<20)), 4<<20, Conditions{IfNoneMatch: true}); KindOf(err) != Busy {
+			break
+		}
+	}
 	wantKind(t, err, Denied)
 	unknown := newTestClient(t, c.config.Endpoint, func(c *Config) { c.AccessKey = "unknown" })
 	_, err = unknown.Get(ctx, "bucket", "k", GetOptions{})
