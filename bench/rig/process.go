@@ -59,8 +59,8 @@ func start(s spec) (*Process, error) {
 		started <- err
 		if err == nil {
 			p.err = cmd.Wait()
+			close(p.done) // first: who waits for a line and hears that none comes asks how it ended
 			p.out.close()
-			close(p.done)
 		}
 	}()
 	if err := <-started; err != nil {
