@@ -17,6 +17,10 @@
 //     file, name or extended attribute in its directory has the marker that is in all contents and metadata.
 //   - When the client has deleted its objects, nothing is left: no object, no part, nothing staged.
 //
+// The clients that could notice a setting of the proxy live again where it is on (TestRealClientsUnderSettings): with sealed
+// names no part of a name is at the backend, and with etag: md5 every ETag is the MD5 that the client expects, of uploads in
+// parts too.
+//
 // The keys have what bites in names: NFC, NFD, emoji, blanks, + % # ? & ; quotes, 200 characters, 40 levels. The sizes are
 // the edges of what seals and splits.
 //

@@ -49,6 +49,18 @@ func s3cmdLife(c *session) {
 		}
 	}
 
+	if c.setting.md5 {
+		for _, l := range regexp.MustCompile(`(?m)^\S+ \S+ +\d+ +([0-9a-f]{32}) +`+regexp.QuoteMeta(s3)+`/(.*)$`).FindAllStringSubmatch(string(s3cmd("ls", "--list-md5", "--recursive", s3+"/").stdout), -1) {
+			if md5Of(want[l[2]]) != l[1] {
+				c.Errorf("ls shows the MD5 %s of %q", l[1], l[2])
+			}
+			listed = listed[1:]
+		}
+		if len(listed) != 0 {
+			c.Errorf("ls shows no MD5 of %d objects", len(listed))
+		}
+	}
+
 	sent := c.tree["size/8m"]
 	s3cmd("put", "--add-header", "x-amz-meta-note:"+c.marker, c.treeDir+"/size/8m", s3+"/parts")
 	want["parts"] = sent

@@ -21,6 +21,7 @@ type stack struct {
 	backend *rig.Backend
 	proxies map[string]*rig.Proxy // by scheme
 	caFile  string                // the certificate of the one with TLS
+	setting setting
 	tree    files
 	treeDir string
 	marker  string
@@ -45,18 +46,18 @@ func startBackend(t *testing.T, dir string) *rig.Backend {
 	return b
 }
 
-func startStack(t *testing.T) *stack {
+func startStack(t *testing.T, with setting) *stack {
 	t.Helper()
 	ctx := context.Background()
 	// A Unix socket's path must be short; test directories are not.
 	dir, err := os.MkdirTemp("", "s3cp-clients-")
 	must(t, err)
 	t.Cleanup(func() { os.RemoveAll(dir) })
-	s := &stack{backend: startBackend(t, dir), proxies: map[string]*rig.Proxy{}, marker: newMarker()}
+	s := &stack{backend: startBackend(t, dir), proxies: map[string]*rig.Proxy{}, setting: with, marker: newMarker()}
 	keys, err := rig.StartKeyHolder(ctx, dir)
 	must(t, err)
 	t.Cleanup(func() { keys.Stop() })
-	cfg := rig.ProxyConfig{Backend: s.backend.Endpoint(), BackendKey: s.backend.Credentials, Region: s.backend.Region, Socket: keys.Socket}
+	cfg := rig.ProxyConfig{Backend: s.backend.Endpoint(), BackendKey: s.backend.Credentials, Region: s.backend.Region, Socket: keys.Socket, Extra: with.yaml}
 	for _, scheme := range []string{"https", "http"} {
 		cfg.Dir, cfg.PlainHTTP = filepath.Join(dir, scheme), scheme == "http"
 		must(t, os.Mkdir(cfg.Dir, 0o700))
@@ -72,6 +73,9 @@ func startStack(t *testing.T) *stack {
 	s.caFile = filepath.Join(dir, "ca.pem")
 	saveCertificate(t, s.proxies["https"].Address, s.caFile)
 	s.tree, s.treeDir = newTree(s.marker), filepath.Join(dir, "tree")
+	if with.sealedNames {
+		s.tree.shorten()
+	}
 	s.tree.write(t, s.treeDir)
 	return s
 }

@@ -43,10 +43,16 @@ func newStore(c *session) *store {
 	return &store{c: c, proxy: open(c.url, c.proxy.Credentials), direct: open(c.backend.Endpoint(), c.backend.Credentials)}
 }
 
-// list is every key of the bucket with its listed size, page by page.
-func (s *store) list(t *testing.T, client *s3.Client) map[string]int64 {
+// listed is what a listing says of an object.
+type listed struct {
+	size int64
+	etag string
+}
+
+// list is every key of the bucket, page by page.
+func (s *store) list(t *testing.T, client *s3.Client) map[string]listed {
 	t.Helper()
-	found := map[string]int64{}
+	found := map[string]listed{}
 	pages := s3.NewListObjectsV2Paginator(client, &s3.ListObjectsV2Input{Bucket: &s.c.bucket, MaxKeys: aws.Int32(7)})
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(context.Background())
@@ -55,7 +61,7 @@ func (s *store) list(t *testing.T, client *s3.Client) map[string]int64 {
 			if _, twice := found[*o.Key]; twice {
 				t.Errorf("%q is listed twice", *o.Key)
 			}
-			found[*o.Key] = *o.Size
+			found[*o.Key] = listed{*o.Size, aws.ToString(o.ETag)}
 		}
 	}
 	return found
@@ -67,19 +73,19 @@ func (s *store) holds(want files) {
 	t := s.c.T
 	t.Helper()
 	begin := time.Now()
-	listed := s.list(t, s.proxy)
+	found := s.list(t, s.proxy)
 	for key, b := range want {
-		size, ok := listed[key]
+		is, ok := found[key]
 		if !ok {
 			t.Errorf("%q is not there", key)
 			continue
 		}
-		if size != int64(len(b)) {
-			t.Errorf("%q is listed with %d bytes, not %d", key, size, len(b))
+		if is.size != int64(len(b)) {
+			t.Errorf("%q is listed with %d bytes, not %d", key, is.size, len(b))
 		}
-		s.same(key, b)
+		s.same(key, b, is.etag)
 	}
-	for key := range listed {
+	for key := range found {
 		if _, ok := want[key]; !ok {
 			t.Errorf("%q is there and should not be", key)
 		}
@@ -93,15 +99,15 @@ func (s *store) sizes() {
 	t, ctx := s.c.T, context.Background()
 	t.Helper()
 	want := files{}
-	for key, size := range s.list(t, s.proxy) {
+	for key, is := range s.list(t, s.proxy) {
 		o, err := s.proxy.GetObject(ctx, &s3.GetObjectInput{Bucket: &s.c.bucket, Key: &key})
 		must(t, err)
 		b, err := io.ReadAll(o.Body)
 		o.Body.Close()
 		must(t, err)
 		want[key] = b
-		if size != int64(len(b)) {
-			t.Errorf("%q is listed with %d bytes and has %d", key, size, len(b))
+		if is.size != int64(len(b)) {
+			t.Errorf("%q is listed with %d bytes and has %d", key, is.size, len(b))
 		}
 	}
 	if len(want) == 0 {
@@ -110,8 +116,8 @@ func (s *store) sizes() {
 	s.holds(want)
 }
 
-// same compares one object by HEAD and GET.
-func (s *store) same(key string, want []byte) {
+// same compares one object by HEAD and GET, and their ETags with the listed one.
+func (s *store) same(key string, want []byte, listedETag string) {
 	t, ctx := s.c.T, context.Background()
 	t.Helper()
 	head, err := s.proxy.HeadObject(ctx, &s3.HeadObjectInput{Bucket: &s.c.bucket, Key: &key})
@@ -132,18 +138,40 @@ func (s *store) same(key string, want []byte) {
 	if err != nil || !bytes.Equal(got, want) {
 		t.Errorf("GET of %q: %d bytes that are not the %d sent, %v", key, len(got), len(want), err)
 	}
-	if aws.ToString(head.ETag) != aws.ToString(o.ETag) {
-		t.Errorf("%q has the ETag %s for HEAD and %s for GET", key, aws.ToString(head.ETag), aws.ToString(o.ETag))
+	if h, g := aws.ToString(head.ETag), aws.ToString(o.ETag); h != g || h != listedETag {
+		t.Errorf("%q has the ETag %s for HEAD, %s for GET and %s in the listing", key, h, g, listedETag)
+	}
+	if s.c.setting.md5 && !isMD5ETag(listedETag, want) {
+		t.Errorf("%q of %d bytes has the ETag %s, which is not made of the MD5 of what was sent", key, len(want), listedETag)
 	}
 }
 
 // sealed says that at the backend each of these objects is a sealed one, that there is nothing else but the bucket's
-// state, that no upload is left open, and that the plaintext is in no byte of its directory.
+// state, that no upload is left open, and that the plaintext is in no byte of its directory. Where names are sealed, no
+// part of any is there.
 func (s *store) sealed(want files) {
 	t, ctx := s.c.T, context.Background()
 	t.Helper()
+	plain := map[string]bool{} // parts of names
+	for key := range want {
+		for part := range strings.SplitSeq(key, "/") {
+			plain[part] = true
+		}
+	}
+	objects := 0
 	for key := range s.list(t, s.direct) {
 		_, ok := want[key]
+		if s.c.setting.sealedNames {
+			ok = !strings.HasPrefix(key, format.ReservedPrefix)
+			for part := range strings.SplitSeq(key, "/") {
+				if ok && plain[part] {
+					t.Errorf("%q at the backend shows the name %q", key, part)
+				}
+			}
+		}
+		if ok {
+			objects++
+		}
 		if !ok && (!strings.HasPrefix(key, format.ReservedPrefix) || strings.Contains(key, "/mpu/")) {
 			t.Errorf("%q was left at the backend", key)
 			continue
@@ -162,6 +190,9 @@ func (s *store) sealed(want files) {
 		if _, err := format.ParseHeader(head); ok && err != nil {
 			t.Errorf("%q at the backend is not sealed: %v", key, err)
 		}
+	}
+	if objects != len(want) {
+		t.Errorf("%d objects are at the backend, not %d", objects, len(want))
 	}
 	open, err := s.direct.ListMultipartUploads(ctx, &s3.ListMultipartUploadsInput{Bucket: &s.c.bucket})
 	must(t, err)

@@ -72,6 +72,23 @@ func newTree(marker string) files {
 	return tree
 }
 
+// shorten replaces the longest names by the longest that fit once they are sealed: a stored name has 4/3 of the bytes,
+// and at least 23 for each part.
+func (f files) shorten() {
+	for _, name := range names {
+		kind, rest, _ := strings.Cut(name, "/")
+		switch kind {
+		case "long":
+			f["long/"+rest[:175]] = f[name]
+		case "deep":
+			f["deep/"+strings.Repeat("d/", 35)+"leaf"] = f[name]
+		default:
+			continue
+		}
+		delete(f, name)
+	}
+}
+
 // write puts the files under dir.
 func (f files) write(t *testing.T, dir string) {
 	t.Helper()
