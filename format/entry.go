@@ -44,7 +44,7 @@ func (e entry) check() error {
 		return checkTablePlace(e.value)
 	case e.typ == typePartsMD5:
 		return checkPartsMD5(e.value)
-	case e.typ >= typeExtension:
+	case e.typ >= typeExtension && e.typ != typeRedirect:
 		return nil
 	}
 	// An empty value would be a second way to say "absent".

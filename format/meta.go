@@ -31,7 +31,9 @@ type Meta struct {
 
 	PartsMD5 PartsMD5 // of an object that was uploaded in parts; zero = none
 
-	extensions []entry // entries of type 128 and up: not understood, kept by Reblock
+	WebsiteRedirect string // x-amz-website-redirect-location, as the client sent it
+
+	extensions []entry // entries of type 128 and up: those not understood, kept by Reblock
 }
 
 // PartsMD5 is what S3 makes the ETag of an object uploaded in parts of: the MD5 of the MD5s of its parts, and their number, 1 to MaxParts. It is
@@ -74,6 +76,7 @@ const (
 	typeMultipart   = 20 // in tails only
 	typeExtension   = 128
 	typePartsMD5    = 129
+	typeRedirect    = 131
 )
 
 // header lists the entries that are plain header values, in ascending order of their types.
@@ -124,18 +127,18 @@ func (m *Meta) encodeWith(table tablePlace) ([]byte, error) {
 	if table.parts != 0 {
 		add(typeMultipart, table.encode())
 	}
-	extensions := m.extensions
+	known := len(entries)
+	entries = append(entries, m.extensions...)
 	if m.PartsMD5 != (PartsMD5{}) {
 		if m.PartsMD5.Parts < 1 || m.PartsMD5.Parts > MaxParts {
 			return nil, fmt.Errorf("cannot encode metadata: %w: MD5 of %d parts", ErrMetadataInvalid, m.PartsMD5.Parts)
 		}
-		at := 0
-		for at < len(extensions) && extensions[at].typ < typePartsMD5 {
-			at++
-		}
-		extensions = slices.Insert(slices.Clone(extensions), at, entry{typePartsMD5, m.PartsMD5.encode()})
+		add(typePartsMD5, m.PartsMD5.encode())
 	}
-	entries = append(entries, extensions...)
+	if m.WebsiteRedirect != "" {
+		add(typeRedirect, []byte(m.WebsiteRedirect))
+	}
+	slices.SortFunc(entries[known:], func(a, b entry) int { return int(a.typ) - int(b.typ) })
 
 	out := make([]byte, 0, 256) // holds what real clients send
 	for _, e := range entries {
@@ -197,6 +200,8 @@ func decodeMetaOf(class uint8, b []byte) (Meta, tablePlace, error) {
 			table = decodeTablePlace(e.value)
 		case e.typ == typePartsMD5:
 			m.PartsMD5 = PartsMD5{[16]byte(e.value), int(binary.BigEndian.Uint16(e.value[16:]))}
+		case e.typ == typeRedirect:
+			m.WebsiteRedirect = string(e.value)
 		default:
 			m.extensions = append(m.extensions, entry{e.typ, append([]byte(nil), e.value...)})
 		}

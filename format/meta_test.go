@@ -14,7 +14,7 @@ func fullMeta() Meta {
 		PlainSize: 5, WrittenAt: time.UnixMilli(1767225600123).UTC(), ContentType: "text/plain", ContentEncoding: "zstd",
 		ContentDisposition: `attachment; filename="ü"`, ContentLanguage: "de", CacheControl: "no-cache", Expires: "0",
 		User: []Pair{{"a", ""}, {"mtime", "1"}, {"z", "x\ty"}}, MD5: counting(1, 16), Checksum: counting(2, 33), Writer: "proxy-1",
-		PartsMD5: PartsMD5{[16]byte(counting(3, 16)), MaxParts},
+		PartsMD5: PartsMD5{[16]byte(counting(3, 16)), MaxParts}, WebsiteRedirect: "/elsewhere",
 	}
 }
 
@@ -42,7 +42,7 @@ func TestMetaRoundTrip(t *testing.T) {
 	same(full)
 	same(Meta{})
 	same(Meta{PlainSize: MaxPlainSize})
-	for i := range 13 {
+	for i := range 14 {
 		one := Meta{PlainSize: 5}
 		src, dst := reflect.ValueOf(full), reflect.ValueOf(&one).Elem()
 		dst.Field(i).Set(src.Field(i))
@@ -75,6 +75,7 @@ func TestMetaInvalid(t *testing.T) {
 		f(Meta{CacheControl: bad}, ErrMetadataInvalid)
 		f(Meta{Expires: bad}, ErrMetadataInvalid)
 		f(Meta{Writer: bad}, ErrMetadataInvalid)
+		f(Meta{WebsiteRedirect: bad}, ErrMetadataInvalid)
 		f(Meta{User: []Pair{{"a", bad}}}, ErrMetadataInvalid)
 		f(Meta{User: []Pair{{"a" + bad, "v"}}}, ErrMetadataInvalid)
 	}

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"slices"
 	"testing"
 )
 
@@ -264,7 +265,7 @@ func positiveVectorsFor(suite Suite) (out []vector) {
 
 // TestNegativeVectors refuses every negative vector, with its error and no other, at every entry point that can see the fault.
 func TestNegativeVectors(t *testing.T) {
-	all := append(append(negativeVectors(), paddingNegatives()...), partsMD5Negatives()...)
+	all := slices.Concat(negativeVectors(), paddingNegatives(), partsMD5Negatives(), redirectNegatives())
 	if len(all) < 60 {
 		t.Errorf("%d negative vectors, want at least 60", len(all))
 	}

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 )
 
@@ -223,6 +224,7 @@ func vectorFiles() map[string]any {
 		"multipart.json": multipartVectors(), "multipart-negative.json": multipartNegatives(), "upload.json": uploadVectors(), "upload-checksums.json": summedVectors(),
 		"padding.json": paddingVectors(), "padding-negative.json": paddingNegatives(), "names.json": nameVectors(),
 		"parts-md5.json": partsMD5Vectors(), "parts-md5-negative.json": partsMD5Negatives(),
+		"redirect.json": redirectVectors(), "redirect-negative.json": redirectNegatives(),
 	}
 	for _, suite := range []Suite{XChaCha20Poly1305, AES256GCM} {
 		for _, L := range []int{512, 1024, 4096} {
@@ -263,7 +265,7 @@ func TestVectors(t *testing.T) {
 
 // positiveVectors are all objects that must open, bucket states excepted.
 func positiveVectors() []vector {
-	all := append(append(metadataVectors(), paddingVectors()...), partsMD5Vectors()...)
+	all := slices.Concat(metadataVectors(), paddingVectors(), partsMD5Vectors(), redirectVectors())
 	for _, suite := range []Suite{XChaCha20Poly1305, AES256GCM} {
 		for _, L := range []int{512, 1024, 4096} {
 			all = append(all, streamVectors(suite, L)...)
@@ -385,7 +387,7 @@ func TestExportVectors(t *testing.T) {
 			write(v.Name, exportMultipart(t, testRing(t, unhex(v.Master)), u, v.in))
 		}
 	}
-	for _, v := range append(append(append(negativeVectors(), paddingNegatives()...), partsMD5Negatives()...), stateNegatives()...) {
+	for _, v := range slices.Concat(negativeVectors(), paddingNegatives(), partsMD5Negatives(), redirectNegatives(), stateNegatives()) {
 		write(v.Name, v.stored)
 	}
 	files, err := os.ReadDir(dir)

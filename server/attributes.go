@@ -1,7 +1,6 @@
 package server
 
 import (
-	"strings"
 	"time"
 
 	"github.com/s3-crypt-proxy/s3-crypt-proxy/server/backend"
@@ -10,8 +9,8 @@ import (
 
 // unsealable are headers of a write that neither the proxy nor the backend could give
 // their meaning: the backend's own encryption under a client's key would need that key,
-// a redirect would show what is sealed, an offset would write into a sealed object.
-var unsealable = []string{"x-amz-server-side-encryption*", "x-amz-website-redirect-location", "x-amz-write-offset-bytes", "x-amz-grant-write", "content-range"}
+// an offset would write into a sealed object.
+var unsealable = []string{"x-amz-server-side-encryption*", "x-amz-write-offset-bytes", "x-amz-grant-write", "content-range"}
 
 // attributes reads what the backend is to keep beside the object: its tags, class,
 // locks and grants. They are passed on as they are, as the operations that set them
@@ -39,14 +38,4 @@ func (r *request) attributes(now time.Time) (backend.Attributes, error) {
 		return a, s3err.Argument("x-amz-object-lock-retain-until-date", a.RetainUntil, "The retain until date must be in the future!")
 	}
 	return a, nil
-}
-
-// refuseRedirect answers a redirect of S3's websites. A valid one is not implemented:
-// it is metadata that only a website has a use for, and there is none here.
-func (r *request) refuseRedirect() error {
-	v := r.header("x-amz-website-redirect-location")
-	if v != "" && !strings.HasPrefix(v, "/") && !strings.HasPrefix(v, "http://") && !strings.HasPrefix(v, "https://") {
-		return s3err.New(s3err.InvalidRedirectLocation, "")
-	}
-	return nil
 }

@@ -29,9 +29,6 @@ type copyResult struct {
 // the sealed body moved as it is. So a chunk that no longer opens can still be
 // renamed out of the way, and is refused under its new name too.
 func (s *Server) copyObject(r *request) error {
-	if err := r.refuseRedirect(); err != nil {
-		return err
-	}
 	if err := r.refuseHeaders(unsealable...); err != nil {
 		return err
 	}
@@ -116,6 +113,7 @@ type copying struct {
 	tags       bool      // the source's, too
 	checksum   *checksum // to be computed, if the source has another
 	replace    *format.Meta
+	redirect   string // of the copy: the source's never is
 
 	version string      // of the source, as the backend calls it
 	sum     []byte      // of the source, sealed form, if checksum asked for it
@@ -135,6 +133,7 @@ func (c *copying) directives() error {
 	if err != nil {
 		return err
 	}
+	c.redirect = fresh.WebsiteRedirect
 	switch d := r.header("x-amz-metadata-directive"); d {
 	case "", "COPY":
 	case "REPLACE":
@@ -154,7 +153,7 @@ func (c *copying) directives() error {
 			return errChecksumAlgorithm()
 		}
 	}
-	if c.source.Bucket == r.bucket && c.source.Key == r.key && c.source.Version == "" && c.replace == nil && c.checksum == nil && c.with.StorageClass == "" {
+	if c.source.Bucket == r.bucket && c.source.Key == r.key && c.source.Version == "" && c.replace == nil && c.checksum == nil && c.with.StorageClass == "" && c.redirect == "" {
 		return s3err.New(s3err.InvalidRequest, "This copy request is illegal because it is trying to copy an object to itself without changing the object's metadata, storage class, website redirect location or encryption attributes.")
 	}
 	return nil
@@ -169,6 +168,7 @@ func (c *copying) change(m *format.Meta) {
 		}
 		m.User = c.replace.User
 	}
+	m.WebsiteRedirect = c.redirect
 	if c.sum != nil {
 		m.Checksum = c.sum
 	}

@@ -16,6 +16,16 @@ const defaultContentType = "binary/octet-stream"
 
 const userPrefix = "x-amz-meta-"
 
+// redirectHeader is where S3's web sites send a browser that asks for the object. There is
+// no web site here, and the backend's must not hear of it: it is sealed, and told to those
+// who read the object. Unlike what kept lists, a copy never has it of its source.
+const redirectHeader = "x-amz-website-redirect-location"
+
+// redirectOK says whether S3 takes a value for redirectHeader.
+func redirectOK(v string) bool {
+	return v == "" || strings.HasPrefix(v, "/") || strings.HasPrefix(v, "http://") || strings.HasPrefix(v, "https://")
+}
+
 type keptHeader struct {
 	name  string
 	field func(*format.Meta) *string
@@ -38,6 +48,10 @@ func metaFromHeaders(h *fasthttp.RequestHeader) (format.Meta, error) {
 	var m format.Meta
 	for _, k := range kept {
 		*k.field(&m) = string(h.Peek(k.name))
+	}
+	m.WebsiteRedirect = string(h.Peek(redirectHeader))
+	if !redirectOK(m.WebsiteRedirect) {
+		return m, s3err.New(s3err.InvalidRedirectLocation, "")
 	}
 	user := map[string]string{}
 	for name, value := range h.All() {
@@ -79,6 +93,9 @@ func writeMeta(h *fasthttp.ResponseHeader, m format.Meta) {
 	}
 	if m.ContentType == "" {
 		h.SetContentType(defaultContentType)
+	}
+	if m.WebsiteRedirect != "" {
+		h.Set(redirectHeader, m.WebsiteRedirect)
 	}
 	for _, p := range m.User {
 		// As S3 writes them, in lower case: clients whose metadata is a map with

@@ -55,9 +55,6 @@ func (p *put) hint() {
 //   - parts: larger than WholeObject: a backend multipart upload whose first
 //     part, which carries the block, is sent last.
 func (s *Server) putObject(r *request) error {
-	if err := r.refuseRedirect(); err != nil {
-		return err
-	}
 	if err := r.refuseHeaders(unsealable...); err != nil {
 		return err
 	}

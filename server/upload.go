@@ -62,9 +62,6 @@ var uploadRefused = []string{"x-amz-tagging", "x-amz-acl", "x-amz-grant-*", "x-a
 
 // createUpload begins an upload.
 func (s *Server) createUpload(r *request) error {
-	if err := r.refuseRedirect(); err != nil {
-		return err
-	}
 	if err := r.refuseHeaders(unsealable...); err != nil {
 		return err
 	}

@@ -325,6 +325,10 @@ def parse_metadata(b, tail=False):
             if len(value) != 18 or not 1 <= struct.unpack(">H", value[16:])[0] <= MAX_PARTS:
                 raise ErrIntegrity("metadata entry of type 129 breaks its rule")
             meta["etag"] = "%s-%d" % (value[:16].hex(), struct.unpack(">H", value[16:])[0])
+        if kind == 131:
+            if not value or CONTROL.search(value):
+                raise ErrIntegrity("metadata entry of type 131 breaks its rule")
+            meta["website_redirect"] = value.decode("utf-8", "surrogateescape")
         if kind >= 128:
             continue
         number = int.from_bytes(value, "big")

@@ -89,7 +89,7 @@ def positives(directory, objects):
     """Returns name → stored bytes of those that splices refer to."""
     kept = {}
     for path in sorted(glob.glob(os.path.join(directory, "stream-*.json"))) + [
-            os.path.join(directory, "metadata.json"), os.path.join(directory, "parts-md5.json"), os.path.join(directory, "padding.json")]:
+            os.path.join(directory, name) for name in ("metadata.json", "parts-md5.json", "redirect.json", "padding.json")]:
         for v in load(directory, os.path.basename(path)):
             plain, ctx = plain_bytes(v["plain_len"]), scpx.object_context(bytes.fromhex(v["bucket_id"]), v["key"])
             ring = scpx.keyring([bytes.fromhex(v["master"])])
@@ -121,7 +121,7 @@ def stored_of(v, kept, objects):
 
 
 def negatives(directory, kept, objects):
-    for v in load(directory, "negative.json") + load(directory, "padding-negative.json") + load(directory, "parts-md5-negative.json"):
+    for v in sum((load(directory, name + "negative.json") for name in ("", "padding-", "parts-md5-", "redirect-")), []):
         stored = stored_of(v, kept, objects)
         ring = scpx.keyring(map(bytes.fromhex, v["masters"]))
         ctx = scpx.object_context(bytes.fromhex(v["bucket_id"]), v["key"])
