@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/rs/zerolog"
 	"github.com/valyala/fasthttp"
 
 	"github.com/s3-crypt-proxy/s3-crypt-proxy/server/s3err"
@@ -90,6 +89,7 @@ func (r *request) credential() string {
 // err is the first failure, before or after the status line.
 func (s *Server) finish(r *request, err error) {
 	defer r.end()
+	defer s.ended(r)
 	s.metrics.active.Add(-1)
 	took := time.Since(r.began)
 	status := r.http.Response.StatusCode()
@@ -115,7 +115,8 @@ func (s *Server) finish(r *request, err error) {
 	}
 	line.Str("op", r.op()).Int("status", status).Int64("in", r.body.got).Dur("took", took).
 		Str("client", r.http.RemoteAddr().String()).Str("access_key", r.accessKey).Str("credential", r.credential()).Str("bucket", r.target.bucket)
-	if r.log.GetLevel() <= zerolog.DebugLevel {
+	if debug := r.log.Debug(); debug.Enabled() {
+		debug.Discard()
 		line.Str("key", r.key)
 	}
 	line.Msg("request")

@@ -15,12 +15,11 @@ func (s *Server) authenticate(r *request, target string) (sigv4.Verified, error)
 		Target:  target,
 		Headers: r.lines,
 	}
-	set := s.clients.Load()
-	verified, err := set.verifier.Verify(&sr)
+	verified, err := r.terms.verifier.Verify(&sr)
 	if err != nil {
 		return verified, err
 	}
-	r.accessKey, r.client = verified.AccessKey, set.byKey[verified.AccessKey]
+	r.accessKey, r.client = verified.AccessKey, r.terms.byKey[verified.AccessKey]
 	return verified, nil
 }
 

@@ -71,14 +71,3 @@ func newClients(list []Credential, now func() time.Time) (*clients, error) {
 	})
 	return c, nil
 }
-
-// SetCredentials replaces all credentials at once. Requests that were verified go
-// on under the ones they came with. On an error nothing changes.
-func (s *Server) SetCredentials(list []Credential) error {
-	c, err := newClients(list, s.now)
-	if err != nil {
-		return fmt.Errorf("cannot set the credentials: %w", err)
-	}
-	s.clients.Store(c)
-	return nil
-}

@@ -92,7 +92,7 @@ var preflight = route{op: "Preflight", method: "OPTIONS"}
 
 func (s *Server) answerPreflight(r *request) error {
 	r.route = &preflight
-	if len(s.cors) == 0 {
+	if len(r.terms.cors) == 0 {
 		return s3err.New(s3err.AccessForbidden, "CORSResponse: CORS is not enabled for this bucket.")
 	}
 	origin, method := r.header("Origin"), r.header("Access-Control-Request-Method")
@@ -103,7 +103,7 @@ func (s *Server) answerPreflight(r *request) error {
 		return s3err.New(s3err.BadRequest, "Invalid Access-Control-Request-Method: %q", method[:min(len(method), 20)])
 	}
 	asked := headerNames(r.header("Access-Control-Request-Headers"))
-	for _, rule := range s.cors {
+	for _, rule := range r.terms.cors {
 		if !rule.serves(origin, method) || !rule.permits(asked) {
 			continue
 		}
@@ -134,8 +134,8 @@ func headerNames(list string) []string {
 
 // shareAnswer lets the page that sent the request see the answer, be it an error, if
 // a rule is for it.
-func (s *Server) shareAnswer(r *request) {
-	if len(s.cors) == 0 {
+func (r *request) shareAnswer() {
+	if len(r.terms.cors) == 0 {
 		return
 	}
 	h := &r.http.Response.Header
@@ -148,7 +148,7 @@ func (s *Server) shareAnswer(r *request) {
 	if origin == "" || refused {
 		return
 	}
-	for _, rule := range s.cors {
+	for _, rule := range r.terms.cors {
 		if !rule.serves(origin, method) {
 			continue
 		}

@@ -31,7 +31,7 @@
 //     TestFormsAreOffByDefault, TestWithoutRulesThereIsNoCORS.
 //   - Malformed documents, targets, lengths and chunks get S3's answer within bounded
 //     memory: TestMalformedDocuments, TestMalformedRequests.
-//   - A request is verified and judged by one set of credentials, whatever is set
+//   - A request is verified and judged by one set of terms (terms.go), whatever is set
 //     meanwhile: TestCredentialsChangeAtOnce. What comes behind a body is none of its
 //     headers: TestTrailersOfHTTPAreNoHeaders.
 //   - An object exists at the backend only after length, SHA-256 and MD5 of the

@@ -72,6 +72,7 @@ var faults = []fault{
 
 	{pipeline.ErrBusy, s3err.SlowDown, "too many bodies are in motion; try again", "busy", overload},
 	{pipeline.ErrTooLarge, s3err.SlowDown, "the memory budget is too small for this object", "too_large", overload},
+	{errDraining, s3err.SlowDown, "the proxy is shutting down; try again", "draining", overload},
 	{pipeline.ErrClosed, s3err.ServiceUnavailable, "the proxy is shutting down", "closed", overload},
 	{pipeline.ErrShortSource, s3err.ServiceUnavailable, "the backend ended early", "backend_short", backendFault},
 	{backend.ErrShort, s3err.ServiceUnavailable, "the backend ended early", "backend_short", backendFault},

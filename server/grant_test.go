@@ -277,7 +277,7 @@ func TestBadGrantsAreRefused(t *testing.T) {
 		"an empty prefix": {{AccessKey: "a", SecretKey: "s", Grant: Grant{Prefixes: []string{""}}}},
 	} {
 		g := newRig(t)
-		err := g.s.SetCredentials(list)
+		err := g.s.SetTerms(Terms{Credentials: list})
 		if err == nil || !strings.Contains(err.Error(), strings.TrimPrefix(name, "the ")) || strings.Contains(err.Error(), testSecret) {
 			t.Errorf("%s: %v", name, err)
 		}
@@ -296,7 +296,7 @@ func TestCredentialsChangeAtOnce(t *testing.T) {
 	go func() {
 		defer close(done)
 		for i := range 200 {
-			if err := g.s.SetCredentials([][]Credential{none, full}[i%2]); err != nil {
+			if err := g.s.SetTerms(Terms{Credentials: [][]Credential{none, full}[i%2]}); err != nil {
 				t.Error(err)
 			}
 		}

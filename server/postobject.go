@@ -20,7 +20,7 @@ var postObject = route{op: "PostObject", method: "POST", level: onBucket, needs:
 
 // isForm says whether a request is a form for a bucket.
 func (s *Server) isForm(r *request) bool {
-	return s.postForms && r.http.IsPost() && r.bucket != "" && r.key == "" && len(r.query) == 0 &&
+	return r.terms.postForms && r.http.IsPost() && r.bucket != "" && r.key == "" && len(r.query) == 0 &&
 		strings.HasPrefix(strings.ToLower(r.header("Content-Type")), "multipart/form-data")
 }
 
@@ -115,13 +115,12 @@ func (s *Server) authenticateForm(r *request, fields map[string]string) error {
 		return badPolicy("Expecting '{' but found End-of-Input")
 	}
 	r.claim.credential, r.claim.signature = fields["x-amz-credential"], fields["x-amz-signature"]
-	set := s.clients.Load()
-	key, err := set.verifier.VerifyForm(sigv4.Form{Algorithm: fields["x-amz-algorithm"], Credential: fields["x-amz-credential"],
+	key, err := r.terms.verifier.VerifyForm(sigv4.Form{Algorithm: fields["x-amz-algorithm"], Credential: fields["x-amz-credential"],
 		Date: fields["x-amz-date"], Signature: fields["x-amz-signature"], Policy: fields["policy"]})
 	if err != nil {
 		return formFault(err, fields)
 	}
-	r.accessKey, r.client = key, set.byKey[key]
+	r.accessKey, r.client = key, r.terms.byKey[key]
 	return nil
 }
 

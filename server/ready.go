@@ -50,12 +50,13 @@ func (s *Server) readiness(ctx context.Context) []admin.Check {
 	key := check("key", err)
 	key.Detail = strings.Trim(mode+": "+key.Detail, ": ")
 	checks := []admin.Check{key}
-	if len(s.allowed) == 0 {
+	allowed := s.terms.Load().allowed
+	if allowed == nil {
 		_, berr := s.backend.Buckets(ctx)
 		return append(checks, check("backend", berr))
 	}
-	names := make([]string, 0, len(s.allowed))
-	for b := range s.allowed {
+	names := make([]string, 0, len(allowed))
+	for b := range allowed {
 		names = append(names, b)
 	}
 	sort.Strings(names)

@@ -28,6 +28,8 @@ type request struct {
 	lines []sigv4.Header // as received
 
 	target
+	terms     *terms // in force when it began
+	running   bool   // a drain waits for it
 	route     *route
 	accessKey string
 	client    *client // whose request it is; nil before that is proved
@@ -87,7 +89,7 @@ func (s *Server) scope(r *request, n need, bucket, key string) error {
 	if !bucketNameOK(bucket) {
 		return s3err.New(s3err.InvalidBucketName, "the bucket name does not follow the rules of S3")
 	}
-	if len(s.allowed) > 0 && !s.allowed[bucket] {
+	if !r.terms.serves(bucket) {
 		return s3err.New(s3err.AccessDenied, "this bucket is not served here")
 	}
 	if !may.bucket(bucket) {

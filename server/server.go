@@ -21,7 +21,8 @@ import (
 	"github.com/s3-crypt-proxy/s3-crypt-proxy/server/sigv4"
 )
 
-// Config is everything a Server needs. It is not changed after New.
+// Config is everything a Server needs. It is not changed after New, but for what
+// SetTerms replaces.
 type Config struct {
 	Backend     Backend          // required
 	Keys        KeySource        // required
@@ -83,18 +84,15 @@ type Config struct {
 
 // Server is the S3 front. Make it with New.
 type Server struct {
-	backend   store
-	keys      KeySource
-	engine    *pipeline.Engine
-	hashing   *hashing.Engine
-	clients   atomic.Pointer[clients]
-	gate      *gate
-	trials    trials
-	allowed   map[string]bool
-	cors      []CORSRule
-	postForms bool
-	keyRules  keyRules
-	proofs    proofs
+	backend  store
+	keys     KeySource
+	engine   *pipeline.Engine
+	hashing  *hashing.Engine
+	terms    atomic.Pointer[terms]
+	gate     *gate
+	trials   trials
+	keyRules keyRules
+	proofs   proofs
 
 	blockHint bool
 	etagMode  ETagMode
@@ -112,6 +110,8 @@ type Server struct {
 
 	http     *fasthttp.Server
 	maxConns int
+	draining atomic.Bool
+	running  atomic.Int64    // requests that a drain waits for
 	ctx      context.Context // ends when the drain is over
 	stop     context.CancelFunc
 
@@ -129,18 +129,6 @@ func New(cfg Config) (*Server, error) {
 		return nil, errors.New("cannot make a server: Engine is nil")
 	case cfg.WholeObject < 0 || cfg.MaxObject < 0 || cfg.MaxConnections < 0 || cfg.ETagCache < 0:
 		return nil, errors.New("cannot make a server: WholeObject, MaxObject, MaxConnections and ETagCache must not be negative")
-	}
-	allowed := make(map[string]bool, len(cfg.AllowedBuckets))
-	for _, b := range cfg.AllowedBuckets {
-		if !bucketNameOK(b) {
-			return nil, fmt.Errorf("cannot make a server: AllowedBuckets: %q is not a bucket name", b)
-		}
-		allowed[b] = true
-	}
-	for i, rule := range cfg.CORS {
-		if err := rule.check(); err != nil {
-			return nil, fmt.Errorf("cannot make a server: CORS[%d]: %w", i, err)
-		}
 	}
 	for _, b := range slices.Concat(cfg.SealNames, cfg.PadSizes) {
 		if b != "*" && !bucketNameOK(b) {
@@ -163,13 +151,10 @@ func New(cfg Config) (*Server, error) {
 		keys:        cfg.Keys,
 		engine:      cfg.Engine,
 		hashing:     cfg.Hashing,
-		allowed:     allowed,
-		cors:        cfg.CORS,
 		blockHint:   cfg.BlockHint,
 		etagMode:    cfg.ETags,
 		etags:       newETagCache(cfg.ETagCache),
 		etagReads:   make(chan struct{}, etagReads),
-		postForms:   cfg.PostForms,
 		keyRules:    keyRules{mode: cfg.KeyRules, seen: map[keyQuestion]keyAnswer{}},
 		suite:       orDefault(cfg.Suite, format.XChaCha20Poly1305),
 		wholeObject: orDefault(cfg.WholeObject, 64<<20),
@@ -181,11 +166,11 @@ func New(cfg Config) (*Server, error) {
 		log:         cfg.Log,
 		metrics:     cfg.Metrics,
 	}
-	creds, err := newClients(cfg.Credentials, cfg.Now)
+	in, err := Terms{Credentials: cfg.Credentials, AllowedBuckets: cfg.AllowedBuckets, CORS: cfg.CORS, PostForms: cfg.PostForms}.compile(cfg.Now)
 	if err != nil {
 		return nil, fmt.Errorf("cannot make a server: %w", err)
 	}
-	s.clients.Store(creds)
+	s.terms.Store(in)
 	s.gate = newGate(cfg.Backend, orDefault(cfg.BlockSize, format.DefaultBlockSize), cfg.Now)
 	s.gate.lease = orDefault(cfg.lease, leaseTime)
 	s.gate.seals, s.gate.pads = newBucketSet(cfg.SealNames), newBucketSet(cfg.PadSizes)
@@ -256,7 +241,7 @@ func (s *Server) handle(ctx *fasthttp.RequestCtx) {
 	s.metrics.active.Add(1)
 	life, end := context.WithCancel(s.ctx)
 	stop := watchClient(ctx.Conn(), end)
-	r := &request{http: ctx, ctx: life, id: newRequestID(), began: time.Now()}
+	r := &request{http: ctx, ctx: life, id: newRequestID(), began: time.Now(), terms: s.terms.Load()}
 	r.end = func() { stop(); end() }
 	r.log = s.log.With().Str("request_id", r.id).Logger()
 	r.body = body{src: ctx.RequestBodyStream(), conn: ctx.Conn(), progress: s.progress, want: digests{engine: s.hashing}}
@@ -266,7 +251,7 @@ func (s *Server) handle(ctx *fasthttp.RequestCtx) {
 	if err != nil {
 		s.fail(r, err)
 	}
-	s.shareAnswer(r)
+	r.shareAnswer()
 	if !r.body.drain() {
 		ctx.Response.SetConnectionClose()
 	}
@@ -292,6 +277,9 @@ func (s *Server) protect(r *request) (err error) {
 
 // serve runs the request through its checks, in the order of doc.go.
 func (s *Server) serve(r *request) error {
+	if err := s.admit(r); err != nil {
+		return err
+	}
 	h := &r.http.Request.Header
 	raw := h.RawHeaders()
 	if err := checkFrame(raw); err != nil {

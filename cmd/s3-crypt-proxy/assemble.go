@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"runtime"
+	"time"
 
 	"github.com/rs/zerolog"
 
@@ -33,11 +34,13 @@ type proxy struct {
 	front    *server.Server
 	operator *admin.Server
 	phase    *phase
+	source   source
+	shutdown time.Duration // how long a drain may take
 }
 
 // assemble makes all parts; on an error nothing is left open.
 func assemble(cfg *config.Config, log zerolog.Logger) (p *proxy, err error) {
-	p = &proxy{log: log, cfg: cfg, suite: chooseSuite(cfg.Encryption), keys: &keys{log: log, mode: cfg.Memkey.Mode}}
+	p = &proxy{log: log, cfg: cfg, shutdown: cfg.ShutdownTimeout, suite: chooseSuite(cfg.Encryption), keys: &keys{log: log, mode: cfg.Memkey.Mode}}
 	defer func() {
 		if err != nil {
 			p.release()

@@ -48,7 +48,7 @@ func newRoot(environ []string) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return serve(cmd.Context(), cfg, cmd.ErrOrStderr())
+			return serve(cmd.Context(), cfg, load, cmd.ErrOrStderr())
 		},
 	}
 	root.SetVersionTemplate(versionLine())

@@ -57,10 +57,17 @@
 //
 // # Signals
 //
-//	SIGTERM, SIGINT   drain: accept nothing new, let requests end, at most
-//	                  shutdown_timeout; /readyz says 503 meanwhile
+//	SIGTERM, SIGINT   drain: let requests end, at most shutdown_timeout; new ones get
+//	                  503 with Retry-After, and /readyz says 503 meanwhile
 //	a second one      end at once
-//	SIGHUP            read the certificate's files again; a bad pair changes nothing
+//	SIGHUP            take the configuration and the certificate's files again; if
+//	                  anything is wrong, all of the old stays
+//
+// What takes effect on SIGHUP says so in `check --keys`: clients and their rights,
+// allowed_buckets, cors, post_forms, log_level, shutdown_timeout. The log names the
+// other keys that changed: they wait for the next start. Requests that run go on under
+// what was in force when they began. The certificate's files are looked at by
+// themselves, too, every 15 seconds.
 //
 // # Output
 //
@@ -95,7 +102,10 @@
 //     reaches clients within 100 ms in both modes: TestClearReachesClients.
 //   - While keys are loaded and cleared, every acknowledged object is under the key
 //     that its header names, in both modes: TestStormOfKeys.
-//   - Requests in flight end during a drain; a second signal ends it:
-//     TestDrainLetsRequestsEnd, TestSecondSignalEndsTheDrain. Clients without a
+//   - SIGHUP changes what clients may do, at once and as a whole, or nothing:
+//     TestReload*. The certificate follows its files, running connections stay:
+//     TestCertificateFollowsItsFiles.
+//   - Requests in flight end during a drain, new ones are told to come again; a
+//     second signal ends it: TestDrainLetsRequestsEnd, TestSecondSignalEndsTheDrain. Clients without a
 //     request do not hold it up: TestSilentClientsDoNotHoldTheDrain.
 package main

@@ -49,7 +49,10 @@ func (s *syncBuffer) String() string {
 	return s.b.String()
 }
 
-func newBench(t *testing.T, environ ...string) *bench {
+func newBench(t *testing.T, environ ...string) *bench { return newBenchOf(t, "", environ...) }
+
+// newBenchOf is newBench with a configuration file, which the variables win over.
+func newBenchOf(t *testing.T, file string, environ ...string) *bench {
 	t.Helper()
 	b := &bench{asked: make(chan struct{}, 64), answer: make(chan struct{}), signals: make(chan os.Signal, 4), ended: make(chan error, 1), log: &syncBuffer{}}
 	store := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -61,23 +64,33 @@ func newBench(t *testing.T, environ ...string) *bench {
 	}))
 	t.Cleanup(store.Close)
 	dir := t.TempDir()
-	cfg, err := config.Load("", append([]string{
+	environ = append([]string{
 		"S3CP_LISTEN_ADDR=127.0.0.1:0", "S3CP_ADMIN_LISTEN_ADDR=127.0.0.1:0", "S3CP_ADMIN_TOKEN=0123456789abcdef",
 		"S3CP_BACKEND_ENDPOINT=" + store.URL, "S3CP_BACKEND_ACCESS_KEY=a", "S3CP_BACKEND_SECRET_KEY=b", "S3CP_BACKEND_PATH_STYLE=true",
-		"S3CP_CLIENT_ACCESS_KEY=CLIENT", "S3CP_CLIENT_SECRET_KEY=secret", "S3CP_MEMKEY_SOCKET=" + filepath.Join(dir, "none"),
-	}, environ...))
+		"S3CP_MEMKEY_SOCKET=" + filepath.Join(dir, "none"),
+	}, environ...)
+	if file == "" {
+		environ = append(environ, "S3CP_CLIENT_ACCESS_KEY=CLIENT", "S3CP_CLIENT_SECRET_KEY=secret")
+	}
+	load := func() (*config.Config, error) { return config.Load(file, environ) }
+	cfg, err := load()
 	if err != nil {
 		t.Fatal(err)
 	}
-	if b.proxy, err = assemble(cfg, zerolog.New(b.log)); err != nil {
+	log, level := newLogger(cfg, b.log)
+	if b.proxy, err = assemble(cfg, log); err != nil {
 		t.Fatal(err)
 	}
+	b.source = source{load: load, level: level}
 	go func() { b.ended <- b.run(t.Context(), b.signals) }()
 	return b
 }
 
 // head sends a signed HEAD of a bucket and returns the connection.
-func (b *bench) head(t *testing.T) net.Conn {
+func (b *bench) head(t *testing.T) net.Conn { return b.headAs(t, "CLIENT", "secret", "/backups") }
+
+// headAs is head for a client and a bucket.
+func (b *bench) headAs(t *testing.T, access, secret, target string) net.Conn {
 	t.Helper()
 	host := b.clients.Addr().String()
 	c, err := net.Dial("tcp", host)
@@ -88,12 +101,12 @@ func (b *bench) head(t *testing.T) net.Conn {
 	if err := c.SetDeadline(time.Now().Add(20 * time.Second)); err != nil {
 		t.Fatal(err)
 	}
-	headers, err := sigv4.NewSigner("CLIENT", "secret", "us-east-1").Sign("HEAD", host, "/backups", nil, sigv4.UnsignedPayload, time.Now())
+	headers, err := sigv4.NewSigner(access, secret, "us-east-1").Sign("HEAD", host, target, nil, sigv4.UnsignedPayload, time.Now())
 	if err != nil {
 		t.Fatal(err)
 	}
 	var req strings.Builder
-	req.WriteString("HEAD /backups HTTP/1.1\r\n")
+	req.WriteString("HEAD " + target + " HTTP/1.1\r\n")
 	for _, h := range headers {
 		req.WriteString(h.Name + ": " + h.Value + "\r\n")
 	}
@@ -160,17 +173,13 @@ func TestDrainLetsRequestsEnd(t *testing.T) {
 	<-b.asked
 	b.signals <- syscall.SIGTERM
 	b.until(t, "draining")
-	for range 1000 { // the listener closes a moment later
-		c, err := net.Dial("tcp", b.clients.Addr().String())
-		if err != nil {
-			break
-		}
-		c.Close()
-		time.Sleep(time.Millisecond)
+	late := b.head(t)
+	resp, err := http.ReadResponse(bufio.NewReader(late), &http.Request{Method: "HEAD"})
+	if err != nil {
+		t.Fatal(err)
 	}
-	if c, err := net.Dial("tcp", b.clients.Addr().String()); err == nil {
-		c.Close()
-		t.Error("new clients are still accepted")
+	if resp.StatusCode != 503 || resp.Header.Get("Retry-After") == "" || !resp.Close {
+		t.Errorf("a request that came during the drain got %d %v", resp.StatusCode, resp.Header)
 	}
 	if code, body := readyz(t, b.admins.Addr().String()); code != 503 || !strings.Contains(body, "shutdown: not ok") {
 		t.Errorf("readiness during the drain: %d %q", code, body)
@@ -188,6 +197,10 @@ func TestDrainLetsRequestsEnd(t *testing.T) {
 		t.Errorf("a complete drain: %v", err)
 	}
 	b.until(t, "ended")
+	if c, err := net.Dial("tcp", b.clients.Addr().String()); err == nil {
+		c.Close()
+		t.Error("new clients are still accepted")
+	}
 }
 
 // TestSilentClientsDoNotHoldTheDrain: neither one that only connected, nor one

@@ -12,20 +12,19 @@ import (
 // logTime has milliseconds, so that lines of one request can be told apart.
 const logTime = "2006-01-02T15:04:05.000Z07:00"
 
-// newLogger writes to w in the configured form. w must take concurrent writes of
-// whole lines, as files and pipes do.
-func newLogger(cfg *config.Config, w io.Writer) zerolog.Logger {
-	level, err := zerolog.ParseLevel(cfg.LogLevel)
-	if err != nil {
-		panic("BUG: unchecked log level: " + err.Error())
-	}
+// newLogger writes to w in the configured form, from the configured level on, which
+// the threshold can change. w must take concurrent writes of whole lines, as files and
+// pipes do.
+func newLogger(cfg *config.Config, w io.Writer) (zerolog.Logger, *threshold) {
+	from := new(threshold)
+	from.set(cfg.LogLevel)
 	if cfg.LogFormat == "console" {
 		w = zerolog.ConsoleWriter{Out: w, TimeFormat: logTime, NoColor: true}
 	}
-	return zerolog.New(zerolog.SyncWriter(w)).Level(level).Hook(zerolog.HookFunc(
+	return zerolog.New(zerolog.SyncWriter(w)).Sample(from).Hook(zerolog.HookFunc(
 		func(e *zerolog.Event, _ zerolog.Level, _ string) {
 			e.Str(zerolog.TimestampFieldName, time.Now().UTC().Format(logTime))
-		}))
+		})), from
 }
 
 // logConfig writes every effective value that is not the default, with its

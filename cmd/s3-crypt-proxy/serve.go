@@ -19,8 +19,9 @@ import (
 // client requests have.
 const adminGrace = 2 * time.Second
 
-// serve runs the proxy until a signal, or ctx, ends it.
-func serve(ctx context.Context, cfg *config.Config, stderr io.Writer) error {
+// serve runs the proxy until a signal, or ctx, ends it. again loads the configuration
+// anew.
+func serve(ctx context.Context, cfg *config.Config, again func() (*config.Config, error), stderr io.Writer) error {
 	// Signals are taken before anything is open, so that none is missed.
 	signals := make(chan os.Signal, 4)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
@@ -29,12 +30,13 @@ func serve(ctx context.Context, cfg *config.Config, stderr io.Writer) error {
 	if err := keyagent.Harden(); err != nil {
 		return &failure{exitInternal, fmt.Errorf("cannot protect the keys in memory: %w", err)}
 	}
-	log := newLogger(cfg, stderr)
+	log, level := newLogger(cfg, stderr)
 	logConfig(log, cfg)
 	p, err := assemble(cfg, log)
 	if err != nil {
 		return err
 	}
+	p.source = source{load: again, level: level}
 	return p.run(ctx, signals)
 }
 
@@ -45,6 +47,9 @@ func (p *proxy) run(ctx context.Context, signals <-chan os.Signal) error {
 	defer stopAgent()
 	var agent sync.WaitGroup
 	agent.Go(func() { p.followKeys(agentCtx) })
+	if p.store != nil {
+		agent.Go(func() { p.followCertificate(agentCtx, certificatePoll) })
+	}
 
 	broken := make(chan error, 2)
 	var serving sync.WaitGroup
@@ -120,10 +125,10 @@ func (p *proxy) wait(ctx context.Context, signals <-chan os.Signal, broken <-cha
 				p.reload()
 				continue
 			}
-			p.log.Info().Stringer("signal", s).Dur("at_most_ms", p.cfg.ShutdownTimeout).Msg("draining")
+			p.log.Info().Stringer("signal", s).Dur("at_most_ms", p.shutdown).Msg("draining")
 			return nil
 		case <-ctx.Done():
-			p.log.Info().Dur("at_most_ms", p.cfg.ShutdownTimeout).Msg("draining")
+			p.log.Info().Dur("at_most_ms", p.shutdown).Msg("draining")
 			return nil
 		case err := <-broken:
 			p.log.Error().Err(err).Msg("a listener failed")
@@ -132,32 +137,21 @@ func (p *proxy) wait(ctx context.Context, signals <-chan os.Signal, broken <-cha
 	}
 }
 
-// reload takes the certificate's files again; a bad pair changes nothing.
-func (p *proxy) reload() {
-	if p.store == nil {
-		p.log.Info().Msg("nothing to reload: there is no certificate")
-		return
-	}
-	if err := p.store.Reload(); err != nil {
-		p.log.Error().Err(err).Msg("certificate not reloaded: the old one stays")
-		return
-	}
-	p.log.Info().Str("fingerprint", p.store.Fingerprint()).Msg("certificate reloaded")
-	for _, w := range p.store.Warnings() {
-		p.log.Warn().Msg(w)
-	}
-}
-
-// drain lets running requests end, until shutdown_timeout or a second signal.
+// drain lets running requests end and refuses new ones, until shutdown_timeout or a
+// second signal.
 func (p *proxy) drain(ctx context.Context, signals <-chan os.Signal) error {
 	p.phase.draining.Store(true)
-	drainCtx, cancel := context.WithTimeoutCause(context.WithoutCancel(ctx), p.cfg.ShutdownTimeout, errors.New("shutdown_timeout passed"))
+	drainCtx, cancel := context.WithTimeoutCause(context.WithoutCancel(ctx), p.shutdown, errors.New("shutdown_timeout passed"))
 	defer cancel()
 	drainCtx, force := context.WithCancelCause(drainCtx)
 	defer force(nil)
 	done := make(chan error, 1)
-	go func() { done <- p.front.Shutdown(drainCtx) }()
-	p.clients.closeSilent()
+	go func() {
+		// What is still running when the time is over is cut by Shutdown.
+		waited := p.front.Drain(drainCtx)
+		p.clients.closeSilent()
+		done <- errors.Join(waited, p.front.Shutdown(drainCtx))
+	}()
 	for {
 		select {
 		case err := <-done:

@@ -33,5 +33,6 @@
 //     X25519MLKEM768 is agreed on: TestHandshake*.
 //   - The fingerprint is that of the leaf on the wire: TestHandshakeWithoutSNI.
 //   - A failed Reload leaves the old certificate in service: TestReload.
+//   - Changed tells each change of the files once: TestChangedOnce.
 //   - Errors hold no key: TestErrorsShowNoKey.
 package certificate

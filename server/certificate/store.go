@@ -36,6 +36,7 @@ var ErrNone = errors.New("no certificate was generated yet")
 type Store struct {
 	cfg     Config
 	current atomic.Pointer[entry]
+	tried   atomic.Pointer[stamp] // of the files, when they were last looked at
 }
 
 // entry is one loaded certificate; immutable.
@@ -86,13 +87,19 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
+// files are where the certificate and its key are.
+func (s *Store) files() (certFile, keyFile string) {
+	if s.cfg.Dir != "" {
+		pair := filepath.Join(s.cfg.Dir, pairName)
+		return pair, pair
+	}
+	return s.cfg.CertFile, s.cfg.KeyFile
+}
+
 // Reload reads the files again. On an error the certificate in service stays.
 func (s *Store) Reload() error {
-	certFile, keyFile := s.cfg.CertFile, s.cfg.KeyFile
-	if s.cfg.Dir != "" {
-		certFile = filepath.Join(s.cfg.Dir, pairName)
-		keyFile = certFile
-	}
+	certFile, keyFile := s.files()
+	seen := stampOf(certFile, keyFile)
 	cert, err := load(certFile, keyFile)
 	if s.cfg.Dir != "" && errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("%w in %s", ErrNone, s.cfg.Dir)
@@ -101,6 +108,7 @@ func (s *Store) Reload() error {
 		return err
 	}
 	s.current.Store(&entry{cert: cert})
+	s.tried.Store(&seen)
 	return nil
 }
 

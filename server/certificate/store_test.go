@@ -283,3 +283,52 @@ func TestInterruptedWriteIsNoCertificate(t *testing.T) {
 		t.Errorf("a broken file: %v", err)
 	}
 }
+
+// TestChangedOnce: whatever tells two versions of the files apart is a change, once.
+func TestChangedOnce(t *testing.T) {
+	dir := t.TempDir()
+	s, err := New(Config{Dir: dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s.Changed() {
+		t.Error("nothing happened, and it has changed")
+	}
+	pair := filepath.Join(dir, pairName)
+	content, err := os.ReadFile(pair)
+	if err != nil {
+		t.Fatal(err)
+	}
+	now := time.Now()
+	for name, change := range map[string]func() error{
+		"another size": func() error { return os.WriteFile(pair, append(content, '\n'), 0o600) },
+		"another time": func() error { return os.Chtimes(pair, now, now.Add(time.Hour)) },
+		"another file": func() error {
+			return errors.Join(os.Rename(pair, pair+".old"), os.WriteFile(pair, content, 0o600), os.Chtimes(pair, now, now))
+		},
+		"the same time": func() error {
+			return errors.Join(os.Remove(pair), os.WriteFile(pair, append(content, "\n\n"...), 0o600), os.Chtimes(pair, now, now))
+		},
+		"no file": func() error { return os.Rename(pair, pair+".gone") },
+	} {
+		if err := os.WriteFile(pair, content, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Chtimes(pair, now, now); err != nil {
+			t.Fatal(err)
+		}
+		s.Changed()
+		if s.Changed() {
+			t.Errorf("%s: changed before", name)
+		}
+		if err := change(); err != nil {
+			t.Fatal(err)
+		}
+		if !s.Changed() {
+			t.Errorf("%s is not seen", name)
+		}
+		if s.Changed() {
+			t.Errorf("%s is seen twice", name)
+		}
+	}
+}

@@ -8,7 +8,8 @@ import (
 )
 
 // EntryList is a setting that is a list of entries, each with keys of its own. It
-// stands in the file alone: a variable has no room for it.
+// stands in the file alone: a variable has no room for it. A change of it takes effect on
+// SIGHUP, as that of a Key that is Live.
 type EntryList struct {
 	Name string // of the list, at the top of the file
 	Doc  string // one or two sentences

@@ -35,6 +35,7 @@ type Key struct {
 	Required bool   // must not be empty
 	Private  bool   // not repeated in errors: it may hold credentials
 	FileFor  string // this key names a file that holds the value of that key
+	Live     bool   // a change takes effect on SIGHUP; of every other key at the next start
 	Unless   string // Required does not hold beside entries of this list, when the whole section is empty
 
 	bind binding
@@ -56,6 +57,8 @@ type binding struct {
 	set func(*Config, []string) error
 	// get returns the value as set takes it; a Secret as "redacted" or nothing.
 	get func(*Config) []string
+	// same compares two Configs' values; nil = what get returns. A Secret has its own.
+	same func(a, b *Config) bool
 }
 
 // errNotAllowed means that the value is not what Key.Allowed says.
@@ -113,7 +116,8 @@ func secret(field func(*Config) *Secret, check func(string) error) binding {
 			*field(c) = NewSecret(v)
 			return nil
 		}),
-		get: func(c *Config) []string { return []string{field(c).String()} },
+		get:  func(c *Config) []string { return []string{field(c).String()} },
+		same: func(a, b *Config) bool { return field(a).Reveal() == field(b).Reveal() },
 	}
 }
 

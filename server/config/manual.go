@@ -18,7 +18,7 @@ func WriteManual(w io.Writer) error {
 		explain(&b, k)
 	}
 	for _, e := range EntryLists() {
-		fmt.Fprintf(&b, "\n%s (a list of entries, in the file alone)\n", e.Name)
+		fmt.Fprintf(&b, "\n%s (a list of entries, in the file alone; a change takes effect on SIGHUP)\n", e.Name)
 		wrap(&b, e.Doc)
 		for _, k := range e.Keys {
 			fmt.Fprintf(&b, "\n%s[].%s\n", e.Name, k.Name)
@@ -48,6 +48,9 @@ func explain(b *strings.Builder, k Key) {
 		b.WriteString("    Default: empty.\n")
 	default:
 		fmt.Fprintf(b, "    Default: %s.\n", k.Default)
+	}
+	if k.Live {
+		b.WriteString("    A change takes effect on SIGHUP.\n")
 	}
 }
 

@@ -77,27 +77,27 @@ func Keys() []Key {
 			bind: choice(func(c *Config) *string { return &c.Backend.KeyRules }, KeysAuto, KeysAny, KeysPosix),
 		},
 		{
-			Name: "client.access_key", Env: "S3CP_CLIENT_ACCESS_KEY", Kind: Text, Required: true, Unless: "clients", Private: true, Allowed: "printable ASCII without spaces, / and ,",
+			Name: "client.access_key", Env: "S3CP_CLIENT_ACCESS_KEY", Kind: Text, Required: true, Unless: "clients", Private: true, Live: true, Allowed: "printable ASCII without spaces, / and ,",
 			Doc:  "The access key that clients (PBS) use at the proxy. It has nothing to do with the backend's. It may do everything; for other rights, and more clients, see clients.",
 			bind: text(func(c *Config) *string { return &c.Client.AccessKey }, checkAccessKey),
 		},
 		{
-			Name: "client.secret_key", Env: "S3CP_CLIENT_SECRET_KEY", Kind: Password, Required: true, Unless: "clients", Allowed: wantSecret,
+			Name: "client.secret_key", Env: "S3CP_CLIENT_SECRET_KEY", Kind: Password, Required: true, Unless: "clients", Live: true, Allowed: wantSecret,
 			Doc:  "Its secret key.",
 			bind: secret(func(c *Config) *Secret { return &c.Client.SecretKey }, nil),
 		},
 		{
-			Name: "client.secret_key_file", Env: "S3CP_CLIENT_SECRET_KEY_FILE", Kind: Text, FileFor: "client.secret_key", Allowed: wantPath,
+			Name: "client.secret_key_file", Env: "S3CP_CLIENT_SECRET_KEY_FILE", Kind: Text, FileFor: "client.secret_key", Live: true, Allowed: wantPath,
 			Doc:  "A file that holds client.secret_key; one line break at its end is dropped.",
 			bind: text(func(c *Config) *string { return &c.Client.SecretKeyFile }, nil),
 		},
 		{
-			Name: "allowed_buckets", Env: "S3CP_ALLOWED_BUCKETS", Kind: List, Allowed: "bucket names of 3 to 63 lower-case letters, digits, dots and hyphens",
+			Name: "allowed_buckets", Env: "S3CP_ALLOWED_BUCKETS", Kind: List, Live: true, Allowed: "bucket names of 3 to 63 lower-case letters, digits, dots and hyphens",
 			Doc:  "The buckets clients may use, in the variable separated by commas; empty = every bucket of the backend.",
 			bind: list(func(c *Config) *[]string { return &c.AllowedBuckets }, checkBucket),
 		},
 		{
-			Name: "post_forms", Env: "S3CP_POST_FORMS", Kind: Bool, Default: "false", Allowed: wantBool,
+			Name: "post_forms", Env: "S3CP_POST_FORMS", Kind: Bool, Default: "false", Live: true, Allowed: wantBool,
 			Doc:  "Take uploads by browsers' forms (POST Object): whoever has a form that a client signed may store what its policy allows.",
 			bind: boolean(func(c *Config) *bool { return &c.PostForms }),
 		},
@@ -263,7 +263,7 @@ func Keys() []Key {
 			bind: boolean(func(c *Config) *bool { return &c.Memkey.InsecureSkipVerify }),
 		},
 		{
-			Name: "log_level", Env: "S3CP_LOG_LEVEL", Kind: Text, Default: "info", Allowed: "debug, info, warn or error",
+			Name: "log_level", Env: "S3CP_LOG_LEVEL", Kind: Text, Default: "info", Live: true, Allowed: "debug, info, warn or error",
 			Doc:  "The least important log lines to write. Object names appear at debug only.",
 			bind: choice(func(c *Config) *string { return &c.LogLevel }, "debug", "info", "warn", "error"),
 		},
@@ -273,7 +273,7 @@ func Keys() []Key {
 			bind: choice(func(c *Config) *string { return &c.LogFormat }, "json", "console"),
 		},
 		{
-			Name: "shutdown_timeout", Env: "S3CP_SHUTDOWN_TIMEOUT", Kind: Duration, Default: "30s", Allowed: "100ms to 1h",
+			Name: "shutdown_timeout", Env: "S3CP_SHUTDOWN_TIMEOUT", Kind: Duration, Default: "30s", Live: true, Allowed: "100ms to 1h",
 			Doc:  "How long running requests may take to end after SIGTERM.",
 			bind: duration(func(c *Config) *time.Duration { return &c.ShutdownTimeout }, 100*time.Millisecond, time.Hour),
 		},
