@@ -19,29 +19,43 @@ import (
 	"github.com/s3-crypt-proxy/s3-crypt-proxy/bench/pbs"
 )
 
+// contractCase is one point of what PBS relies on.
+type contractCase struct {
+	name string
+	run  func(*testing.T, *world)
+}
+
 // TestContract runs the cases that share one stack, side by side.
 func TestContract(t *testing.T) {
 	t.Parallel()
 	w := start(t, nil, "")
+	w.holds(t, append(contract(), []contractCase{
+		{"TestA_Signatures", testSignatures},
+		{"TestL_TLS", testTLS},
+		{"TestM_IdleConnectionIsReused", testIdleConnection},
+	}...))
+}
+
+// contract is what must hold whatever the proxy hides from the provider.
+func contract() []contractCase {
+	return []contractCase{
+		{"TestB_CheckAndCreate", testCheckAndCreate},
+		{"TestC_RoundTrips", testRoundTrips},
+		{"TestD_IfNoneMatch", testIfNoneMatch},
+		{"TestE_ListingOf2500Chunks", testListing},
+		{"TestF_BatchDelete", testBatchDelete},
+		{"TestG_CopyToBad", testCopy},
+		{"TestI_FlippedByte", testFlippedByte},
+		{"TestJ_StoresThatShareAPrefix", testSharedPrefix},
+		{"TestK_StrictXML", testStrictXML},
+		{"TestBackupRestoreVerifyCollectForgetRefresh", testBackupDay},
+	}
+}
+
+// holds runs the cases side by side.
+func (w *world) holds(t *testing.T, cases []contractCase) {
 	t.Run("cases", func(t *testing.T) {
-		for _, c := range []struct {
-			name string
-			run  func(*testing.T, *world)
-		}{
-			{"TestA_Signatures", testSignatures},
-			{"TestB_CheckAndCreate", testCheckAndCreate},
-			{"TestC_RoundTrips", testRoundTrips},
-			{"TestD_IfNoneMatch", testIfNoneMatch},
-			{"TestE_ListingOf2500Chunks", testListing},
-			{"TestF_BatchDelete", testBatchDelete},
-			{"TestG_CopyToBad", testCopy},
-			{"TestI_FlippedByte", testFlippedByte},
-			{"TestJ_StoresThatShareAPrefix", testSharedPrefix},
-			{"TestK_StrictXML", testStrictXML},
-			{"TestL_TLS", testTLS},
-			{"TestM_IdleConnectionIsReused", testIdleConnection},
-			{"TestBackupRestoreVerifyCollectForgetRefresh", testBackupDay},
-		} {
+		for _, c := range cases {
 			t.Run(c.name, func(t *testing.T) {
 				t.Parallel()
 				c.run(t, w)
@@ -116,7 +130,7 @@ func testRoundTrips(t *testing.T, w *world) {
 			t.Errorf("%d bytes: HEAD %+v, %v; GET said %s %v", n, h, err, o.ETag, o.LastModified)
 		}
 		l, err := c.ListAll(ctx, key)
-		if err != nil || len(l) != 1 || l[0].Size != uint64(n) || l[0].ETag != o.ETag {
+		if err != nil || len(l) != 1 || l[0].Size != uint64(w.listed(int64(n))) || l[0].ETag != o.ETag {
 			t.Errorf("%d bytes: listed as %+v, %v; GET said %s", n, l, err, o.ETag)
 		}
 	}
@@ -320,7 +334,8 @@ func testFlippedByte(t *testing.T, w *world) {
 		body := random(uint64(n), n)
 		_, err := c.Put(ctx, key, pbs.NewBody(body), false)
 		must(t, err)
-		o, err := raw.Get(ctx, key)
+		stored := w.name(t, key)
+		o, err := raw.Get(ctx, stored)
 		must(t, err)
 		places := []int{0, 4, 40, 200, 1023, len(o.Body) / 2, len(o.Body) - 1}
 		for range 6 {
@@ -329,17 +344,18 @@ func testFlippedByte(t *testing.T, w *world) {
 		for _, at := range places {
 			bad := bytes.Clone(o.Body)
 			bad[at] ^= 1 << rng.IntN(8)
-			_, err := raw.Put(ctx, key, pbs.NewBody(bad), false)
+			_, err := raw.Put(ctx, stored, pbs.NewBody(bad), false)
 			must(t, err)
 			got, err := c.Get(ctx, key)
 			switch s := status(err); {
 			case err == nil:
 				t.Errorf("%d bytes, flip at %d: served, equal %v", n, at, bytes.Equal(got.Body, body))
+			case s == 503 && at >= 10 && at < 18: // the key's id: another key may be meant
 			case s == 404 || s != 500 && !(n > 20<<20 && pbs.IsTransport(err)):
 				t.Errorf("%d bytes, flip at %d: %v", n, at, err)
 			}
 		}
-		_, err = raw.Put(ctx, key, pbs.NewBody(o.Body), false)
+		_, err = raw.Put(ctx, stored, pbs.NewBody(o.Body), false)
 		must(t, err)
 		if got, err := c.Get(ctx, key); err != nil || !bytes.Equal(got.Body, body) {
 			t.Errorf("%d bytes, put back: %v", n, err)
@@ -478,7 +494,7 @@ func testBackupDay(t *testing.T, w *world) {
 		t.Errorf("verify: %+v, %v", v, err)
 	}
 	// A chunk that the backend changed is an error of the endpoint, and stays where it is.
-	key := d.ChunkKey(pbs.DigestOf(data[:pbs.ChunkSize]))
+	key := w.name(t, d.ChunkKey(pbs.DigestOf(data[:pbs.ChunkSize])))
 	raw := w.direct(t)
 	o, err := raw.Get(ctx, key)
 	must(t, err)
@@ -486,7 +502,7 @@ func testBackupDay(t *testing.T, w *world) {
 	bad[len(bad)/3] ^= 4
 	_, err = raw.Put(ctx, key, pbs.NewBody(bad), false)
 	must(t, err)
-	hasty := &pbs.Datastore{Client: w.client(t, once), Name: d.Name}
+	hasty := &pbs.Datastore{Client: w.client(t, once), Name: d.Name, Listed: w.listed}
 	must(t, hasty.Reimport(ctx))
 	v, err = hasty.Verify(ctx, monday, "drive-scsi0.img")
 	if err != nil || len(v.Errors) != 1 || len(v.Renamed) != 0 {

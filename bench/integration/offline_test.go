@@ -5,6 +5,7 @@ package integration
 import (
 	"fmt"
 	"os"
+	"testing"
 
 	"github.com/s3-crypt-proxy/s3-crypt-proxy/format"
 )
@@ -14,6 +15,7 @@ type opener struct {
 	ring   *format.Keyring
 	bucket format.BucketID
 	block  int
+	namer  *format.Namer // nil where names are not sealed
 }
 
 // offline reads the bucket's state from the backend's directory.
@@ -39,7 +41,23 @@ func (w *world) offline() (*opener, error) {
 		return nil, fmt.Errorf("the bucket's state: %w", err)
 	}
 	o.bucket, o.block = st.BucketID, st.Settings.BlockSize
-	return o, nil
+	if st.Settings.NameEncryption {
+		o.namer, err = format.NewNamer(st.BucketID, st.NameKey)
+	}
+	return o, err
+}
+
+// name is the key under which the backend keeps an object.
+func (w *world) name(t *testing.T, key string) string {
+	t.Helper()
+	o, err := w.offline()
+	must(t, err)
+	if o.namer == nil {
+		return key
+	}
+	sealed, err := o.namer.Seal(key)
+	must(t, err)
+	return sealed
 }
 
 // open returns the plain bytes of a stored file, all of it checked.

@@ -17,6 +17,7 @@ import (
 
 	"github.com/s3-crypt-proxy/s3-crypt-proxy/bench/pbs"
 	"github.com/s3-crypt-proxy/s3-crypt-proxy/bench/rig"
+	"github.com/s3-crypt-proxy/s3-crypt-proxy/format"
 	"github.com/s3-crypt-proxy/s3-crypt-proxy/keyagent"
 )
 
@@ -31,6 +32,7 @@ type world struct {
 	master  *keyagent.Secret
 	proxy   *rig.Proxy
 	config  rig.ProxyConfig // of proxy, for starting it again
+	hides   bool            // names are sealed and sizes padded
 }
 
 // start makes a world of the test's own. through, if not nil, says under which address the proxy reaches the backend;
@@ -129,7 +131,15 @@ func once(cfg *pbs.Config) { cfg.Waits = []time.Duration{} }
 
 // datastore makes a PBS datastore with 64 PUTs in flight.
 func (w *world) datastore(t *testing.T, name string) *pbs.Datastore {
-	return &pbs.Datastore{Client: w.client(t), Name: name, Concurrency: 64}
+	return &pbs.Datastore{Client: w.client(t), Name: name, Concurrency: 64, Listed: w.listed}
+}
+
+// listed is what a listing says of an object of size bytes.
+func (w *world) listed(size int64) int64 {
+	if w.hides {
+		return format.PaddedSize(size)
+	}
+	return size
 }
 
 // random is n bytes that a seed names.

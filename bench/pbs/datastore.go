@@ -20,6 +20,8 @@ type Datastore struct {
 	Concurrency int
 	// OnChunk, if set, is called after each chunk stored or restored, with its plain bytes; from many goroutines.
 	OnChunk func(plain int)
+	// Listed is what a listing says of an object of size bytes; nil = its size. PBS does not look; a refresh here does.
+	Listed func(size int64) int64
 	// Now is the clock of marker ages; nil = time.Now.
 	Now func() time.Time
 

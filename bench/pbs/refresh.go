@@ -25,7 +25,11 @@ func (d *Datastore) Refresh(ctx context.Context) error {
 			if err != nil {
 				return err
 			}
-			if uint64(o.Size) != e.Size {
+			size := o.Size
+			if d.Listed != nil {
+				size = d.Listed(size)
+			}
+			if uint64(size) != e.Size {
 				return broken("ListObjectsV2", "%s: listed with %d bytes, read with %d", e.Key, e.Size, o.Size)
 			}
 			tree[path] = o.Body
