@@ -16,6 +16,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"github.com/s3-crypt-proxy/s3-crypt-proxy/cmd/internal/systemd"
 	"github.com/s3-crypt-proxy/s3-crypt-proxy/cmd/memkey-server/internal/settings"
 	"github.com/s3-crypt-proxy/s3-crypt-proxy/keyagent"
 	"github.com/s3-crypt-proxy/s3-crypt-proxy/keyagent/audit"
@@ -235,7 +236,7 @@ func (a *agent) announce() {
 		Str("socket", a.settings.Socket).Ints("socket_uids", a.uids).Str("identity", a.identity.origin).
 		Int("admins", len(a.admins.get())).Uint64("generation", state.Generation).Str("audit_head", fmt.Sprintf("%d:%x", seq, head))
 	e.Msg("ready")
-	notify(a.getenv, "READY=1\nSTATUS=waiting for keys and serving\n")
+	systemd.Tell(a.getenv, systemd.Ready, systemd.Status("serving administrators and proxies"))
 }
 
 // close ends what run did not.

@@ -95,7 +95,8 @@ func newInit(e *environment) *cobra.Command {
 		Use:   "init",
 		Short: "make the server's identity, once, and print its fingerprint",
 		Long: `init makes the server's identity, an Ed25519 seed of 32 bytes in identity.file
-(mode 0600), unless there is one already, and prints its fingerprint. Give that
+(mode 0600), unless there is one already, and prints its fingerprint. Made by
+root, it belongs to the owner of its directory. Give that
 to the administrators on a way that nobody can forge: it is what their machines
 know this server by. The identity signs; it opens nothing.
 

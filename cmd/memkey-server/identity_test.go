@@ -120,3 +120,25 @@ func TestOneDashOrTwo(t *testing.T) {
 		}
 	}
 }
+
+// TestInitHandsOver: an identity that root makes belongs to whom the directory belongs to, still with mode 0600.
+func TestInitHandsOver(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("only root can give files away")
+	}
+	dir := t.TempDir()
+	if err := os.Chown(dir, 4711, -1); err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(dir, "identity")
+	if err := makeIdentity(path); err != nil {
+		t.Fatal(err)
+	}
+	info, err := os.Stat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if uid, ok := ownerOf(info); !ok || uid != 4711 || info.Mode().Perm() != 0o600 {
+		t.Errorf("uid %d, mode %v", uid, info.Mode())
+	}
+}

@@ -78,6 +78,9 @@ func makeIdentity(path string) error {
 	if closeErr := temp.Close(); err == nil {
 		err = closeErr
 	}
+	if err == nil {
+		err = handOver(dir, temp.Name())
+	}
 	if err != nil {
 		return err
 	}
@@ -85,6 +88,23 @@ func makeIdentity(path string) error {
 		return err
 	}
 	return syncDir(dir)
+}
+
+// handOver gives a file to the owner of its directory, if we are root: then the
+// server, which runs as that user, can read what root made for it.
+func handOver(dir, file string) error {
+	if os.Geteuid() != 0 {
+		return nil
+	}
+	info, err := os.Stat(dir)
+	if err != nil {
+		return err
+	}
+	uid, ok := ownerOf(info)
+	if !ok || uid == 0 {
+		return nil
+	}
+	return os.Chown(file, uid, -1)
 }
 
 // syncDir puts new names of a directory on disk.

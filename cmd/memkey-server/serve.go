@@ -11,6 +11,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/s3-crypt-proxy/s3-crypt-proxy/cmd/internal/systemd"
 	"github.com/s3-crypt-proxy/s3-crypt-proxy/keyagent"
 )
 
@@ -61,7 +62,7 @@ func (a *agent) run(ctx context.Context, signals <-chan os.Signal) error {
 	}()
 	dogCtx, stopDog := context.WithCancel(context.Background())
 	defer stopDog()
-	go watchdog(dogCtx, a.getenv, func() { a.vault.State() })
+	go systemd.Watchdog(dogCtx, a.getenv, func() { a.vault.State() })
 
 	counting := make(chan struct{})
 	var counter sync.WaitGroup
@@ -69,7 +70,7 @@ func (a *agent) run(ctx context.Context, signals <-chan os.Signal) error {
 	a.announce()
 	why, cause := a.wait(ctx, signals, broken)
 	a.log.Info().Str("why", why).Msg("ending")
-	notify(a.getenv, "STOPPING=1")
+	systemd.Tell(a.getenv, systemd.Stopping)
 
 	// The proxies' connections go first: a wipe that they saw would be a clear, and a restart is none.
 	closeSocket()

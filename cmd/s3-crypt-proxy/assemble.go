@@ -117,9 +117,14 @@ func assemble(cfg *config.Config, log zerolog.Logger) (p *proxy, err error) {
 	if err != nil {
 		return p, &failure{exitInternal, err}
 	}
+	servers, err := cfg.ServerUIDs()
+	if err != nil {
+		return p, &failure{exitConfig, &configError{err}}
+	}
 	p.agent, err = keyagent.NewClient(keyagent.ClientConfig{
-		Socket: cfg.Memkey.SocketPath,
-		Name:   "s3-crypt-proxy",
+		Socket:     cfg.Memkey.SocketPath,
+		ServerUIDs: servers,
+		Name:       "s3-crypt-proxy",
 		Logf: func(format string, args ...any) {
 			e := log.Info()
 			for _, a := range args {
@@ -200,18 +205,15 @@ func (p *proxy) openCertificate() error {
 }
 
 func (p *proxy) listen() error {
-	clients, err := net.Listen("tcp", p.cfg.ListenAddr)
+	clients, admins, err := p.listeners()
 	if err != nil {
-		return &failure{exitListen, fmt.Errorf("cannot listen for clients (listen_addr): %w", err)}
+		return &failure{exitListen, err}
 	}
 	if p.store != nil {
 		clients = tls.NewListener(clients, p.store.TLSConfig())
 	}
 	// Above TLS: a handshake is no request.
-	p.clients = newSilentListener(clients)
-	if p.admins, err = net.Listen("tcp", p.cfg.AdminListenAddr); err != nil {
-		return &failure{exitListen, fmt.Errorf("cannot listen for operators (admin_listen_addr): %w", err)}
-	}
+	p.clients, p.admins = newSilentListener(clients), admins
 	return nil
 }
 

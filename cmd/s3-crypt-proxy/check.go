@@ -68,6 +68,9 @@ func check(cfg *config.Config, stdout, stderr io.Writer) error {
 	if _, err := backend.New(backendConfig(cfg, nil)); err != nil {
 		return &failure{exitConfig, &configError{err}}
 	}
+	if _, err := cfg.ServerUIDs(); err != nil {
+		return &failure{exitConfig, &configError{err}}
+	}
 	warnings = append(warnings, more...)
 	sealing := "New objects are sealed with " + suiteName(chooseSuite(cfg.Encryption))
 	if !seals {

@@ -69,6 +69,16 @@
 // what was in force when they began. The certificate's files are looked at by
 // themselves, too, every 15 seconds.
 //
+// # Under systemd
+//
+// With Type=notify the proxy says when it is ready, reloads and stops, and answers
+// the watchdog (WatchdogSec=) as long as its locks do not hang; a drain gets its
+// shutdown_timeout whatever TimeoutStopSec= says. Listening sockets that systemd
+// opened are taken by their FileDescriptorName=, clients or admin, in place of
+// listen_addr and admin_listen_addr, so that nobody is refused during a restart.
+// Credentials of the unit (LoadCredential=) that are named like a secret's key, as
+// backend.secret_key, are that secret.
+//
 // # Output
 //
 // Data goes to stdout, everything else to stderr. While serving, stderr is the
@@ -108,4 +118,7 @@
 //   - Requests in flight end during a drain, new ones are told to come again; a
 //     second signal ends it: TestDrainLetsRequestsEnd, TestSecondSignalEndsTheDrain. Clients without a
 //     request do not hold it up: TestSilentClientsDoNotHoldTheDrain.
+//   - Under systemd it takes the sockets, and says that it is ready, lives, reloads
+//     and stops: TestUnderSystemd. A socket that nobody would accept from ends the
+//     start: TestForeignSocketIsRefused.
 package main

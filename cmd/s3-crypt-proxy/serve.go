@@ -11,6 +11,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/s3-crypt-proxy/s3-crypt-proxy/cmd/internal/systemd"
 	"github.com/s3-crypt-proxy/s3-crypt-proxy/keyagent"
 	"github.com/s3-crypt-proxy/s3-crypt-proxy/server/config"
 )
@@ -64,6 +65,7 @@ func (p *proxy) run(ctx context.Context, signals <-chan os.Signal) error {
 		}
 	})
 	p.announce()
+	go systemd.Watchdog(agentCtx, os.Getenv, p.alive)
 
 	cause := p.wait(ctx, signals, broken)
 	err := p.drain(ctx, signals)
@@ -114,6 +116,7 @@ func (p *proxy) announce() {
 		e = e.Str("fingerprint", p.store.Fingerprint())
 	}
 	e.Msg("ready")
+	systemd.Tell(os.Getenv, systemd.Ready, systemd.Status("serving on "+p.clients.Addr().String()))
 }
 
 // wait returns nil when the drain should begin, or why it must.
@@ -122,7 +125,9 @@ func (p *proxy) wait(ctx context.Context, signals <-chan os.Signal, broken <-cha
 		select {
 		case s := <-signals:
 			if s == syscall.SIGHUP {
+				systemd.Tell(os.Getenv, systemd.Reloading())
 				p.reload()
+				systemd.Tell(os.Getenv, systemd.Ready)
 				continue
 			}
 			p.log.Info().Stringer("signal", s).Dur("at_most_ms", p.shutdown).Msg("draining")
@@ -141,6 +146,7 @@ func (p *proxy) wait(ctx context.Context, signals <-chan os.Signal, broken <-cha
 // second signal.
 func (p *proxy) drain(ctx context.Context, signals <-chan os.Signal) error {
 	p.phase.draining.Store(true)
+	systemd.Tell(os.Getenv, systemd.Stopping, systemd.Status("draining"), systemd.Longer(p.shutdown+2*adminGrace))
 	drainCtx, cancel := context.WithTimeoutCause(context.WithoutCancel(ctx), p.shutdown, errors.New("shutdown_timeout passed"))
 	defer cancel()
 	drainCtx, force := context.WithCancelCause(drainCtx)

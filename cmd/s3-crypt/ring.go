@@ -28,11 +28,12 @@ type keyHolder struct {
 	last string // what the agent's client said last
 }
 
-// holdKeys connects to the agent and waits for its ring, as long as wait. cleared
+// holdKeys connects to the agent and waits for its ring, as long as wait; servers
+// are the users that it may be, nil = root and the own one. cleared
 // is called when it says clear.
-func holdKeys(ctx context.Context, socket string, wait time.Duration, cleared func()) (*keyHolder, *format.Keyring, error) {
+func holdKeys(ctx context.Context, socket string, servers []int, wait time.Duration, cleared func()) (*keyHolder, *format.Keyring, error) {
 	h := &keyHolder{first: make(chan *format.Keyring, 1), cleared: cleared, joined: make(chan struct{})}
-	client, err := keyagent.NewClient(keyagent.ClientConfig{Socket: socket, Name: "s3-crypt", Logf: h.logf})
+	client, err := keyagent.NewClient(keyagent.ClientConfig{Socket: socket, ServerUIDs: servers, Name: "s3-crypt", Logf: h.logf})
 	if err != nil {
 		return nil, nil, fmt.Errorf("memkey.socket_path: %w", err)
 	}

@@ -53,7 +53,11 @@ func (o *options) session(cmd *cobra.Command, bucket, again string, do func(*ses
 	ctx, end := context.WithCancelCause(cmd.Context())
 	defer end(nil)
 	s.ctx = ctx
-	holder, ring, err := holdKeys(ctx, s.cfg.Memkey.SocketPath, keyTime, func() { end(errCleared) })
+	servers, err := s.cfg.ServerUIDs()
+	if err != nil {
+		return &failure{exitConfig, fmt.Errorf("cannot use the proxy's configuration: %w", err), "s3-crypt-proxy check" + s.configFlag()}
+	}
+	holder, ring, err := holdKeys(ctx, s.cfg.Memkey.SocketPath, servers, keyTime, func() { end(errCleared) })
 	if err != nil {
 		if errors.Is(err, errInterrupted) {
 			return s.explain(err, again+s.configFlag())

@@ -58,7 +58,7 @@ func TestAgentWithoutAKeyIsToldWithinItsTime(t *testing.T) {
 	w := rotation(t, 0)
 	w.holder.Clear()
 	for what, socket := range map[string]string{"the keys are cleared": w.socket, "cannot reach": filepath.Join(w.dir, "none")} {
-		_, _, err := holdKeys(t.Context(), socket, 200*time.Millisecond, func() { t.Error("cleared") })
+		_, _, err := holdKeys(t.Context(), socket, nil, 200*time.Millisecond, func() { t.Error("cleared") })
 		if err == nil || !strings.Contains(err.Error(), what) {
 			t.Errorf("%s: %v", what, err)
 		}
@@ -69,7 +69,7 @@ func TestAgentWithoutAKeyIsToldWithinItsTime(t *testing.T) {
 	if code != int(exitInterrupted) || !strings.Contains(stderr, "\ntry: s3-crypt keys") {
 		t.Errorf("%d %s", code, stderr)
 	}
-	if _, _, err := holdKeys(t.Context(), "relative", time.Second, nil); err == nil {
+	if _, _, err := holdKeys(t.Context(), "relative", nil, time.Second, nil); err == nil {
 		t.Error("a relative path was taken")
 	}
 }
@@ -77,7 +77,7 @@ func TestAgentWithoutAKeyIsToldWithinItsTime(t *testing.T) {
 // A rotation during a run must not change the run's keys, nor end it.
 func TestRingOfARunStays(t *testing.T) {
 	w := rotation(t, 0)
-	h, ring, err := holdKeys(t.Context(), w.socket, 5*time.Second, func() { t.Error("cleared") })
+	h, ring, err := holdKeys(t.Context(), w.socket, nil, 5*time.Second, func() { t.Error("cleared") })
 	if err != nil {
 		t.Fatal(err)
 	}

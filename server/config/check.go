@@ -164,6 +164,16 @@ func checkCipher(v string) error {
 	return nil
 }
 
+// userName is what shadow-utils takes, and numbers (passwd(5)).
+var userName = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.-]{0,31}$`)
+
+func checkUser(v string) error {
+	if !userName.MatchString(v) {
+		return errNotAllowed
+	}
+	return nil
+}
+
 func checkAbsolute(v string) error {
 	if v != "" && !filepath.IsAbs(v) {
 		return errNotAllowed

@@ -144,8 +144,9 @@ const (
 // Memkey is where the keys come from: a local socket, and nothing else.
 type Memkey struct {
 	SocketPath         string
-	Mode               string // MemkeyExport or MemkeyAgent
-	Endpoint           string // always "": see Load
+	ServerUsers        []string // numbers or names; empty = root and the own user
+	Mode               string   // MemkeyExport or MemkeyAgent
+	Endpoint           string   // always "": see Load
 	PollInterval       time.Duration
 	InsecureSkipVerify bool
 }

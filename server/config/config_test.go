@@ -95,7 +95,7 @@ func TestFileSetsEveryKey(t *testing.T) {
 		"pipeline.budget": "512MiB", "pipeline.queue_timeout": "7s", "pipeline.whole_object": "32MiB", "pipeline.hashing": "standard", "multipart.resume": "false", "limits.max_connections": "17",
 		"encryption.sealed_names": "one-bucket,*", "encryption.padded_sizes": "two-buckets",
 		"limits.max_object_size": "1GiB", "limits.header_timeout": "9s", "limits.progress_timeout": "11s", "limits.idle_timeout": "2m0s",
-		"memkey.socket_path": "/tmp/s", "memkey.mode": "agent", "memkey.poll_interval": "1s", "memkey.insecure_skip_verify": "true",
+		"memkey.socket_path": "/tmp/s", "memkey.server_users": "root,memkey", "memkey.mode": "agent", "memkey.poll_interval": "1s", "memkey.insecure_skip_verify": "true",
 		"log_level": "debug", "log_format": "console", "shutdown_timeout": "1s",
 	}
 	elsewhere := map[string]string{ // tested by name in other tests

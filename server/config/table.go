@@ -243,6 +243,11 @@ func Keys() []Key {
 			bind: text(func(c *Config) *string { return &c.Memkey.SocketPath }, checkAbsolute),
 		},
 		{
+			Name: "memkey.server_users", Env: "S3CP_MEMKEY_SERVER_USERS", Kind: List, Allowed: "names or numbers of users",
+			Doc:  "Whom the proxy takes keys from: the users that memkey-server may run as; empty = root and the proxy's own user.",
+			bind: list(func(c *Config) *[]string { return &c.Memkey.ServerUsers }, checkUser),
+		},
+		{
 			Name: "memkey.mode", Env: "S3CP_MEMKEY_MODE", Kind: Text, Default: MemkeyExport, Allowed: "export or agent",
 			Doc:  "export = the proxy gets the keys and derives from them itself; agent = the keys stay with the key holder, which derives what each object needs. agent costs each object a call over the socket, and requests fail while the key holder is away.",
 			bind: choice(func(c *Config) *string { return &c.Memkey.Mode }, MemkeyExport, MemkeyAgent),

@@ -26,6 +26,8 @@ var edges = []edge{
 	{"cmd/s3-crypt-proxy", "keyagent", "it receives the keys"},
 	{"cmd/s3-crypt-proxy", "keyagent/remote", "or asks for what is derived of them"},
 	{"cmd/s3-crypt-proxy", "format", "it turns received masters into a keyring"},
+	{"cmd/s3-crypt-proxy", "cmd/internal/systemd", "readiness, watchdog, sockets"},
+	{"cmd/memkey-server", "cmd/internal/systemd", "readiness, watchdog"},
 	{"server", "format", "requests meet bytes at rest"},
 	{"server", "pipeline", "requests meet bytes in motion"},
 	{"server", "pipeline/hashing", "the digests of bodies"},
