@@ -31,7 +31,7 @@ const (
 	// MaxBackendETag bounds the backend's ETag of a part: 32 digits in practice, a strong hash in a long encoding at most.
 	MaxBackendETag = 128
 
-	// MaxPartNote holds two digests of 32 bytes. With it, the last segment of a receipt's name stays below the 255 bytes that file systems under
+	// MaxPartNote holds an algorithm, a digest of 64 bytes and one of 16. With it, the last segment of a receipt's name stays below the 255 bytes that file systems under
 	// some backends take (TestReceiptFitsAFileName).
 	MaxPartNote = 96
 

@@ -1,15 +1,21 @@
 package server
 
 import (
+	"crypto/md5"
 	"crypto/sha1"
 	"crypto/sha256"
+	"crypto/sha512"
 	"encoding/base64"
 	"encoding/binary"
 	"hash"
 	"hash/crc32"
-	"hash/crc64"
+	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/cespare/xxhash/v2"
+	"github.com/minio/crc64nvme"
+	"github.com/zeebo/xxh3"
 
 	"github.com/s3-crypt-proxy/s3-crypt-proxy/format"
 	"github.com/s3-crypt-proxy/s3-crypt-proxy/server/s3err"
@@ -17,32 +23,38 @@ import (
 
 // checksum is one of S3's additional checksums ("Checking object integrity",
 // Amazon S3 user guide). Its header is x-amz-checksum- and the name in lower
-// case; its value is the base64 of the digest, CRCs big endian.
+// case; its value is the base64 of the digest; CRCs and XXHashes (seed 0) are big
+// endian, as their canonical forms are.
 type checksum struct {
 	name  string // as in x-amz-sdk-checksum-algorithm and in documents
-	code  byte   // in the sealed metadata; never reused
+	code  byte   // in sealed bytes (SPEC.md section 7); never reused
 	size  int
 	make  func() hash.Hash
 	kinds []byte    // that the object of an upload in parts can have; the first unless one is named
 	crc   *crcField // of a CRC: parts' sums give the object's
 }
 
-// nvmePoly is CRC-64/NVME's polynomial, reversed.
-const nvmePoly = 0x9a6c9329ac4bc9b5
-
-var (
-	castagnoli = crc32.MakeTable(crc32.Castagnoli)
-	nvme       = crc64.MakeTable(nvmePoly)
-)
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 // checksums is every algorithm there is.
 var checksums = []checksum{
 	{"CRC32", 1, 4, func() hash.Hash { return crc32.NewIEEE() }, []byte{composite, fullObject}, &crcField{32, crc32.IEEE}},
 	{"CRC32C", 2, 4, func() hash.Hash { return crc32.New(castagnoli) }, []byte{composite, fullObject}, &crcField{32, crc32.Castagnoli}},
-	{"CRC64NVME", 3, 8, func() hash.Hash { return crc64.New(nvme) }, []byte{fullObject}, &crcField{64, nvmePoly}},
+	{"CRC64NVME", 3, 8, func() hash.Hash { return crc64nvme.New() }, []byte{fullObject}, &crcField{64, crc64nvme.NVME}},
 	{"SHA1", 4, 20, sha1.New, []byte{composite}, nil},
-	{"SHA256", 5, 32, sha256.New, []byte{composite}, nil},
+	{"SHA256", codeSHA256, 32, sha256.New, []byte{composite}, nil},
+	{"SHA512", 6, 64, sha512.New, []byte{composite}, nil},
+	{"MD5", codeMD5, 16, md5.New, []byte{composite}, nil},
+	{"XXHASH64", 8, 8, func() hash.Hash { return xxhash.New() }, []byte{composite}, nil},
+	{"XXHASH3", 9, 8, func() hash.Hash { return xxh3.New() }, []byte{composite}, nil},
+	{"XXHASH128", 10, 16, func() hash.Hash { return xxh3.New128() }, []byte{composite}, nil},
 }
+
+// Codes of what bodies are also proved with otherwise: the signed SHA-256, Content-MD5.
+const (
+	codeSHA256 = 5
+	codeMD5    = 7
+)
 
 const (
 	checksumPrefix = "x-amz-checksum-"
@@ -61,6 +73,7 @@ func errChecksumAlgorithm() error {
 	for _, c := range checksums {
 		names = append(names, c.name)
 	}
+	slices.Sort(names)
 	return s3err.New(s3err.InvalidRequest, "Checksum algorithm provided is unsupported. Please try again with any of the valid types: [%s]", strings.Join(names, ", "))
 }
 

@@ -57,10 +57,17 @@ func (w *wrongDigest) show(e *s3err.Error) {
 
 // digest is one claim about a body.
 type digest struct {
-	sum   hash.Hash // nil: digests.both computes it
-	want  []byte    // nil until the trailer says it
+	of    *checksum
+	want  []byte // nil until the trailer says it
 	wrong error
 	ours  bool // nobody claims it: want is what prove finds
+}
+
+// running is what a body is hashed with. Claims of one algorithm share it.
+type running struct {
+	of  *checksum
+	sum hash.Hash // nil: digests.both computes it
+	got []byte    // once the body has ended
 }
 
 // digests is everything a client claims of its body: each claim is proved before
@@ -75,26 +82,27 @@ type digests struct {
 	// digest from the first byte on, where an MD5 is wanted.
 	engine *hashing.Engine
 	both   *hashing.Digest
+	sums   []running // made when the body begins
 	begun  bool
 }
 
 // claim adds a digest. want may be nil until trail.
-func (d *digests) claim(sum func() hash.Hash, want []byte, wrong error) {
+func (d *digests) claim(of *checksum, want []byte, wrong error) {
 	if digesting {
-		d.claims = append(d.claims, digest{sum: sum(), want: want, wrong: wrong})
+		d.claims = append(d.claims, digest{of: of, want: want, wrong: wrong})
 	}
 }
 
 // compute adds an additional checksum that the client leaves to us.
 func (d *digests) compute(c *checksum) {
 	d.checksum = c
-	d.claims = append(d.claims, digest{sum: c.make(), wrong: errBodyChecksum, ours: true})
+	d.claims = append(d.claims, digest{of: c, wrong: errBodyChecksum, ours: true})
 }
 
 // computeMD5 adds the MD5 of the body, unless the client says it.
 func (d *digests) computeMD5() {
 	if d.md5 == nil && digesting {
-		d.claims = append(d.claims, digest{sum: md5.New(), wrong: errBodyMD5, ours: true})
+		d.claims = append(d.claims, digest{of: checksumByCode(codeMD5), wrong: errBodyMD5, ours: true})
 	}
 }
 
@@ -106,22 +114,34 @@ func (d *digests) plainMD5() []byte {
 	return d.md5
 }
 
-// begin lets MD5 and SHA-256 share their pass. MD5 alone gains too, as its stream may
-// then meet another one; SHA-256 alone does not.
+// begin starts each algorithm once, and lets MD5 and SHA-256 share their pass. MD5 alone
+// gains too, as its stream may then meet another one; SHA-256 alone does not.
 func (d *digests) begin() {
 	d.begun = true
-	if d.engine == nil {
-		return
+	for _, c := range d.claims {
+		if d.running(c.of.code) == nil {
+			d.sums = append(d.sums, running{of: c.of})
+		}
 	}
-	md5, sha := d.find(errBodyMD5), d.find(errBodySHA256)
-	if md5 == nil || sha == nil && d.engine.Kernel() == hashing.Standard {
-		return
+	md5, sha := d.running(codeMD5), d.running(codeSHA256)
+	if d.engine != nil && md5 != nil && (sha != nil || d.engine.Kernel() != hashing.Standard) {
+		d.both = d.engine.New()
 	}
-	d.both = d.engine.New()
-	md5.sum = nil
-	if sha != nil {
-		sha.sum = nil
+	for i := range d.sums {
+		if s := &d.sums[i]; d.both == nil || s != md5 && s != sha {
+			s.sum = s.of.make()
+		}
 	}
+}
+
+// running finds an algorithm among those that the body is hashed with; nil if it is not.
+func (d *digests) running(code byte) *running {
+	for i := range d.sums {
+		if d.sums[i].of.code == code {
+			return &d.sums[i]
+		}
+	}
+	return nil
 }
 
 // find returns the claim that fails with wrong, nil if there is none.
@@ -141,38 +161,33 @@ func (d *digests) write(p []byte) {
 	if d.both != nil {
 		d.both.Write(p) // a hash never fails
 	}
-	for i := range d.claims {
-		if d.claims[i].sum != nil {
-			d.claims[i].sum.Write(p)
+	for i := range d.sums {
+		if d.sums[i].sum != nil {
+			d.sums[i].sum.Write(p)
 		}
 	}
 }
 
-// sums ends the digests and returns that of each claim.
-func (d *digests) sums() [][]byte {
+// end ends the digests.
+func (d *digests) end() {
 	if !d.begun {
 		d.begin()
 	}
-	got := make([][]byte, len(d.claims))
-	for i, c := range d.claims {
-		if c.sum != nil {
-			got[i] = c.sum.Sum(nil)
-		}
+	var m [md5.Size]byte
+	var h [sha256.Size]byte
+	if d.both != nil {
+		m, h = d.both.Sum()
 	}
-	if d.both == nil {
-		return got
-	}
-	m, s := d.both.Sum()
-	for i, c := range d.claims {
-		switch {
-		case c.sum != nil:
-		case c.wrong == errBodyMD5:
-			got[i] = m[:]
+	for i := range d.sums {
+		switch s := &d.sums[i]; {
+		case s.sum != nil:
+			s.got = s.sum.Sum(nil)
+		case s.of.code == codeMD5:
+			s.got = m[:]
 		default:
-			got[i] = s[:]
+			s.got = h[:]
 		}
 	}
-	return got
 }
 
 // trail takes the additional checksum's value from the trailing headers.
@@ -195,8 +210,10 @@ func (d *digests) trail(lines []sigv4.Header) error {
 
 // prove compares all of them. A claim without a value is a failure.
 func (d *digests) prove() error {
-	for i, got := range d.sums() {
+	d.end()
+	for i := range d.claims {
 		c := &d.claims[i]
+		got := d.running(c.of.code).got
 		if c.ours {
 			c.want = got
 		}
@@ -205,7 +222,7 @@ func (d *digests) prove() error {
 		}
 		wrong := &wrongDigest{is: c.wrong, want: c.want, got: got}
 		if c.wrong == errBodyChecksum {
-			wrong.algorithm = d.checksum.name
+			wrong.algorithm = c.of.name
 		}
 		return wrong
 	}
@@ -233,7 +250,7 @@ func (d *digests) sum() []byte {
 func (r *request) claims(payload sigv4.Payload) (digests, error) {
 	d := digests{engine: r.body.want.engine}
 	if payload.Mode == sigv4.Exact {
-		d.claim(sha256.New, payload.SHA256[:], errBodySHA256)
+		d.claim(checksumByCode(codeSHA256), payload.SHA256[:], errBodySHA256)
 	}
 	if r.hasHeader("content-md5") {
 		sum, err := base64.StdEncoding.DecodeString(r.header("Content-MD5"))
@@ -241,7 +258,7 @@ func (r *request) claims(payload sigv4.Payload) (digests, error) {
 			return d, s3err.New(s3err.InvalidDigest, "").With("Content-MD5", r.header("Content-MD5"))
 		}
 		d.md5 = sum
-		d.claim(md5.New, sum, errBodyMD5)
+		d.claim(checksumByCode(codeMD5), sum, errBodyMD5)
 	}
 	if r.route.objectChecksum {
 		return d, nil
@@ -316,6 +333,6 @@ func (r *request) claimChecksum(d *digests) error {
 			return err
 		}
 	}
-	d.claim(d.checksum.make, want, errBodyChecksum)
+	d.claim(d.checksum, want, errBodyChecksum)
 	return nil
 }

@@ -27,8 +27,8 @@ const (
 	maxUserMeta = 2 << 10
 
 	// maxPartList holds 10,000 parts with ETags of ours and the longest checksum that
-	// clients repeat there, spaced out: about 400 bytes each.
-	maxPartList = 5 << 20
+	// clients repeat there, spaced out: about 600 bytes each (TestLongestPartList).
+	maxPartList = 7 << 20
 
 	// listFactor: a list of parts is held as a document and decoded.
 	listFactor = 2

@@ -25,6 +25,11 @@ type checksumXML struct {
 	CRC64NVME string `xml:"ChecksumCRC64NVME,omitempty"`
 	SHA1      string `xml:"ChecksumSHA1,omitempty"`
 	SHA256    string `xml:"ChecksumSHA256,omitempty"`
+	SHA512    string `xml:"ChecksumSHA512,omitempty"`
+	MD5       string `xml:"ChecksumMD5,omitempty"`
+	XXHASH64  string `xml:"ChecksumXXHASH64,omitempty"`
+	XXHASH3   string `xml:"ChecksumXXHASH3,omitempty"`
+	XXHASH128 string `xml:"ChecksumXXHASH128,omitempty"`
 	Type      string `xml:"ChecksumType,omitempty"`
 }
 
@@ -37,7 +42,10 @@ func (c sealedChecksum) inXML() checksumXML {
 
 // digestXML is inXML for documents that do not tell the type.
 func (c sealedChecksum) digestXML() (x checksumXML) {
-	element := map[string]*string{"CRC32": &x.CRC32, "CRC32C": &x.CRC32C, "CRC64NVME": &x.CRC64NVME, "SHA1": &x.SHA1, "SHA256": &x.SHA256}[c.name]
+	element := map[string]*string{
+		"CRC32": &x.CRC32, "CRC32C": &x.CRC32C, "CRC64NVME": &x.CRC64NVME, "SHA1": &x.SHA1, "SHA256": &x.SHA256,
+		"SHA512": &x.SHA512, "MD5": &x.MD5, "XXHASH64": &x.XXHASH64, "XXHASH3": &x.XXHASH3, "XXHASH128": &x.XXHASH128,
+	}[c.name]
 	if element == nil {
 		panic("BUG: the checksum " + c.name + " has no element")
 	}

@@ -1,11 +1,9 @@
 package server
 
 import (
-	"crypto/md5"
 	"encoding/xml"
 	"errors"
 	"fmt"
-	"hash"
 	"io"
 	"math"
 	"strconv"
@@ -104,17 +102,14 @@ func (u *uploading) copyPart(number int, from backend.CopySource) (etag string, 
 	}
 	defer body.Close()
 	body.op = u.route.op
-	var sum, sum5 hash.Hash
-	r, w := io.Pipe()
-	var src io.Reader = r
+	want := digests{engine: u.body.want.engine}
 	if u.sums.checksum != nil {
-		sum = u.sums.make()
-		src = io.TeeReader(src, sum)
+		want.compute(u.sums.checksum)
 	}
 	if u.s.etagMode == ETagMD5 {
-		sum5 = md5.New()
-		src = io.TeeReader(src, sum5)
+		want.computeMD5()
 	}
+	r, w := io.Pipe()
 	given := make(chan struct{})
 	go func() {
 		defer close(given)
@@ -122,18 +117,34 @@ func (u *uploading) copyPart(number int, from backend.CopySource) (etag string, 
 		w.CloseWithError(err) // nil is io.EOF: the source is proved to its end
 	}()
 	u.showSourceVersion(o.version)
-	etag, err = p.store(src, func() partNote {
-		if sum != nil {
-			note.checksum, note.sum = u.sums.checksum, sum.Sum(nil)
+	etag, err = p.store(&summed{r, &want}, func() partNote {
+		if sum := want.sum(); sum != nil {
+			note.checksum, note.sum = want.checksum, sum
 		}
-		if sum5 != nil {
-			note.md5 = sum5.Sum(nil)
-		}
+		note.md5 = want.plainMD5()
 		return note
 	})
 	r.Close() // frees a waiting write
 	<-given
 	return etag, note, err
+}
+
+// summed gives a source's bytes and computes digests of them, which are known with the
+// io.EOF. Nobody claims them, so they cannot be wrong.
+type summed struct {
+	io.Reader
+	want *digests
+}
+
+func (s *summed) Read(p []byte) (int, error) {
+	n, err := s.Reader.Read(p)
+	s.want.write(p[:n])
+	if err == io.EOF {
+		if wrong := s.want.prove(); wrong != nil {
+			return n, wrong
+		}
+	}
+	return n, err
 }
 
 // sourceRange reads x-amz-copy-source-range: first and last byte, both within the
