@@ -4,7 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
+	"os/signal"
 	"strings"
+	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -22,18 +25,25 @@ func (e *configError) Error() string {
 }
 
 func newCheck(load func() (*config.Config, error)) *cobra.Command {
-	var keys bool
+	var keys, offline bool
+	var buckets []string
 	cmd := &cobra.Command{
 		Use:   "check",
-		Short: "explain the configuration, touch nothing",
+		Short: "explain the configuration, and try the backend with it",
 		Long: `check reads the configuration as serving would and prints every effective
 value with its origin as a configuration file, without keys that have no effect.
 Secrets read "redacted": the file can be used again once they are put in, and is
 refused before. Secrets from files and systemd credentials stay where they are.
-What is wrong goes to stderr, all of it at once, and so do warnings. It opens no
-connection, makes no certificate and listens nowhere.
+What is wrong goes to stderr, all of it at once, and so do warnings. It makes no
+certificate and listens nowhere.
 
-Exit status: 0 good (perhaps with warnings), 3 configuration, 4 certificate.`,
+Then it tries the backend with every bucket of allowed_buckets, or those given:
+clock, permissions, ranges, conditional writes, uploads in parts, deletion. It reads
+and changes nothing of yours: it writes a few bytes under a name of the proxy's own
+and removes them. --offline leaves this out.
+
+Exit status: 0 good (perhaps with warnings), 3 configuration, 4 certificate, 7 the
+backend cannot be used.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if keys {
@@ -43,9 +53,20 @@ Exit status: 0 good (perhaps with warnings), 3 configuration, 4 certificate.`,
 			if err != nil {
 				return err
 			}
-			return check(cfg, cmd.OutOrStdout(), cmd.ErrOrStderr())
+			if err := check(cfg, cmd.OutOrStdout(), cmd.ErrOrStderr()); err != nil || offline {
+				return err
+			}
+			if len(buckets) == 0 {
+				buckets = cfg.AllowedBuckets
+			}
+			// Whoever interrupts it must not leave the object of the trial behind.
+			ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
+			defer stop()
+			return tryBackend(ctx, cfg, buckets, cmd.OutOrStdout(), cmd.ErrOrStderr())
 		},
 	}
+	cmd.Flags().BoolVar(&offline, "offline", false, "do not try the backend")
+	cmd.Flags().StringArrayVar(&buckets, "bucket", nil, "try the backend with this `BUCKET`; may be repeated")
 	cmd.Flags().BoolVar(&keys, "keys", false, "explain every key there is")
 	return cmd
 }

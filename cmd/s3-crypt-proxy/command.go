@@ -20,7 +20,7 @@ s3-crypt-proxy check --keys explains every key, s3-crypt-proxy check what they
 come to. Flags may have one dash or two: -config and --config are the same.
 
 Exit status: 0 done, 1 internal error, 2 usage, 3 configuration, 4 certificate,
-5 cannot listen, 6 ended before all requests had.`
+5 cannot listen, 6 ended before all requests had, 7 the backend cannot be used.`
 
 // newRoot makes the command tree. environ is where S3CP_* variables are.
 func newRoot(environ []string) *cobra.Command {

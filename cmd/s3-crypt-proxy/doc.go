@@ -5,7 +5,7 @@
 // # Usage
 //
 //	s3-crypt-proxy [-config FILE]               serve
-//	s3-crypt-proxy check [-config FILE]         explain the configuration, touch nothing
+//	s3-crypt-proxy check [-config FILE]         explain the configuration, and try the backend with it
 //	s3-crypt-proxy check --keys                 explain every key there is
 //	s3-crypt-proxy fingerprint [-config FILE]   print the certificate's fingerprint as PBS wants it
 //	s3-crypt-proxy -version, -v
@@ -97,6 +97,7 @@
 //	4   the certificate is missing or unusable
 //	5   cannot listen: address in use, not permitted, not of this machine
 //	6   ended before all requests had: shutdown_timeout passed, or a second signal
+//	7   check: the backend cannot be used as it is configured
 //
 // Any other status is a failure.
 //
@@ -107,6 +108,8 @@
 //   - What doc.go says about exit codes is what the code does: TestExitCodesAreDocumented.
 //   - A clear takes the keys away at once, a repeated ring changes nothing, a ring
 //     that cannot be used leaves the old one: TestKeys*.
+//   - check finds what is wrong with a backend and leaves nothing there:
+//     TestBackendIsProbed in bench/integration, and package server/probe.
 //   - In mode agent the proxy serves without a master, and refuses with 503 while
 //     the key holder is away or has no key: TestAgentModeServesAndRefuses. A clear
 //     reaches clients within 100 ms in both modes: TestClearReachesClients.

@@ -11,6 +11,7 @@ const (
 	exitCertificate exitCode = 4
 	exitListen      exitCode = 5
 	exitCut         exitCode = 6
+	exitBackend     exitCode = 7
 )
 
 // failure is an error with its exit code.
