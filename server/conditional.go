@@ -18,7 +18,8 @@ import (
 // the headers and ignore them, which would overwrite what the client wanted kept. So
 // before the first write with a condition in a bucket, the store is offered the
 // bucket's state, as it is, under a condition that cannot hold: it must refuse. A
-// store that takes it has lost nothing, and is sent no condition: 501.
+// store that takes it has lost nothing, and is sent no condition: 501, or what
+// emulated.go has.
 
 // errConditionIgnored: the store does as if there were no condition.
 var errConditionIgnored = s3err.New(s3err.NotImplemented, "the backend ignores this condition, so it would overwrite an object that the condition protects")
@@ -32,40 +33,65 @@ type proofs struct {
 
 // proof is one question to the store.
 type proof struct {
-	bucket          string
-	match, complete bool // If-Match, not If-None-Match; Complete, not PUT
+	bucket string
+	match  bool // If-Match, not If-None-Match
+	verb   conditionVerb
+}
+
+// conditionVerb is a way to change an object, which may carry conditions.
+type conditionVerb uint8
+
+const (
+	byPut conditionVerb = iota
+	byComplete
+	byDelete
+)
+
+// ignored says whether the store was seen to ignore a condition.
+func (ps *proofs) ignored(p proof) bool {
+	honoured, ok := ps.seen.Load(p)
+	return ok && honoured == false
+}
+
+// ask puts a question to the store, by a trial, unless it was answered before.
+func (ps *proofs) ask(ctx context.Context, p proof, trial func(context.Context) (honoured bool, err error)) (bool, error) {
+	if honoured, ok := ps.seen.Load(p); ok {
+		return honoured == true, nil
+	}
+	flight := ps.flights.DoChan(fmt.Sprint(p), func() (any, error) {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), gateTime)
+		defer cancel()
+		return trial(ctx)
+	})
+	select {
+	case done := <-flight:
+		if done.Err != nil {
+			return false, s3err.Wrap(s3err.ServiceUnavailable, done.Err, "cannot try whether the backend honours conditional writes; try again")
+		}
+		ps.seen.Store(p, done.Val)
+		return done.Val == true, nil
+	case <-ctx.Done():
+		return false, fmt.Errorf("cannot try conditional writes in bucket %s: %w", p.bucket, ctx.Err())
+	}
 }
 
 // proveCondition lets a write with this condition go on only where the backend was
-// seen to refuse one that does not hold. An append-only client's bucket was tried for
+// seen to refuse one that does not hold, or where the proxy is to hold it itself
+// (emulated.go). An append-only client's bucket was tried for
 // that already.
 func (s *Server) proveCondition(r *request, cond backend.Conditions, complete bool) error {
 	if !cond.IfNoneMatch && cond.IfMatch == "" || cond.IfNoneMatch && r.createsOnly() {
 		return nil
 	}
-	p := proof{r.bucket, cond.IfMatch != "", complete}
-	honoured, ok := s.proofs.seen.Load(p)
-	if !ok {
-		flight := s.proofs.flights.DoChan(fmt.Sprint(p), func() (any, error) {
-			ctx, cancel := context.WithTimeout(context.WithoutCancel(r.ctx), gateTime)
-			defer cancel()
-			return s.offerState(ctx, p)
-		})
-		select {
-		case done := <-flight:
-			if done.Err != nil {
-				return s3err.Wrap(s3err.ServiceUnavailable, done.Err, "cannot try whether the backend honours conditional writes; try again")
-			}
-			honoured = done.Val
-		case <-r.ctx.Done():
-			return fmt.Errorf("cannot try conditional writes in bucket %s: %w", r.bucket, r.ctx.Err())
-		}
-		s.proofs.seen.Store(p, honoured)
+	p := proof{r.bucket, cond.IfMatch != "", byPut}
+	if complete {
+		p.verb = byComplete
 	}
-	if honoured != true {
-		return errConditionIgnored
+	honoured, err := s.gate.proofs.ask(r.ctx, p, func(ctx context.Context) (bool, error) { return s.offerState(ctx, p) })
+	if err == nil && !honoured && !s.gate.emulated.on {
+		err = errConditionIgnored
 	}
-	return nil
+	return err
 }
 
 // offerState offers the state under a condition that does not hold, and says whether
@@ -86,7 +112,7 @@ func (s *Server) offerState(ctx context.Context, p proof) (honoured bool, err er
 		}
 		cond = backend.Conditions{IfMatch: foreignETag}
 	}
-	if p.complete {
+	if p.verb == byComplete {
 		err = s.completeState(ctx, p.bucket, st.object, cond)
 	} else {
 		_, err = s.gate.backend.Put(ctx, p.bucket, format.StateKey, bytes.NewReader(st.object), int64(len(st.object)), cond)

@@ -6,6 +6,8 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"net/http"
+	"strings"
 	"sync"
 
 	"golang.org/x/sync/singleflight"
@@ -92,6 +94,51 @@ func (t *trials) pass(ctx context.Context, store Backend, bucket string) error {
 
 // trialPrefix begins the names of objects of trials, which exist for a moment.
 const trialPrefix = format.ReservedPrefix + "trial-"
+
+// isTrial says whether a name is of an object of a trial. None of them is ever needed.
+func isTrial(key string) bool { return strings.HasPrefix(key, trialPrefix) }
+
+// tryPut says whether the store refuses to make an object again, in a bucket that is
+// about to be initialised. What is left, if it cannot be removed, is in nobody's way.
+func tryPut(ctx context.Context, store trialStore, bucket string) (honoured bool, err error) {
+	var id [16]byte
+	rand.Read(id[:]) // never fails (Go 1.24)
+	key := trialPrefix + hex.EncodeToString(id[:])
+	only := backend.Conditions{IfNoneMatch: true}
+	var made []backend.Written
+	put := func() error {
+		w, err := store.Put(ctx, bucket, key, newBytesReader(id[:]), int64(len(id)), only)
+		if err == nil {
+			made = append(made, w)
+		}
+		return err
+	}
+	var e *backend.Error
+	switch err := put(); {
+	case errors.As(err, &e) && e.Status == http.StatusNotImplemented:
+		return false, nil // it does not even take the header
+	case err != nil && !refused(err): // refused: made, and the answer was lost
+		return false, err
+	}
+	err = put()
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), abortTime)
+	defer cancel()
+	if len(made) == 0 {
+		made = append(made, backend.Written{})
+	}
+	for _, w := range made {
+		_, _ = store.DeleteWith(ctx, bucket, key, backend.DeleteOptions{Version: w.Version})
+	}
+	switch {
+	case err == nil:
+		return false, nil
+	case errors.As(err, &e) && e.Unsure && refused(err):
+		return false, errUnproven // a lost answer that was taken for a refusal
+	case refused(err), locked(err):
+		return true, nil
+	}
+	return false, err
+}
 
 // tryCreateOnly makes an object, then tries to make it again by each way there is.
 func tryCreateOnly(ctx context.Context, store Backend, bucket string) (err error) {

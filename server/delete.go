@@ -83,6 +83,7 @@ func (s *Server) deleteCondition(r *request, with *backend.DeleteOptions) error 
 	}
 	if pin(with.Version) == "" {
 		with.IfMatch = o.etag
+		return s.proveDelete(r)
 	}
 	return nil
 }

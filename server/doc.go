@@ -25,6 +25,12 @@
 //     at the uploads of others (TestUploadsOfOthersAreOutOfReach), and who completes an
 //     upload is told of the object of its own list alone: TestCompleteTellsOfItsOwnPartsAlone.
 //     No spelling of .. leads out of a prefix: TestPrefixesHoldWhatClimbs.
+//   - A condition that the store ignores is refused, or held by this process where the
+//     configuration says so; nothing of the proxy's own rests on that:
+//     TestConditionsThatTheStoreIgnoresAreRefused, TestConditionalDeleteOnADeafStoreIsRefused,
+//     TestEmulatedConditions, TestEmulatedConditionsHaveOneWinner,
+//     TestEmulatedConditionsSeeWritesWithout, TestNothingElseRestsOnTheEmulation,
+//     TestBucketOfADeafStore.
 //   - A form stores what its policy allows, and its file as it was:
 //     TestFormsAreHeldToTheirPolicy, TestFormsStoreWhatTheyCarry. Forms and pages
 //     (cors.go) are served only where the configuration says so:

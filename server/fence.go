@@ -67,6 +67,11 @@ func (f *fence) Put(ctx context.Context, bucket, key string, body io.Reader, siz
 	if err != nil {
 		return backend.Written{}, err
 	}
+	cond, release, err := f.gate.emulated.write(ctx, f.gate.backend, bucket, name, cond, false)
+	if err != nil {
+		return backend.Written{}, err
+	}
+	defer release()
 	if err := f.stands(ctx); err != nil {
 		return backend.Written{}, err
 	}
@@ -93,6 +98,11 @@ func (f *fence) CompleteUpload(ctx context.Context, bucket, key, id string, part
 	if err != nil {
 		return backend.Written{}, err
 	}
+	cond, release, err := f.gate.emulated.write(ctx, f.gate.backend, bucket, name, cond, true)
+	if err != nil {
+		return backend.Written{}, err
+	}
+	defer release()
 	if err := f.stands(ctx); err != nil {
 		return backend.Written{}, err
 	}
@@ -115,15 +125,24 @@ func (f *fence) done(ctx context.Context, bucket, key string, made backend.Writt
 	return made, err
 }
 
-// withdraw takes the stored name. It removes what was written into a bucket that was made anew meanwhile, where
-// nobody can open it: that very object and no other. What is left, if this fails, is
-// refused by every reader.
+// withdraw takes the stored name. It removes what was written into a bucket that was
+// made anew meanwhile, where nobody can open it: that very object and no other. So it is
+// left there where neither its version nor the store's If-Match tells it from what
+// another wrote since. What is left is refused by every reader.
 func (f *fence) withdraw(ctx context.Context, bucket, key string, made backend.Written) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), abortTime)
 	defer cancel()
-	if obj, err := f.gate.backend.Head(ctx, bucket, key); err == nil && made.ETag != "" && obj.ETag == made.ETag {
-		_, _ = f.gate.backend.DeleteWith(ctx, bucket, key, backend.DeleteOptions{IfMatch: made.ETag, Version: made.Version})
+	obj, err := f.gate.backend.Head(ctx, bucket, key)
+	if err != nil || made.ETag == "" || obj.ETag != made.ETag {
+		return
 	}
+	with := backend.DeleteOptions{IfMatch: made.ETag, Version: made.Version}
+	if pin(made.Version) == "" {
+		if honoured, err := f.gate.honoursDelete(ctx, f.gate.backend, bucket); err != nil || !honoured {
+			return
+		}
+	}
+	_, _ = f.gate.backend.DeleteWith(ctx, bucket, key, with)
 }
 
 // fencedReader gives no byte to a bucket that is gone: the write is cut.

@@ -64,9 +64,14 @@ type gate struct {
 	now       func() time.Time
 	lease     time.Duration
 	flights   singleflight.Group
+	proofs    proofs    // what the store makes of conditions
+	emulated  emulation // of those of clients' writes
 
-	mu      sync.Mutex
-	buckets map[string]*gateEntry
+	settleTime time.Duration // see gate_init.go
+
+	mu         sync.Mutex
+	buckets    map[string]*gateEntry
+	candidates map[string]candidate // by bucket
 }
 
 // gateEntry is what is known of a bucket; guarded by gate.mu.
@@ -86,7 +91,9 @@ type gateEntry struct {
 }
 
 func newGate(b Backend, blockSize int, now func() time.Time) *gate {
-	return &gate{backend: b, blockSize: blockSize, now: now, lease: leaseTime, buckets: map[string]*gateEntry{}}
+	g := &gate{backend: b, blockSize: blockSize, now: now, lease: leaseTime, settleTime: settleTime, buckets: map[string]*gateEntry{}}
+	g.emulated.proofs = &g.proofs
+	return g
 }
 
 // open returns the verified state of a bucket. With create it is opened for writing:

@@ -197,17 +197,23 @@ func (g *gate) unlearn(name string) {
 // unseal removes the closing state, with all its versions. From the moment it is gone
 // another proxy may find the bucket empty and give it a new state: that is the bucket's
 // then, and is left alone.
+//
+// The removal is bound to the state's ETag. Many stores ignore that, or refuse it, so that
+// the state is looked at first; and what holds there is time: for closeTime after this
+// proxy has closed the bucket nobody else writes its state, and this one gives up within
+// removeTime, which is less by more than a call takes.
 func (g *gate) unseal(ctx context.Context, name, etag string, states stateVersions) error {
-	_, err := g.backend.DeleteWith(ctx, name, format.StateKey, backend.DeleteOptions{IfMatch: etag})
+	now, err := g.backend.Head(ctx, name, format.StateKey)
+	if err == nil && now.ETag != etag {
+		err = &closingError{now.ETag}
+	}
+	if err != nil {
+		return err
+	}
+	_, err = g.backend.DeleteWith(ctx, name, format.StateKey, backend.DeleteOptions{IfMatch: etag})
 	var e *backend.Error
 	if errors.As(err, &e) && e.Status == http.StatusNotImplemented {
-		var now *backend.Object
-		if now, err = g.backend.Head(ctx, name, format.StateKey); err == nil && now.ETag != etag {
-			err = &closingError{now.ETag}
-		}
-		if err == nil {
-			err = g.backend.Delete(ctx, name, format.StateKey)
-		}
+		err = g.backend.Delete(ctx, name, format.StateKey)
 	}
 	if err != nil {
 		return err
@@ -282,14 +288,23 @@ type stateVersions struct {
 
 func (v stateVersions) any() bool { return len(v.ids)+len(v.markers) > 0 }
 
+// lookKeys is how many names are asked for to see whether a bucket is empty: more than
+// there are trials under way.
+const lookKeys = 32
+
 // holds returns errNotEmpty if a bucket has more than its state, and otherwise the
 // state's versions, where the backend keeps any.
 func (g *gate) holds(ctx context.Context, name string) (states stateVersions, err error) {
-	page, err := g.backend.List(ctx, name, backend.ListOptions{MaxKeys: 2})
+	page, err := g.backend.List(ctx, name, backend.ListOptions{MaxKeys: lookKeys})
 	if err != nil {
 		return states, err
 	}
-	if len(page.Objects) > 1 || page.Truncated || len(page.Objects) == 1 && page.Objects[0].Key != format.StateKey {
+	for _, o := range page.Objects {
+		if o.Key != format.StateKey && !isTrial(o.Key) {
+			return states, errNotEmpty
+		}
+	}
+	if page.Truncated {
 		return states, errNotEmpty
 	}
 	var uploads struct {
@@ -317,6 +332,9 @@ func (g *gate) holds(ctx context.Context, name string) (states stateVersions, er
 	}
 	kept := func(list []version) (ids []string, err error) {
 		for _, v := range list {
+			if isTrial(v.Key) {
+				continue // the backend does not remove the bucket while it is there
+			}
 			if v.Key != format.StateKey {
 				return nil, errNotEmpty
 			}
@@ -332,7 +350,7 @@ func (g *gate) holds(ctx context.Context, name string) (states stateVersions, er
 	if states.markers, err = kept(versions.DeleteMarker); err != nil {
 		return stateVersions{}, err
 	}
-	states.live = slices.ContainsFunc(versions.Version, func(v version) bool { return v.IsLatest })
+	states.live = slices.ContainsFunc(versions.Version, func(v version) bool { return v.IsLatest && v.Key == format.StateKey })
 	return states, nil
 }
 

@@ -20,20 +20,31 @@ func (g *gate) initialise(ctx context.Context, ring keyring, name string, create
 			return nil, err
 		}
 	}
-	page, err := g.backend.List(ctx, name, backend.ListOptions{MaxKeys: 2})
+	page, err := g.backend.List(ctx, name, backend.ListOptions{MaxKeys: lookKeys})
 	if err != nil {
 		return nil, err
 	}
+	others := page.Truncated
 	for _, o := range page.Objects {
 		if o.Key == format.StateKey {
 			return g.settle(ctx, ring, name) // another proxy was faster
 		}
+		others = others || !isTrial(o.Key)
 	}
-	if len(page.Objects) > 0 || page.Truncated {
+	if others {
 		return nil, errStateMissing
 	}
 	if !create {
 		return &bucket{blockSize: g.blockSize, fresh: true}, nil
+	}
+	// First, for a state that two proxies could both write must not even be tried: the
+	// next request would read it, and another proxy's could still replace it.
+	if honoured, err := tryPut(ctx, g.backend, name); err != nil {
+		return nil, err
+	} else if !honoured && g.emulated.on {
+		return g.initialiseAlone(ctx, ring, name)
+	} else if !honoured {
+		return nil, errNoConditions
 	}
 	st, err := g.newState(ring, name)
 	if err != nil {
@@ -43,19 +54,8 @@ func (g *gate) initialise(ctx context.Context, ring keyring, name string, create
 	if err != nil {
 		return nil, err
 	}
-	store := func() error {
-		_, err := g.backend.Put(ctx, name, format.StateKey, newBytesReader(object), int64(len(object)), backend.Conditions{IfNoneMatch: true})
-		return err
-	}
-	if err := store(); err == nil {
-		// The same bytes again must be refused, or the condition means nothing here.
-		if err = store(); !refused(err) && !locked(err) {
-			if err == nil {
-				err = errNoConditions
-			}
-			return nil, err
-		}
-	} else if !refused(err) {
+	_, err = g.backend.Put(ctx, name, format.StateKey, newBytesReader(object), int64(len(object)), backend.Conditions{IfNoneMatch: true})
+	if err != nil && !refused(err) && !locked(err) {
 		return nil, err
 	}
 	// Read it back, also as the winner: what counts is what the backend keeps.
@@ -64,6 +64,73 @@ func (g *gate) initialise(ctx context.Context, ring keyring, name string, create
 		return nil, errStateMissing
 	}
 	return b, err
+}
+
+// initialiseAlone gives an empty bucket its state on a store that ignores conditions,
+// where the operator asked for the emulation of them. Nothing arbitrates between two
+// proxies there but time: this one writes, waits for longer than another that also saw
+// the bucket empty takes to write, and goes by what stands then. Against itself it is
+// safe without that: until a state was read back it writes the same bytes, so that a
+// write which was cut off, and takes effect late, changes nothing. A write of another
+// proxy that is late by more than settleTime does: which is why the first write to a
+// bucket of such a store should be made while one proxy runs.
+func (g *gate) initialiseAlone(ctx context.Context, ring keyring, name string) (*bucket, error) {
+	object, err := g.candidate(ring, name)
+	if err != nil {
+		return nil, err
+	}
+	within, cancel := context.WithTimeout(ctx, g.settleTime/2)
+	_, err = g.backend.Put(within, name, format.StateKey, newBytesReader(object), int64(len(object)), backend.Conditions{})
+	cancel()
+	if err != nil {
+		return nil, err
+	}
+	if err := pause(ctx, g.settleTime); err != nil {
+		return nil, err
+	}
+	b, err := g.settle(ctx, ring, name)
+	if errors.Is(err, errNoState) {
+		return nil, errStateMissing
+	}
+	if err == nil {
+		g.mu.Lock()
+		delete(g.candidates, name)
+		g.mu.Unlock()
+	}
+	return b, err
+}
+
+// candidate is the state that this process offers for an empty bucket, the same bytes
+// until one was read back.
+func (g *gate) candidate(ring keyring, name string) ([]byte, error) {
+	active, err := ring.Active()
+	if err != nil {
+		return nil, err
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if c, ok := g.candidates[name]; ok && c.active == active {
+		return c.object, nil
+	}
+	st, err := g.newState(ring, name)
+	if err != nil {
+		return nil, err
+	}
+	object, err := format.SealState(ring, st)
+	if err != nil {
+		return nil, err
+	}
+	if g.candidates == nil {
+		g.candidates = map[string]candidate{}
+	}
+	g.candidates[name] = candidate{active, object}
+	return object, nil
+}
+
+// candidate is a state that may not be stored yet.
+type candidate struct {
+	active format.KeyID
+	object []byte
 }
 
 // refused says that a condition of a write did not hold.

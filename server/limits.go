@@ -117,6 +117,10 @@ const (
 	// at, and how often then.
 	watchAfter = time.Second
 
+	// settleTime is how long a state that was written without a condition, which is asked
+	// for by configuration alone, must stand before it counts.
+	settleTime = 10 * time.Second
+
 	// abortTime bounds the clean-up of a failed backend upload.
 	abortTime = 30 * time.Second
 )

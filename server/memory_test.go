@@ -28,7 +28,7 @@ type memory struct {
 	ids         int
 	partTime    time.Time // of every part
 
-	deleted []backend.DeleteOptions // of every removal
+	deleted []backend.DeleteOptions // of every removal but those of trials
 
 	versioning map[string]string             // by bucket: "", Enabled, Suspended
 	history    map[string]map[string][]*blob // by bucket and key: all versions, the newest first
@@ -181,7 +181,9 @@ func (m *memory) DeleteWith(_ context.Context, bucket, key string, with backend.
 	if with.IfMatch != "" && (b[key] == nil || b[key].etag != with.IfMatch) {
 		return d, fault4(backend.Precondition, "Delete")
 	}
-	m.deleted = append(m.deleted, with)
+	if !isTrial(key) {
+		m.deleted = append(m.deleted, with)
+	}
 	return m.remove(bucket, b, key, with.Version)
 }
 

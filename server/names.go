@@ -163,6 +163,11 @@ func (n *nameStore) DeleteWith(ctx context.Context, bucket, key string, with bac
 	if err != nil {
 		return backend.Deleted{}, err
 	}
+	with, release, err := n.gate.emulated.remove(ctx, n.store, bucket, name, with)
+	if err != nil {
+		return backend.Deleted{}, err
+	}
+	defer release()
 	return n.store.DeleteWith(ctx, bucket, name, with)
 }
 
@@ -200,6 +205,11 @@ func (n *nameStore) DeleteManyWith(ctx context.Context, bucket string, ids []bac
 	if len(sent) == 0 {
 		return results, nil
 	}
+	release, err := n.gate.emulated.removeMany(ctx, bucket, sent)
+	if err != nil {
+		return nil, err
+	}
+	defer release()
 	done, err := n.store.DeleteManyWith(ctx, bucket, sent, with)
 	if err != nil {
 		return nil, err

@@ -40,6 +40,9 @@ type Config struct {
 
 	// KeyRules says which keys the backend is trusted with; zero = it is asked.
 	KeyRules KeyRules
+	// EmulateConditions: conditions of clients' writes that the backend ignores are held
+	// by this process, which sees its own writes alone; false = such writes are refused.
+	EmulateConditions bool
 
 	// ETags says what clients see as the ETag of an object.
 	ETags ETagMode
@@ -92,7 +95,6 @@ type Server struct {
 	gate     *gate
 	trials   trials
 	keyRules keyRules
-	proofs   proofs
 
 	blockHint bool
 	etagMode  ETagMode
@@ -173,6 +175,7 @@ func New(cfg Config) (*Server, error) {
 	s.terms.Store(in)
 	s.gate = newGate(cfg.Backend, orDefault(cfg.BlockSize, format.DefaultBlockSize), cfg.Now)
 	s.gate.lease = orDefault(cfg.lease, leaseTime)
+	s.gate.emulated.on = cfg.EmulateConditions
 	s.gate.seals, s.gate.pads = newBucketSet(cfg.SealNames), newBucketSet(cfg.PadSizes)
 	s.backend = &nameStore{store: cfg.Backend, gate: s.gate, unnamable: s.metrics.unnamableListed}
 	s.metrics.watch(s)

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/s3-crypt-proxy/s3-crypt-proxy/server/backend"
 )
@@ -26,6 +27,11 @@ type wireStore struct {
 	tidy func(bucket, key string) (string, string)
 	// plainLists: a store that does not know encoding-type.
 	plainLists bool
+	// deaf: a store that takes conditions on writes and removals, and ignores them.
+	deaf bool
+	// slow: every write takes that long. hold, if set, is called before every request.
+	slow time.Duration
+	hold func(*http.Request)
 
 	mu      sync.Mutex
 	targets []string // raw, in order, with the method in front
@@ -60,6 +66,15 @@ func (w *wireStore) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	w.targets = append(w.targets, r.Method+" "+r.RequestURI)
 	w.headers = append(w.headers, r.Header.Clone())
 	w.mu.Unlock()
+	w.memory.mu.Lock()
+	hold, slow := w.hold, w.slow
+	w.memory.mu.Unlock()
+	if hold != nil {
+		hold(r)
+	}
+	if r.Method != "GET" && r.Method != "HEAD" {
+		time.Sleep(slow)
+	}
 	path, rawQuery, _ := strings.Cut(r.RequestURI, "?")
 	bucket, escaped, _ := strings.Cut(strings.TrimPrefix(path, "/"), "/")
 	key, err := url.PathUnescape(escaped)
@@ -142,7 +157,7 @@ func (w *wireStore) answer(rw http.ResponseWriter, r *http.Request, bucket, key 
 		}
 		return err
 	case r.Method == "PUT":
-		made, err := w.memory.Put(ctx, bucket, key, r.Body, r.ContentLength, conditionsOf(r))
+		made, err := w.memory.Put(ctx, bucket, key, r.Body, r.ContentLength, w.conditionsOf(r))
 		if err == nil {
 			rw.Header().Set("ETag", made.ETag)
 		}
@@ -167,22 +182,30 @@ func (w *wireStore) answer(rw http.ResponseWriter, r *http.Request, bucket, key 
 		for _, p := range doc.Part {
 			parts = append(parts, backend.Part{N: p.PartNumber, ETag: p.ETag})
 		}
-		made, err := w.memory.CompleteUpload(ctx, bucket, key, id, parts, conditionsOf(r))
+		made, err := w.memory.CompleteUpload(ctx, bucket, key, id, parts, w.conditionsOf(r))
 		if err != nil {
 			return err
 		}
 		return document("<CompleteMultipartUploadResult><ETag>%s</ETag></CompleteMultipartUploadResult>", escapeXML(made.ETag))
 	case r.Method == "DELETE":
-		rw.WriteHeader(http.StatusNoContent)
 		if id != "" {
-			return w.memory.AbortUpload(ctx, bucket, key, id)
+			if err := w.memory.AbortUpload(ctx, bucket, key, id); err != nil {
+				return err
+			}
+		} else if _, err := w.memory.DeleteWith(ctx, bucket, key, backend.DeleteOptions{IfMatch: w.conditionsOf(r).IfMatch}); err != nil {
+			return err
 		}
-		return w.memory.Delete(ctx, bucket, key)
+		rw.WriteHeader(http.StatusNoContent)
 	}
 	return &backend.Error{Kind: backend.Busy, Status: 501, Code: "NotImplemented"}
 }
 
-func conditionsOf(r *http.Request) backend.Conditions {
+func (w *wireStore) conditionsOf(r *http.Request) backend.Conditions {
+	w.memory.mu.Lock()
+	defer w.memory.mu.Unlock()
+	if w.deaf {
+		return backend.Conditions{}
+	}
 	return backend.Conditions{IfNoneMatch: r.Header.Get("If-None-Match") == "*", IfMatch: r.Header.Get("If-Match")}
 }
 

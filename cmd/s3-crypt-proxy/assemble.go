@@ -76,15 +76,18 @@ func assemble(cfg *config.Config, log zerolog.Logger) (p *proxy, err error) {
 		return p, &failure{exitConfig, &configError{fmt.Errorf("pipeline.hashing: %w", err)}}
 	}
 	p.front, err = server.New(server.Config{
-		Backend:         store,
-		Keys:            p.keys,
-		Engine:          p.engine,
-		Hashing:         digester,
-		Credentials:     credentials(cfg),
-		CORS:            rules(cfg),
-		PostForms:       cfg.PostForms,
-		AllowedBuckets:  cfg.AllowedBuckets,
-		KeyRules:        keyRules(cfg.Backend),
+		Backend:        store,
+		Keys:           p.keys,
+		Engine:         p.engine,
+		Hashing:        digester,
+		Credentials:    credentials(cfg),
+		CORS:           rules(cfg),
+		PostForms:      cfg.PostForms,
+		AllowedBuckets: cfg.AllowedBuckets,
+		KeyRules:       keyRules(cfg.Backend),
+
+		EmulateConditions: cfg.Backend.ConditionalWrites == config.ConditionsEmulated,
+
 		ETags:           etags(cfg.Encryption),
 		ETagCache:       cfg.Encryption.ETagCache,
 		Suite:           p.suite,

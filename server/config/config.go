@@ -47,6 +47,7 @@ type Backend struct {
 	InsecureSkipVerify bool
 	CAFile             string
 	KeyRules           string // KeysAuto, KeysAny or KeysPosix
+	ConditionalWrites  string // ConditionsNative or ConditionsEmulated
 }
 
 // Rules for keys that some stores take for other ones.
@@ -54,6 +55,12 @@ const (
 	KeysAuto  = "auto"  // the backend is asked
 	KeysAny   = "any"   // all are let through
 	KeysPosix = "posix" // none is
+)
+
+// What becomes of conditions that the backend ignores, in Backend.ConditionalWrites.
+const (
+	ConditionsNative   = "native"   // they are refused
+	ConditionsEmulated = "emulated" // each proxy holds its own writes to them
 )
 
 // Admin guards the admin listener.

@@ -62,6 +62,7 @@ func TestDefaults(t *testing.T) {
 		{"encryption.etag", c.Encryption.ETag, ETagOpaque},
 		{"encryption.etag_cache", c.Encryption.ETagCache, 100000},
 		{"backend.key_rules", c.Backend.KeyRules, KeysAuto},
+		{"backend.conditional_writes", c.Backend.ConditionalWrites, ConditionsNative},
 		{"pipeline.queue_timeout", c.Pipeline.QueueTimeout, 5 * time.Second},
 		{"pipeline.whole_object", c.Pipeline.WholeObject, Size(64 << 20)},
 		{"pipeline.hashing", c.Pipeline.Hashing, "auto"},
@@ -88,7 +89,7 @@ func TestDefaults(t *testing.T) {
 func TestFileSetsEveryKey(t *testing.T) {
 	other := map[string]string{
 		"listen_addr": "127.0.0.1:1", "admin_listen_addr": "[::1]:2", "backend.endpoint": "http://127.0.0.1:9000/s3",
-		"backend.region": "garage", "backend.access_key": "AK2", "backend.path_style": "true", "backend.insecure_skip_verify": "true", "backend.key_rules": "posix",
+		"backend.region": "garage", "backend.access_key": "AK2", "backend.path_style": "true", "backend.insecure_skip_verify": "true", "backend.key_rules": "posix", "backend.conditional_writes": "emulated",
 		"client.access_key": "CK2", "allowed_buckets": "one-bucket,two-buckets", "post_forms": "true", "tls.mode": "files",
 		"tls.auto": "true", "tls.cert_file": "/c.pem", "tls.key_file": "/k.pem", "tls.names": "pbs.lan,10.0.0.1,*.lan,::1", "tls.dir": "/tls",
 		"encryption.cipher": "auto", "encryption.chunk_size": "2MiB", "encryption.block_size": "512", "encryption.block_hint": "true", "encryption.etag": "md5", "encryption.etag_cache": "0", "pipeline.workers": "3",

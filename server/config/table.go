@@ -77,6 +77,11 @@ func Keys() []Key {
 			bind: choice(func(c *Config) *string { return &c.Backend.KeyRules }, KeysAuto, KeysAny, KeysPosix),
 		},
 		{
+			Name: "backend.conditional_writes", Env: "S3CP_BACKEND_CONDITIONAL_WRITES", Kind: Text, Default: ConditionsNative, Allowed: "native or emulated",
+			Doc:  "What becomes of a client's If-None-Match and If-Match on PUT, CompleteMultipartUpload and DELETE where the backend is found to ignore them. native = such requests are refused (501); emulated = this proxy looks, then writes, and no other write of its own comes between. A write through another proxy, or past the proxy, that comes between is overwritten: see docs/s3-compatibility.md.",
+			bind: choice(func(c *Config) *string { return &c.Backend.ConditionalWrites }, ConditionsNative, ConditionsEmulated),
+		},
+		{
 			Name: "client.access_key", Env: "S3CP_CLIENT_ACCESS_KEY", Kind: Text, Required: true, Unless: "clients", Private: true, Live: true, Allowed: "printable ASCII without spaces, / and ,",
 			Doc:  "The access key that clients (PBS) use at the proxy. It has nothing to do with the backend's. It may do everything; for other rights, and more clients, see clients.",
 			bind: text(func(c *Config) *string { return &c.Client.AccessKey }, checkAccessKey),

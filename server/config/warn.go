@@ -28,6 +28,9 @@ func (l *loader) warn() {
 	if u, err := url.Parse(c.Backend.Endpoint); err == nil && u.Scheme == "http" && !loopback(net.JoinHostPort(u.Hostname(), "0")) {
 		add("backend.endpoint", "plain HTTP: object names cross the network in the clear, and answers can be forged")
 	}
+	if c.Backend.ConditionalWrites == ConditionsEmulated {
+		add("backend.conditional_writes", "on a backend that ignores conditions, a write through another proxy, or past the proxy, between this proxy's look and its write is overwritten")
+	}
 	if n := len(c.Admin.Token.Reveal()); n < shortToken {
 		add("admin.token", "it has fewer than %d characters; `openssl rand -hex 24` makes a good one", shortToken)
 	}
