@@ -69,10 +69,13 @@ func (r *request) resource() string {
 	return "/" + r.bucket + "/" + r.key
 }
 
+// noOperation is the label of requests that are no operation, or not known to be one.
+const noOperation = "none"
+
 // op is the operation's name for metrics and logs.
 func (r *request) op() string {
 	if r.route == nil {
-		return "none"
+		return noOperation
 	}
 	return r.route.op
 }
@@ -94,11 +97,12 @@ func (s *Server) finish(r *request, err error) {
 	took := time.Since(r.began)
 	status := r.http.Response.StatusCode()
 	s.metrics.request(string(r.http.Method()), r.op(), status, took)
-	s.metrics.client(r.credential(), status)
+	s.metrics.traffic(r.credential(), r.terms.bucketLabel(r.bucket), status, r.body.got, r.sent)
 
 	line := r.log.Info()
+	var f fault
 	if err != nil {
-		f := faultOf(err)
+		f = faultOf(err)
 		switch {
 		case f.class == integrityFault:
 			line = r.log.Error()
@@ -113,7 +117,8 @@ func (s *Server) finish(r *request, err error) {
 			line.Bool("aborted", true)
 		}
 	}
-	line.Str("op", r.op()).Int("status", status).Int64("in", r.body.got).Dur("took", took).
+	s.metrics.recent.note(r, f, status, took, r.sent)
+	line.Str("op", r.op()).Int("status", status).Int64("in", r.body.got).Int64("out", r.sent).Dur("took_ms", took).
 		Str("client", r.http.RemoteAddr().String()).Str("access_key", r.accessKey).Str("credential", r.credential()).Str("bucket", r.target.bucket)
 	if debug := r.log.Debug(); debug.Enabled() {
 		debug.Discard()

@@ -37,6 +37,9 @@
 //     TestFormsAreOffByDefault, TestWithoutRulesThereIsNoCORS.
 //   - Malformed documents, targets, lengths and chunks get S3's answer within bounded
 //     memory: TestMalformedDocuments, TestMalformedRequests.
+//   - Each figure moves when it should, none is undocumented, and no client and no backend
+//     can make new ones: TestEveryMetricMoves, TestMetricsAreThoseOfTheTable,
+//     TestLabelsAreBounded. Readiness blames what fails: TestReadinessNamesTheDependency.
 //   - A request is verified and judged by one set of terms (terms.go), whatever is set
 //     meanwhile: TestCredentialsChangeAtOnce. What comes behind a body is none of its
 //     headers: TestTrailersOfHTTPAreNoHeaders.

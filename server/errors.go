@@ -113,6 +113,9 @@ var backendFaults = map[backend.Kind]fault{
 	backend.Invalid:      {code: s3err.ServiceUnavailable, text: "the backend refused the request", label: "invalid", class: backendFault},
 }
 
+// backendUnavailable is every other failure of the backend.
+var backendUnavailable = fault{code: s3err.ServiceUnavailable, text: "the backend is not available", label: "unavailable", class: backendFault}
+
 // faultOf finds the row of an error. An *s3err.Error was made where the cause
 // was known and speaks for itself.
 func faultOf(err error) fault {
@@ -123,7 +126,11 @@ func faultOf(err error) fault {
 	}
 	var own *s3err.Error
 	if errors.As(err, &own) {
-		return fault{code: own.Code, text: own.Message, label: string(own.Code), class: clientFault}
+		label := string(own.Code)
+		if own.IsRelayed() {
+			label = "relayed" // the backend chooses its codes; labels must not grow with them
+		}
+		return fault{code: own.Code, text: own.Message, label: label, class: clientFault}
 	}
 	if isArchived(err) {
 		return fault{code: s3err.InvalidObjectState, text: "", label: "archived", class: clientFault}
@@ -135,7 +142,7 @@ func faultOf(err error) fault {
 		return f
 	}
 	if backendKind(err) != noKind {
-		return fault{code: s3err.ServiceUnavailable, text: "the backend is not available", label: "unavailable", class: backendFault}
+		return backendUnavailable
 	}
 	return fault{code: s3err.InternalError, text: "internal error", label: "internal", class: backendFault}
 }

@@ -11,16 +11,19 @@ import (
 
 	"github.com/s3-crypt-proxy/s3-crypt-proxy/pipeline"
 	"github.com/s3-crypt-proxy/s3-crypt-proxy/server/backend"
+	"github.com/s3-crypt-proxy/s3-crypt-proxy/server/metric"
 )
 
 // metricPrefix stands before every name.
 const metricPrefix = "s3_crypt_proxy_"
 
 // Metrics is every figure of one Server, in a set of its own so that two
-// servers in a process do not mix. Safe for concurrent use.
+// servers in a process do not mix. metrics_table.go describes each. Safe for
+// concurrent use.
 type Metrics struct {
 	set    *metrics.Set
 	active atomic.Int64
+	ahead  atomic.Int64 // ns that the backend's clock is before ours
 
 	sealedBytes, openedBytes *metrics.Counter
 	aborted, panics          *metrics.Counter
@@ -28,9 +31,20 @@ type Metrics struct {
 	orphans, foreignListed   *metrics.Counter
 	etagsRead, etagsCached   *metrics.Counter
 	unnamableListed          *metrics.Counter
+
+	// durations[…] are in Prometheus' own buckets.
+	requests, sealing, attempts *metric.Vec
+	// statuses, by operation, is not changed; the dashboard reads it.
+	statuses map[string]*[6]atomic.Uint64
+	faults   [overload + 1]atomic.Uint64 // by class, for the dashboard
+
+	tried, failed, retried atomic.Uint64 // attempts at the backend, for the dashboard
+
+	recent recent
 }
 
-// NewMetrics makes an empty set.
+// NewMetrics makes a set in which nothing was counted. Everything that an alert is
+// about is there from the beginning: Prometheus sees no increase in what appears.
 func NewMetrics() *Metrics {
 	set := metrics.NewSet()
 	counter := func(name string) *metrics.Counter { return set.NewCounter(metricPrefix + name) }
@@ -48,13 +62,34 @@ func NewMetrics() *Metrics {
 		etagsCached:   counter("listing_etags_cached_total"),
 
 		unnamableListed: counter("unsealed_names_listed_total"),
+
+		requests: metric.NewVec(metricPrefix+"request_duration_seconds", "operation", time.Millisecond, 15),
+		sealing:  metric.NewVec(metricPrefix+"encryption_duration_seconds", "operation", 100*time.Microsecond, 15),
+		attempts: metric.NewVec(metricPrefix+"backend_request_duration_seconds", "operation", time.Millisecond, 15),
+		statuses: map[string]*[6]atomic.Uint64{noOperation: {}},
+	}
+	for _, op := range Operations() {
+		m.statuses[op] = new([6]atomic.Uint64)
 	}
 	set.NewGauge(metricPrefix+"active_requests", func() float64 { return float64(m.active.Load()) })
+	set.NewGauge(metricPrefix+"backend_clock_ahead_seconds", func() float64 { return time.Duration(m.ahead.Load()).Seconds() })
+	for _, f := range faults {
+		m.faultCounters(f, func(*metrics.Counter) {})
+	}
+	for _, f := range backendFaults {
+		m.faultCounters(f, func(*metrics.Counter) {})
+	}
+	m.faultCounters(backendUnavailable, func(*metrics.Counter) {})
 	return m
 }
 
-// WritePrometheus writes every metric in the text format.
-func (m *Metrics) WritePrometheus(w io.Writer) { m.set.WritePrometheus(w) }
+// WritePrometheus writes every sample; MetricTable has their HELP and TYPE.
+func (m *Metrics) WritePrometheus(w io.Writer) {
+	m.set.WritePrometheus(w)
+	m.requests.WritePrometheus(w)
+	m.sealing.WritePrometheus(w)
+	m.attempts.WritePrometheus(w)
+}
 
 // counterOf names the counter and label of each class of fault.
 var counterOf = map[faultClass]string{
@@ -66,42 +101,68 @@ var counterOf = map[faultClass]string{
 	overload:       `overload_total{reason=%q}`,
 }
 
-func (m *Metrics) fault(f fault) {
-	m.set.GetOrCreateCounter(metricPrefix + fmt.Sprintf(counterOf[f.class], f.label)).Inc()
+// faultCounters calls do with each counter of a fault.
+func (m *Metrics) faultCounters(f fault, do func(*metrics.Counter)) {
+	do(m.set.GetOrCreateCounter(metricPrefix + fmt.Sprintf(counterOf[f.class], f.label)))
 	if f.class == integrityFault || f.class == keyFault {
-		m.set.GetOrCreateCounter(metricPrefix + fmt.Sprintf(`encryption_errors_total{type=%q}`, f.label)).Inc()
+		do(m.set.GetOrCreateCounter(metricPrefix + fmt.Sprintf(`encryption_errors_total{type=%q}`, f.label)))
 	}
+}
+
+func (m *Metrics) fault(f fault) {
+	m.faults[f.class].Add(1)
+	m.faultCounters(f, (*metrics.Counter).Inc)
 }
 
 func (m *Metrics) request(method, op string, status int, took time.Duration) {
 	class := strconv.Itoa(status/100) + "xx"
-	if op == "none" {
+	if op == noOperation {
 		method = "other" // clients choose methods; labels must not grow with them
 	}
 	m.set.GetOrCreateCounter(metricPrefix + fmt.Sprintf(`requests_total{method=%q,operation=%q,status=%q}`, method, op, class)).Inc()
-	m.set.GetOrCreateHistogram(metricPrefix + fmt.Sprintf(`request_duration_seconds{operation=%q}`, op)).Update(took.Seconds())
+	m.requests.With(op).Observe(took)
+	if statuses := m.statuses[op]; statuses != nil {
+		statuses[min(max(status/100, 0), 5)].Add(1)
+	}
 }
 
-// client counts a request of a credential, by its configured name.
-func (m *Metrics) client(name string, status int) {
-	m.set.GetOrCreateCounter(metricPrefix + fmt.Sprintf(`client_requests_total{credential=%q,status="%dxx"}`, name, status/100)).Inc()
+// traffic counts a request of a credential, by its configured name, and of a bucket,
+// by bucketLabel. in and out are bytes of the bodies.
+func (m *Metrics) traffic(credential, bucket string, status int, in, out int64) {
+	count := func(name, label, value string) {
+		add := func(format string, n int) {
+			m.set.GetOrCreateCounter(metricPrefix + name + fmt.Sprintf(format, label, value)).Add(n)
+		}
+		add(`_requests_total{%s=%q,status="`+strconv.Itoa(status/100)+`xx"}`, 1)
+		add(`_received_bytes_total{%s=%q}`, int(in))
+		add(`_sent_bytes_total{%s=%q}`, int(out))
+	}
+	count("client", "credential", credential)
+	count("bucket", "bucket", bucket)
 }
 
 // crypto records how long the sealing, or opening, of one object took: the time
 // of the AEAD on all cores together, nothing of the network.
-func (m *Metrics) crypto(op string, took time.Duration) {
-	m.set.GetOrCreateHistogram(metricPrefix + fmt.Sprintf(`encryption_duration_seconds{operation=%q}`, op)).Update(took.Seconds())
-}
+func (m *Metrics) crypto(op string, took time.Duration) { m.sealing.With(op).Observe(took) }
 
 // ObserveBackend counts one attempt at the backend; backend.Config.Observe
 // takes it. kind is zero for a success.
 func (m *Metrics) ObserveBackend(op string, status int, kind backend.Kind, took time.Duration, attempt int) {
 	m.set.GetOrCreateCounter(metricPrefix + fmt.Sprintf(`backend_requests_total{operation=%q,status="%d"}`, op, status)).Inc()
-	m.set.GetOrCreateHistogram(metricPrefix + fmt.Sprintf(`backend_request_duration_seconds{operation=%q}`, op)).Update(took.Seconds())
+	m.attempts.With(op).Observe(took)
+	m.tried.Add(1)
+	if status == 0 || status >= 500 {
+		m.failed.Add(1)
+	}
 	if attempt > 1 {
 		m.set.GetOrCreateCounter(metricPrefix + fmt.Sprintf(`backend_retries_total{operation=%q}`, op)).Inc()
+		m.retried.Add(1)
 	}
 }
+
+// ObserveClock notes how far the backend's clock is before ours;
+// backend.Config.ObserveClock takes it.
+func (m *Metrics) ObserveClock(ahead time.Duration) { m.ahead.Store(int64(ahead)) }
 
 // watch adds the gauges that read a server's state.
 func (m *Metrics) watch(s *Server) {
@@ -113,6 +174,7 @@ func (m *Metrics) watch(s *Server) {
 		return 1
 	})
 	gauge("backend_connection_pool_size", func() float64 { return float64(s.backend.Connections()) })
+	gauge("client_connections", func() float64 { return float64(s.http.GetOpenConnectionsCount()) })
 	stat := func(f func(pipeline.Stats) float64) func() float64 {
 		return func() float64 { return f(s.engine.Stats()) }
 	}

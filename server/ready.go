@@ -21,7 +21,9 @@ type readyCache struct {
 }
 
 // Ready tells, dependency by dependency, whether requests can be served: the
-// key, the backend, and the gate of each allowed bucket.
+// key, the backend, and the gate of each allowed bucket. With allowed buckets the
+// backend is asked about those alone, as its credentials need not list all, and is
+// there if it answered for one.
 func (s *Server) Ready(ctx context.Context) []admin.Check {
 	s.ready.mu.Lock()
 	defer s.ready.mu.Unlock()
@@ -60,13 +62,25 @@ func (s *Server) readiness(ctx context.Context) []admin.Check {
 		names = append(names, b)
 	}
 	sort.Strings(names)
+	var buckets []admin.Check
+	var away error
+	answered := false
 	for _, b := range names {
+		var berr error
 		if err != nil {
-			checks = append(checks, check("bucket "+b, s.backend.HeadBucket(ctx, b)))
-			continue
+			berr = s.backend.HeadBucket(ctx, b)
+		} else {
+			_, berr = s.gate.open(ctx, ring, b, false)
 		}
-		_, gerr := s.gate.open(ctx, ring, b, false)
-		checks = append(checks, check("bucket "+b, gerr))
+		if berr != nil && faultOf(berr) == backendUnavailable {
+			away = berr
+		} else {
+			answered = true
+		}
+		buckets = append(buckets, check("bucket "+b, berr))
 	}
-	return checks
+	if answered {
+		away = nil
+	}
+	return append(append(checks, check("backend", away)), buckets...)
 }

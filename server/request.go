@@ -34,6 +34,7 @@ type request struct {
 	accessKey string
 	client    *client // whose request it is; nil before that is proved
 	body      body
+	sent      int64       // bytes of the answer's body
 	success   formSuccess // of a form
 	claim     claim       // of a form: how it is signed, for its answer alone
 }

@@ -78,6 +78,10 @@ type Config struct {
 	ProgressTimeout time.Duration // for each 64 KiB of a body, either way; zero = 60 s
 	IdleTimeout     time.Duration // between requests; zero = 180 s (PBS reuses for 90 s)
 
+	// ShowNames: Figures has the names of buckets, objects and clients of the last
+	// requests, which are kept in memory for that.
+	ShowNames bool
+
 	Now     func() time.Time // zero = time.Now
 	Log     zerolog.Logger
 	Metrics *Metrics // zero = a fresh one
@@ -178,7 +182,7 @@ func New(cfg Config) (*Server, error) {
 	s.gate.emulated.on = cfg.EmulateConditions
 	s.gate.seals, s.gate.pads = newBucketSet(cfg.SealNames), newBucketSet(cfg.PadSizes)
 	s.backend = &nameStore{store: cfg.Backend, gate: s.gate, unnamable: s.metrics.unnamableListed}
-	s.metrics.watch(s)
+	s.metrics.recent.names = cfg.ShowNames
 	s.ctx, s.stop = context.WithCancel(context.Background())
 	s.http = &fasthttp.Server{
 		Handler:                      s.handle,
@@ -197,6 +201,7 @@ func New(cfg Config) (*Server, error) {
 		SecureErrorLogMessage:        true,
 		Logger:                       quiet{},
 	}
+	s.metrics.watch(s)
 	return s, nil
 }
 
@@ -259,8 +264,14 @@ func (s *Server) handle(ctx *fasthttp.RequestCtx) {
 		ctx.Response.SetConnectionClose()
 	}
 	if st, ok := ctx.Response.BodyStream().(*plainBody); ok {
-		st.done = func(err error) { s.finish(r, err) }
+		st.done = func(err error) {
+			r.sent = st.written
+			s.finish(r, err)
+		}
 		return
+	}
+	if !ctx.Response.IsBodyStream() && !ctx.IsHead() {
+		r.sent = int64(len(ctx.Response.Body()))
 	}
 	s.finish(r, err)
 }

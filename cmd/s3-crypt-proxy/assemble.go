@@ -52,7 +52,7 @@ func assemble(cfg *config.Config, log zerolog.Logger) (p *proxy, err error) {
 	if err := p.listen(); err != nil {
 		return p, err
 	}
-	figures := newFigures(p.store)
+	figures := newFigures(p.store, p.keys)
 	if cfg.Memkey.Mode == config.MemkeyAgent {
 		p.keys.asked = figures.blockKeys()
 	}
@@ -177,7 +177,7 @@ func backendConfig(cfg *config.Config, m *server.Metrics) backend.Config {
 		CAFile:             cfg.Backend.CAFile,
 	}
 	if m != nil {
-		b.Observe = m.ObserveBackend
+		b.Observe, b.ObserveClock = m.ObserveBackend, m.ObserveClock
 	}
 	return b
 }

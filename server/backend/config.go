@@ -60,6 +60,10 @@ type Config struct {
 	// Get: until its header) and the attempt's number within its call, from 1. It must be safe for
 	// concurrent use.
 	Observe func(op string, status int, kind Kind, d time.Duration, attempt int)
+
+	// ObserveClock, if set, is called for each answer with how far the store's clock is before
+	// ours, to a second, as its Date header tells. It must be safe for concurrent use.
+	ObserveClock func(ahead time.Duration)
 }
 
 // String leaves the credentials out.

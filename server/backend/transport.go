@@ -142,6 +142,11 @@ func (s sender) Do(req *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	at.status = resp.StatusCode
+	if observe := at.client.config.ObserveClock; observe != nil {
+		if date, err := http.ParseTime(resp.Header.Get("Date")); err == nil {
+			observe(clockAhead(date, time.Now()))
+		}
+	}
 	at.retryAfter = retryAfter(resp.Header, time.Now())
 	return resp, nil
 }
@@ -150,4 +155,14 @@ func (s sender) Do(req *http.Request) (*http.Response, error) {
 func neverSent(err error) bool {
 	var op *net.OpError
 	return errors.As(err, &op) && op.Op == "dial"
+}
+
+// clockAhead compares a Date header with our clock. The header has whole seconds, cut off, so that
+// a clock that agrees may seem up to one second late: that is none.
+func clockAhead(date, now time.Time) time.Duration {
+	ahead := date.Sub(now)
+	if ahead < 0 {
+		ahead = min(ahead+time.Second, 0)
+	}
+	return ahead
 }
