@@ -28,6 +28,28 @@ func isArchived(err error) bool {
 	return errors.As(err, &e) && e.Status == http.StatusForbidden && e.Code == string(s3err.InvalidObjectState)
 }
 
+// confirmArchived is confirm for an object that the backend lets nobody read. What there
+// is to find is the object that the backend told of, and its size; the parts of which it
+// was made the backend has compared itself, by the ETags that it gave them.
+func (c *completing) confirmArchived(made backend.Written, size int64) error {
+	version := pin(made.Version)
+	obj, err := c.s.backend.HeadVersion(c.ctx, c.target.bucket, c.key, version)
+	if backendKind(err) == backend.Denied && version != "" { // it may grant what is current alone
+		obj, err = c.s.backend.HeadVersion(c.ctx, c.target.bucket, c.key, "")
+	}
+	switch {
+	case backendKind(err) == backend.NotFound:
+		return s3err.Wrap(s3err.ServiceUnavailable, err, "the object was removed as soon as it was complete")
+	case err != nil:
+		return err
+	case obj.ETag != made.ETag:
+		return errOvertaken
+	case obj.Size != size:
+		return fmt.Errorf("cannot confirm the object: %w: it has %d bytes, not %d", format.ErrIntegrity, obj.Size, size)
+	}
+	return nil
+}
+
 // openKnown is openHead for an answer about an object that may be archived.
 func (s *Server) openKnown(ctx context.Context, bucketName, key, version string) (*stored, error) {
 	o, err := s.openHead(ctx, bucketName, key, version)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/base64"
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -210,5 +211,60 @@ func TestHintIsTheStoredBlock(t *testing.T) {
 	plain.put("/bkt/k", pattern(5000))
 	if plain.store.buckets["bkt"]["k"].with.BlockHint != "" {
 		t.Error("a hint that nobody asked for")
+	}
+}
+
+// TestUploadsIntoTheArchive: an object that nobody may read as soon as it is complete is
+// confirmed by what the backend tells of it, and whole once it is restored.
+func TestUploadsIntoTheArchive(t *testing.T) {
+	g, tier := newArchive(t)
+	glacier := map[string]string{"x-amz-storage-class": "GLACIER", "x-amz-meta-a": "1"}
+	for i, sizes := range [][]int{{5 << 20, 5 << 20}, {5 << 20, 70_000}, {70_000}} {
+		key := fmt.Sprintf("k%d", i)
+		up := g.begin("/bkt/"+key, glacier)
+		var whole []byte
+		var parts []listed
+		for n, size := range sizes {
+			whole = append(whole, pattern(size)...)
+			parts = append(parts, listed{n + 1, up.part(n+1, pattern(size))})
+		}
+		done := up.complete(parts...)
+		g.want(done, 200, "")
+		a := g.do(call{method: "HEAD", target: "/bkt/" + key})
+		if a.status != 200 || a.header.Get("Content-Length") != fmt.Sprint(len(whole)) || a.header.Get("X-Amz-Storage-Class") != "GLACIER" || !strings.Contains(string(done.body), strings.Trim(a.header.Get("ETag"), `"`)) {
+			t.Errorf("HEAD of %v: %d %v, Complete said %s", sizes, a.status, a.header, done.body)
+		}
+		g.want(g.get("/bkt/"+key), 403, "InvalidObjectState")
+		tier.restores[key] = thawed
+		if a := g.get("/bkt/" + key); a.status != 200 || !bytes.Equal(a.body, whole) || a.header.Get("X-Amz-Meta-A") != "1" {
+			t.Errorf("%v after its restore: %d, %d bytes", sizes, a.status, len(a.body))
+		}
+	}
+	g.onlyObjects("k0", "k1", "k2")
+}
+
+// TestUploadIntoTheArchiveIsLookedAt: a store that made another object of the parts, or
+// removed it, is not told of as a success; another writer's object is the later one.
+func TestUploadIntoTheArchiveIsLookedAt(t *testing.T) {
+	for name, c := range map[string]struct {
+		now    func(m *memory)
+		status int
+		code   string
+	}{
+		"cut":      {func(m *memory) { o := m.buckets["bkt"]["k"]; o.data = o.data[:len(o.data)-1] }, 500, "InternalError"},
+		"removed":  {func(m *memory) { delete(m.buckets["bkt"], "k") }, 503, "ServiceUnavailable"},
+		"replaced": {func(m *memory) { o := *m.buckets["bkt"]["k"]; o.etag = `"another"`; m.buckets["bkt"]["k"] = &o }, 200, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			g, tier := newArchive(t)
+			up := g.begin("/bkt/k", map[string]string{"x-amz-storage-class": "GLACIER"})
+			etag := up.part(1, pattern(5<<20))
+			tier.committed = func(key string) {
+				if key == "k" {
+					c.now(tier.memory)
+				}
+			}
+			g.want(up.complete(listed{1, etag}), c.status, c.code)
+		})
 	}
 }

@@ -301,6 +301,9 @@ func (c *completing) confirm(made backend.Written, tail []byte) error {
 	if errors.Is(err, backend.ErrRange) {
 		return fmt.Errorf("cannot confirm the object: %w: it is smaller than its parts", format.ErrIntegrity)
 	}
+	if isArchived(err) {
+		return c.confirmArchived(made, size)
+	}
 	if err != nil {
 		return err
 	}
@@ -433,6 +436,8 @@ func (c *completing) done(otherwise error) (made backend.Written, err error) {
 			return made, s3err.Wrap(s3err.ServiceUnavailable, err, "the existing object cannot be read; try again")
 		}
 		return made, otherwise
+	case isArchived(err) && otherwise == errOvertaken:
+		return made, otherwise // whoever wrote it came later
 	case err != nil:
 		return made, err
 	}

@@ -21,6 +21,8 @@
 // names no part of a name is at the backend, and with etag: md5 every ETag is the MD5 that the client expects, of uploads in
 // parts too.
 //
+// Archive classes are a fake in front of the backend, since nothing that runs here has them (TestArchivedObjects, rig.Archive).
+//
 // The keys have what bites in names: NFC, NFD, emoji, blanks, + % # ? & ; quotes, 200 characters, 40 levels. The sizes are
 // the edges of what seals and splits.
 //

@@ -17,7 +17,7 @@ func boto3Life(c *session) {
 	if other := os.Getenv("CLIENTS_PYTHON"); other != "" {
 		interpreter = other // with a newer boto3, on a machine that has one
 	}
-	c.script(interpreter, "boto3_life.py")
+	c.wholeLife(interpreter, "boto3_life.py")
 }
 
 // javascriptLife runs javascript_life.mjs: the newest SDK adds a CRC to every body and proves those it gets.
@@ -27,24 +27,28 @@ func javascriptLife(c *session) {
 		c.Fatal("CLIENTS_CACHE is not set: make integration sets it, make clients fills it")
 	}
 	c.env = append(c.env, "CLIENTS_MODULES="+filepath.Join(cache, "js"))
-	c.script("node", "javascript_life.mjs")
+	c.wholeLife("node", "javascript_life.mjs")
 }
 
-// script runs a life that is written in the client's own language. It leaves its objects, in want/ as files too, and
-// then removes them: what is in between is looked at here.
-func (c *session) script(interpreter, file string) {
+// script runs a step of a life that is written in the client's own language.
+func (c *session) script(interpreter, file, step string) {
 	c.Helper()
 	here, err := os.Getwd()
 	must(c.T, err)
 	c.env = append(c.env, "CLIENTS_ENDPOINT="+c.url, "CLIENTS_BUCKET="+c.bucket, "CLIENTS_TREE="+c.treeDir, "CLIENTS_MARKER="+c.marker, "CLIENTS_HOME="+c.home)
-	path := filepath.Join(here, "lives", file)
-	c.run(interpreter, path, "live")
+	c.run(interpreter, filepath.Join(here, "lives", file), step)
+}
+
+// wholeLife runs a life that leaves its objects, and then removes them: what is in between is looked at here.
+func (c *session) wholeLife(interpreter, file string) {
+	c.Helper()
+	c.script(interpreter, file, "live")
 	want := c.tree.under("tree/")
 	for name, size := range map[string]string{"parts": "size/17m+3", "stream": "size/17m+3", "copied": "size/17m+3", "sum": "size/1m+7", "copies/caf\u00e9 + #1%.txt": "plus/a+b c++.txt"} {
 		want[name] = c.tree[size]
 	}
 	c.store.holds(want)
-	c.run(interpreter, path, "leave")
+	c.script(interpreter, file, "leave")
 	c.store.empty()
 }
 

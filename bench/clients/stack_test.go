@@ -48,6 +48,12 @@ func startBackend(t *testing.T, dir string) *rig.Backend {
 
 func startStack(t *testing.T, with setting) *stack {
 	t.Helper()
+	return startStackThrough(t, with, func(backend string) string { return backend })
+}
+
+// startStackThrough starts a stack whose proxies reach the backend at the address that through makes of its own.
+func startStackThrough(t *testing.T, with setting, through func(backend string) string) *stack {
+	t.Helper()
 	ctx := context.Background()
 	// A Unix socket's path must be short; test directories are not.
 	dir, err := os.MkdirTemp("", "s3cp-clients-")
@@ -57,7 +63,7 @@ func startStack(t *testing.T, with setting) *stack {
 	keys, err := rig.StartKeyHolder(ctx, dir)
 	must(t, err)
 	t.Cleanup(func() { keys.Stop() })
-	cfg := rig.ProxyConfig{Backend: s.backend.Endpoint(), BackendKey: s.backend.Credentials, Region: s.backend.Region, Socket: keys.Socket, Extra: with.yaml}
+	cfg := rig.ProxyConfig{Backend: "http://" + through(s.backend.Address), BackendKey: s.backend.Credentials, Region: s.backend.Region, Socket: keys.Socket, Extra: with.yaml}
 	for _, scheme := range []string{"https", "http"} {
 		cfg.Dir, cfg.PlainHTTP = filepath.Join(dir, scheme), scheme == "http"
 		must(t, os.Mkdir(cfg.Dir, 0o700))

@@ -18,7 +18,7 @@
 //
 // A Shim is a TCP relay that delays, throttles, swallows, half-closes or resets connections by a plan; a Tap is an
 // HTTP relay that counts the requests a backend gets and may answer in its place. Both sit between the proxy and its
-// backend, or between a client and the proxy.
+// backend, or between a client and the proxy. An Archive is a fake of S3's archive classes in front of a backend.
 //
 // # Ownership and concurrency
 //
@@ -36,4 +36,6 @@
 //   - CPU time and memory are the kernel's: TestUsageIsTheKernels.
 //   - Each fault of the shim does what it says, and a seed repeats it: TestShim*.
 //   - The tap counts and answers: TestTap.
+//   - What is in the archive is refused until it is restored, and said to be there: TestArchive, and real clients in
+//     bench/clients, TestArchivedObjects.
 package rig
