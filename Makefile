@@ -66,12 +66,16 @@ lint: ## gofmt, vet, staticcheck, and govulncheck where its data base can be rea
 clients: ## install the S3 clients that the tests run (Debian packages as root or with sudo, Go modules, npm)
 	bench/clients/install $(GO) $(BIN) $(CLIENTS_CACHE) $(MC)
 
+.PHONY: haproxy
+haproxy: ## install HAProxy, which the tests put in front of two proxies (Debian package as root or with sudo)
+	@.ci/debian haproxy=haproxy
+
 .PHONY: minio
 minio: ## build minio, the second backend of the tests
 	@.ci/go-install $(GO) $(BIN) minio $(MINIO)
 
 .PHONY: integration
-integration: rig passthrough clients ## acceptance tests through real processes: a strict PBS client, real S3 clients, TLS, a real S3 server, kills
+integration: rig passthrough clients haproxy ## acceptance tests through real processes: a strict PBS client, real S3 clients, TLS, a real S3 server, kills
 	$(GO) test -tags passthrough -count=1 -run '^TestPassthrough' ./cmd/s3-crypt-proxy
 	S3SERVER_BIN=$(BIN)/versitygw $(GO) test -tags integration -count=1 -timeout 15m ./bench/integration/... ./bench/rig/... ./server/backend/...
 	$(GO) test -tags integration -count=1 -timeout 15m ./bench/clients
