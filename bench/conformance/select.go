@@ -21,6 +21,9 @@ var (
 // alone are tests that look at all buckets there are.
 var alone = regexp.MustCompile(`^ListBuckets_`)
 
+// unused is the test that expects no bucket: those before it may leave some behind when they fail.
+const unused = "ListBuckets_empty_success"
+
 // chosen are the names of the tests to run, in order: those that run alone first.
 func chosen(only *regexp.Regexp, versioning bool) []string {
 	other := withVersioning
@@ -40,8 +43,11 @@ func chosen(only *regexp.Regexp, versioning bool) []string {
 }
 
 func rank(name string) string {
-	if alone.MatchString(name) {
+	switch {
+	case name == unused:
 		return "0"
+	case alone.MatchString(name):
+		return "1"
 	}
-	return "1"
+	return "2"
 }

@@ -10,7 +10,7 @@ import (
 // Stack is a backend, a key holder and a proxy, ready for requests.
 type Stack struct {
 	Dir     string   // temporary; removed by Stop
-	Bucket  string   // the first of Buckets
+	Bucket  string   // the first of Buckets, or ""
 	Buckets []string // those the proxy is told to allow, or would be
 	Backend *Backend
 	Keys    *KeyHolder
@@ -22,6 +22,8 @@ type Stack struct {
 // StackConfig says what to start. What is empty is chosen.
 type StackConfig struct {
 	Buckets       []string // allowed at the proxy; nil = "backups". $S3CP_ALLOWED_BUCKETS wins
+	NoBuckets     bool     // none is made, and the proxy allows every one
+	SameKeyID     bool     // clients have the backend's access key id, with a secret of their own
 	Proxy         ProxyConfig
 	BackendListen string
 	Versions      bool      // the backend keeps versions where a bucket asks for them
@@ -32,8 +34,11 @@ type StackConfig struct {
 // ready only once it sees each of them. If $S3CP_BACKEND_ENDPOINT names a backend, that one is used as it is: no S3
 // server is started and no bucket made.
 func StartStack(ctx context.Context, cfg StackConfig) (s *Stack, err error) {
-	s = &Stack{Buckets: bucketsOf(cfg.Buckets)}
-	s.Bucket = s.Buckets[0]
+	s = &Stack{}
+	if !cfg.NoBuckets {
+		s.Buckets = bucketsOf(cfg.Buckets)
+		s.Bucket = s.Buckets[0]
+	}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, s.Stop())
@@ -53,6 +58,10 @@ func StartStack(ctx context.Context, cfg StackConfig) (s *Stack, err error) {
 	p.Dir, p.Socket, p.Log = s.Dir, s.Keys.Socket, cfg.Log
 	p.Backend, p.BackendKey, p.Region = s.Backend.Endpoint(), s.Backend.Credentials, s.Backend.Region
 	p.Buckets = s.Buckets
+	if cfg.SameKeyID {
+		p.Client = newCredentials("PROXY")
+		p.Client.AccessKey = s.Backend.AccessKey
+	}
 	s.Proxy, err = StartProxy(ctx, p)
 	return s, err
 }
