@@ -3,12 +3,9 @@ package server
 import (
 	"bytes"
 	"context"
-	"encoding/xml"
 	"errors"
 	"fmt"
 	"net/http"
-	"net/url"
-	"slices"
 	"time"
 
 	"github.com/s3-crypt-proxy/s3-crypt-proxy/format"
@@ -19,11 +16,12 @@ import (
 // Removal. A bucket can be removed only without its state, and its objects open only
 // with it. So:
 //
-//	look     anything but the state there, versions and uploads included: 409
+//	look     anything but the state there, versions included: 409
 //	close    the state is written anew as closing, by a write that one proxy wins
 //	wait     longer than leaseTime: nobody calls a write done now that the next
 //	         step cannot see (fence.go)
 //	look     anything there: the state is written anew as open, 409
+//	clear    uploads in progress end, with what lies beside them (gate_empty.go)
 //	unseal   the closing state is removed, that one and no other
 //	remove   the backend removes the bucket, or refuses because somebody's write
 //	         came after all: then the state is put back
@@ -136,11 +134,21 @@ func (g *gate) removeClosing(ctx context.Context, name string, st *bucketState, 
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-	states, err := g.holds(ctx, name)
+	held, err := g.holds(ctx, name)
 	if err != nil {
 		return err
 	}
-	if err := g.unseal(ctx, name, closed.ETag, states); err != nil {
+	if held.unfinished() {
+		// A backend that does not let us remove buckets must not cost anybody's upload:
+		// it is asked while it has to refuse, as it still holds the state.
+		if err := g.removeBare(ctx, name); err != errNotEmpty {
+			return err
+		}
+		if held, err = g.clear(ctx, name); err != nil {
+			return err
+		}
+	}
+	if err := g.unseal(ctx, name, closed.ETag, held.states); err != nil {
 		return err
 	}
 	return g.removeBare(ctx, name)
@@ -228,10 +236,11 @@ func (g *gate) unseal(ctx context.Context, name, etag string, states stateVersio
 				return err
 			}
 		}
-		if states, err = g.holds(ctx, name); err != nil {
+		held, err := g.holds(ctx, name)
+		if err != nil {
 			return err
 		}
-		if states.live {
+		if states = held.states; states.live {
 			return errNotEmpty
 		}
 	}
@@ -277,106 +286,4 @@ func (g *gate) restore(ctx context.Context, ring keyring, name string, st *bucke
 		}
 	}
 	return fmt.Errorf("cannot open bucket %s again, whose removal failed: %w", name, errors.Join(err, why))
-}
-
-// stateVersions are the versions that the backend keeps of a bucket's state: a page of
-// them, the newest first.
-type stateVersions struct {
-	ids, markers []string
-	live         bool // the newest is a state, and no delete marker
-}
-
-func (v stateVersions) any() bool { return len(v.ids)+len(v.markers) > 0 }
-
-// lookKeys is how many names are asked for to see whether a bucket is empty: more than
-// there are trials under way.
-const lookKeys = 32
-
-// holds returns errNotEmpty if a bucket has more than its state, and otherwise the
-// state's versions, where the backend keeps any.
-func (g *gate) holds(ctx context.Context, name string) (states stateVersions, err error) {
-	page, err := g.backend.List(ctx, name, backend.ListOptions{MaxKeys: lookKeys})
-	if err != nil {
-		return states, err
-	}
-	for _, o := range page.Objects {
-		if o.Key != format.StateKey && !isTrial(o.Key) {
-			return states, errNotEmpty
-		}
-	}
-	if page.Truncated {
-		return states, errNotEmpty
-	}
-	var uploads struct {
-		XMLName xml.Name `xml:"ListMultipartUploadsResult"`
-		Upload  []struct{ Key string }
-	}
-	if err := g.listing(ctx, name, "ListMultipartUploads", "uploads", "max-uploads", "1", &uploads); err != nil {
-		return states, err
-	}
-	if len(uploads.Upload) > 0 {
-		return states, errNotEmpty
-	}
-	type version struct {
-		Key, VersionId string
-		IsLatest       bool
-	}
-	var versions struct {
-		XMLName      xml.Name `xml:"ListVersionsResult"`
-		Version      []version
-		DeleteMarker []version
-		IsTruncated  bool
-	}
-	if err := g.listing(ctx, name, "ListObjectVersions", "versions", "max-keys", "1000", &versions); err != nil {
-		return states, err
-	}
-	kept := func(list []version) (ids []string, err error) {
-		for _, v := range list {
-			if isTrial(v.Key) {
-				continue // the backend does not remove the bucket while it is there
-			}
-			if v.Key != format.StateKey {
-				return nil, errNotEmpty
-			}
-			if v.VersionId != "" && v.VersionId != backend.NullVersion {
-				ids = append(ids, v.VersionId)
-			}
-		}
-		return ids, nil
-	}
-	if states.ids, err = kept(versions.Version); err != nil {
-		return stateVersions{}, err
-	}
-	if states.markers, err = kept(versions.DeleteMarker); err != nil {
-		return stateVersions{}, err
-	}
-	states.live = slices.ContainsFunc(versions.Version, func(v version) bool { return v.IsLatest && v.Key == format.StateKey })
-	return states, nil
-}
-
-// listing reads a listing that not every backend has: what it does not have holds
-// nothing.
-func (g *gate) listing(ctx context.Context, name, op, sub, limit, n string, into any) error {
-	doc, err := g.relayed(ctx, backend.Question{Op: op, Method: http.MethodGet, Bucket: name, Query: url.Values{sub: {""}, limit: {n}}})
-	if err != nil || doc == nil {
-		return err
-	}
-	if err := xml.Unmarshal(doc, into); err != nil {
-		return fmt.Errorf("cannot read the backend's %s: %w", op, errUnproven)
-	}
-	return nil
-}
-
-// relayed asks the backend; nil if it does not have the operation.
-func (g *gate) relayed(ctx context.Context, q backend.Question) ([]byte, error) {
-	reply, err := g.backend.Relay(ctx, q)
-	switch {
-	case err != nil:
-		return nil, err
-	case reply.Status == http.StatusNotImplemented || reply.Status == http.StatusMethodNotAllowed:
-		return nil, nil
-	case reply.Code != "" || reply.Status >= 300:
-		return nil, s3err.Relayed(reply.Status, reply.Code, reply.Message)
-	}
-	return reply.Body, nil
 }

@@ -14,7 +14,7 @@ import (
 // a new bucket id would orphan that.
 func (g *gate) initialise(ctx context.Context, ring keyring, name string, create, seen bool) (*bucket, error) {
 	if seen {
-		if states, err := g.holds(ctx, name); errors.Is(err, errNotEmpty) || states.any() {
+		if held, err := g.holds(ctx, name); errors.Is(err, errNotEmpty) || held.unfinished() || held.states.any() {
 			return nil, errStateMissing
 		} else if err != nil {
 			return nil, err

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"net/url"
 	"slices"
 	"sort"
 	"strings"
@@ -24,7 +25,8 @@ type memory struct {
 	buckets     map[string]map[string]*blob
 	uploads     map[string]map[int][]byte
 	uploadsWith map[string]backend.Attributes
-	calls       []string // "Op bucket/key"
+	uploadsOf   map[string][2]string // bucket and key
+	calls       []string             // "Op bucket/key"
 	ids         int
 	partTime    time.Time // of every part
 
@@ -62,7 +64,7 @@ type blob struct {
 }
 
 func newMemory(buckets ...string) *memory {
-	m := &memory{versioning: map[string]string{}, history: map[string]map[string][]*blob{}, buckets: map[string]map[string]*blob{}, uploads: map[string]map[int][]byte{}, uploadsWith: map[string]backend.Attributes{}, partTime: time.Unix(1768478400, 0)}
+	m := &memory{versioning: map[string]string{}, history: map[string]map[string][]*blob{}, buckets: map[string]map[string]*blob{}, uploads: map[string]map[int][]byte{}, uploadsWith: map[string]backend.Attributes{}, uploadsOf: map[string][2]string{}, partTime: time.Unix(1768478400, 0)}
 	for _, b := range buckets {
 		m.buckets[b] = map[string]*blob{}
 	}
@@ -291,6 +293,11 @@ func (m *memory) DeleteBucket(_ context.Context, bucket string) error {
 		return &backend.Error{Kind: backend.Busy, Op: "DeleteBucket", Status: 409, Code: "BucketNotEmpty"}
 	}
 	delete(m.buckets, bucket)
+	for id, of := range m.uploadsOf {
+		if of[0] == bucket {
+			delete(m.uploads, id)
+		}
+	}
 	return nil
 }
 
@@ -308,6 +315,7 @@ func (m *memory) CreateUploadWith(_ context.Context, bucket, key string, with ba
 	id := fmt.Sprintf("upload-%d", m.ids)
 	m.uploads[id] = map[int][]byte{}
 	m.uploadsWith[id] = with
+	m.uploadsOf[id] = [2]string{bucket, key}
 	return id, nil
 }
 
@@ -435,11 +443,23 @@ func (m *memory) Relay(_ context.Context, q backend.Question) (*backend.Reply, e
 	case m.reply != nil:
 		return m.reply, nil
 	case q.Query.Has("uploads"):
-		return &backend.Reply{Status: 200, Body: []byte("<ListMultipartUploadsResult>" + strings.Repeat("<Upload><Key>k</Key></Upload>", len(m.uploads)) + "</ListMultipartUploadsResult>")}, nil
+		return &backend.Reply{Status: 200, Body: []byte("<ListMultipartUploadsResult>" + m.inProgress(q.Bucket) + "</ListMultipartUploadsResult>")}, nil
 	case q.Query.Has("versions"):
 		return &backend.Reply{Status: 501, Code: "NotImplemented"}, nil
 	}
 	return &backend.Reply{Status: 200, Body: []byte("<Asked/>")}, nil
+}
+
+// inProgress is a bucket's uploads as a document has them, with keys in their url encoding.
+func (m *memory) inProgress(bucket string) string {
+	var doc strings.Builder
+	doc.WriteString("<EncodingType>url</EncodingType>")
+	for id := range m.uploads {
+		if of := m.uploadsOf[id]; of[0] == bucket {
+			fmt.Fprintf(&doc, "<Upload><Key>%s</Key><UploadId>%s</UploadId></Upload>", url.QueryEscape(of[1]), id)
+		}
+	}
+	return doc.String()
 }
 
 // tags is an object's tag set as a document.

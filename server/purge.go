@@ -9,10 +9,10 @@ import (
 // purge removes every version and delete marker of the proxy's own objects with a prefix
 // but those of the key spare: in a bucket that keeps versions a removal alone would leave
 // them behind, where no client can see or remove them.
-func (s *Server) purge(ctx context.Context, bucket, prefix, spare string) error {
+func purge(ctx context.Context, from store, bucket, prefix, spare string) error {
 	opt := backend.ListVersionsOptions{Prefix: prefix, MaxKeys: maxListKeys}
 	for {
-		page, err := s.backend.ListVersions(ctx, bucket, opt)
+		page, err := from.ListVersions(ctx, bucket, opt)
 		if err != nil {
 			return err
 		}
@@ -23,7 +23,7 @@ func (s *Server) purge(ctx context.Context, bucket, prefix, spare string) error 
 			}
 		}
 		if len(ids) > 0 {
-			results, err := s.backend.DeleteManyWith(ctx, bucket, ids, backend.DeleteOptions{})
+			results, err := from.DeleteManyWith(ctx, bucket, ids, backend.DeleteOptions{})
 			if err != nil {
 				return err
 			}
@@ -47,9 +47,9 @@ func (s *Server) purge(ctx context.Context, bucket, prefix, spare string) error 
 // on last. What an object lock keeps, or a backend that lists no versions, is hidden by
 // unstage all the same.
 func (u *uploading) purgeStaged(ctx context.Context) {
-	err := u.s.purge(ctx, u.target.bucket, u.StagingPrefix(), u.CreateKey())
+	err := purge(ctx, u.s.backend, u.target.bucket, u.StagingPrefix(), u.CreateKey())
 	if err == nil {
-		err = u.s.purge(ctx, u.target.bucket, u.CreateKey(), "")
+		err = purge(ctx, u.s.backend, u.target.bucket, u.CreateKey(), "")
 	}
 	if err != nil {
 		u.s.metrics.orphans.Inc()

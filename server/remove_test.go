@@ -249,16 +249,6 @@ func TestFenceRefusesWhatItCannotKnow(t *testing.T) {
 	}
 }
 
-// TestUploadInProgressKeepsItsBucket: its parts were acknowledged.
-func TestUploadInProgressKeepsItsBucket(t *testing.T) {
-	g := newRig(t, quickly)
-	g.want(g.do(call{method: "POST", target: "/bkt/k?uploads="}), 200, "")
-	g.want(g.do(call{method: "DELETE", target: "/bkt"}), 409, "BucketNotEmpty")
-	if st := g.store.state(t, "bkt", g.keys.ring); st.Closing {
-		t.Error("a bucket that is not empty was closed")
-	}
-}
-
 // TestRemovalNeedsConditions: on a store that ignores If-Match two proxies could not
 // agree on who removes what.
 func TestRemovalNeedsConditions(t *testing.T) {

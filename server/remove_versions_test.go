@@ -22,12 +22,15 @@ func (v *keepsVersions) Relay(ctx context.Context, q backend.Question) (*backend
 	if !q.Query.Has("versions") {
 		return v.memory.Relay(ctx, q)
 	}
-	page, err := v.memory.ListVersions(ctx, q.Bucket, backend.ListVersionsOptions{MaxKeys: 1000})
+	page, err := v.memory.ListVersions(ctx, q.Bucket, backend.ListVersionsOptions{MaxKeys: 1000, Delimiter: q.Query.Get("delimiter")})
 	if err != nil {
 		return nil, err
 	}
 	var doc strings.Builder
 	doc.WriteString("<ListVersionsResult>")
+	for _, p := range page.CommonPrefixes {
+		fmt.Fprintf(&doc, "<CommonPrefixes><Prefix>%s</Prefix></CommonPrefixes>", p)
+	}
 	for _, e := range page.Versions {
 		root := map[bool]string{false: "Version", true: "DeleteMarker"}[e.Marker]
 		fmt.Fprintf(&doc, "<%s><Key>%s</Key><VersionId>%s</VersionId><IsLatest>%v</IsLatest></%s>", root, e.Key, e.Version, e.Latest, root)

@@ -30,22 +30,29 @@ func (k *stormKeys) Ring() (Keyring, error) {
 
 // ask sends a call on a connection of its own.
 func ask(addr string, c call) (status int, body []byte, err error) {
+	a, err := askWhole(addr, c)
+	return a.status, a.body, err
+}
+
+// askWhole is ask with the headers of the answer.
+func askWhole(addr string, c call) (a answer, err error) {
 	conn, err := net.Dial("tcp", addr)
 	if err != nil {
-		return 0, nil, err
+		return a, err
 	}
 	defer conn.Close()
 	if err := conn.SetDeadline(time.Now().Add(10 * time.Second)); err != nil {
-		return 0, nil, err
+		return a, err
 	}
 	go conn.Write(c.raw(addr)) // a refusal may come before the body is sent
 	resp, err := http.ReadResponse(bufio.NewReader(conn), &http.Request{Method: c.method})
 	if err != nil {
-		return 0, nil, err
+		return a, err
 	}
 	defer resp.Body.Close()
-	body, err = io.ReadAll(resp.Body)
-	return resp.StatusCode, body, err
+	a.status, a.header = resp.StatusCode, resp.Header
+	a.body, err = io.ReadAll(resp.Body)
+	return a, err
 }
 
 // openAlone opens a stored object with one key alone, and returns its plaintext.
