@@ -20,25 +20,35 @@ func (s *Server) headBucket(r *request) error {
 	if _, _, err := s.access(r.ctx, r.bucket); err != nil {
 		return err
 	}
-	r.http.Response.Header.Set("x-amz-bucket-region", clientRegion)
+	r.http.Response.Header.Set("x-amz-bucket-region", s.clientRegion())
 	r.http.Response.Header.SetContentLength(0)
 	return nil
 }
 
 type location struct {
 	XMLName xml.Name `xml:"http://s3.amazonaws.com/doc/2006-03-01/ LocationConstraint"`
+	Region  string   `xml:",chardata"`
 }
 
-// bucketLocation answers clientRegion, which has no name in this document.
+// bucketLocation answers the region that clients see. S3's first has no name in this
+// document.
 func (s *Server) bucketLocation(r *request) error {
 	if err := s.backend.HeadBucket(r.ctx, r.bucket); err != nil {
 		return err
 	}
-	return r.answerXML(location{})
+	return r.answerXML(location{Region: s.locationName()})
 }
 
-// createBucket makes a bucket at the backend, in the backend's region. Its first
-// object initialises it for sealing.
+// locationName is the region as a LocationConstraint has it.
+func (s *Server) locationName() string {
+	if s.clientRegion() == firstRegion {
+		return ""
+	}
+	return s.region
+}
+
+// createBucket makes a bucket at the backend, in the backend's region, whatever region
+// clients see. Its first object initialises it for sealing.
 func (s *Server) createBucket(r *request) error {
 	opt := backend.BucketOptions{
 		ACL: r.header("x-amz-acl"), Ownership: r.header("x-amz-object-ownership"), ObjectLock: strings.EqualFold(r.header("x-amz-bucket-object-lock-enabled"), "true"),
@@ -52,7 +62,7 @@ func (s *Server) createBucket(r *request) error {
 	if len(doc) > 0 {
 		var in struct {
 			XMLName            xml.Name
-			LocationConstraint string `xml:"LocationConstraint"` // ours to choose
+			LocationConstraint string `xml:"LocationConstraint"`
 			Tags               []struct {
 				Key   string `xml:"Key"`
 				Value string `xml:"Value"`
@@ -60,6 +70,9 @@ func (s *Server) createBucket(r *request) error {
 		}
 		if err := readXML(doc, &in); err != nil || in.XMLName.Local != "CreateBucketConfiguration" {
 			return s3err.New(s3err.MalformedXML, "the document is not a CreateBucketConfiguration")
+		}
+		if at := in.LocationConstraint; s.region != "" && at != "" && at != s.locationName() {
+			return s3err.New(s3err.InvalidLocationConstraint, "").With("LocationConstraint", at)
 		}
 		for _, tag := range in.Tags {
 			opt.Tags = append(opt.Tags, backend.Tag{Key: tag.Key, Value: tag.Value})
@@ -86,7 +99,7 @@ func (s *Server) deleteBucket(r *request) error {
 		return err
 	}
 	if err := s.gate.remove(r.ctx, ring, r.bucket); err != nil {
-		return err
+		return s.gate.left(r.ctx, r.bucket, err)
 	}
 	r.http.SetStatusCode(http.StatusNoContent)
 	return nil

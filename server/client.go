@@ -40,7 +40,7 @@ type clients struct {
 }
 
 // newClients checks the credentials; the error names the bad one, and no secret.
-func newClients(list []Credential, now func() time.Time) (*clients, error) {
+func newClients(list []Credential, region string, now func() time.Time) (*clients, error) {
 	if len(list) == 0 {
 		return nil, errors.New("field Credentials is empty")
 	}
@@ -67,6 +67,7 @@ func newClients(list []Credential, now func() time.Time) (*clients, error) {
 	}
 	c.verifier = sigv4.New(sigv4.Config{
 		Lookup: func(k string) (string, bool) { v, ok := c.secrets[k]; return v, ok },
+		Region: region,
 		Now:    now,
 	})
 	return c, nil

@@ -94,7 +94,10 @@ type deleteRequest struct {
 	Objects []struct {
 		Key       string `xml:"Key"`
 		VersionID string `xml:"VersionId"`
-		ETag      string `xml:"ETag"`
+		// Conditions, which are none if they are not there.
+		ETag     *string `xml:"ETag"`
+		Modified *string `xml:"LastModifiedTime"`
+		Size     *string `xml:"Size"`
 	} `xml:"Object"`
 }
 
@@ -187,8 +190,8 @@ func parseDelete(doc []byte) (ids []backend.ObjectID, quiet bool, err error) {
 			return nil, false, s3err.New(s3err.UserKeyMustBeSpecified, "a key is empty")
 		case len(o.Key) > maxKeyBytes:
 			return nil, false, s3err.New(s3err.KeyTooLongError, "a key has %d bytes, at most %d are allowed", len(o.Key), maxKeyBytes)
-		case o.ETag != "":
-			return nil, false, s3err.New(s3err.NotImplemented, "deleting by ETag is not implemented")
+		case o.ETag != nil || o.Modified != nil || o.Size != nil:
+			return nil, false, s3err.New(s3err.NotImplemented, "conditions of DeleteObjects (ETag, LastModifiedTime, Size) are not implemented, and nothing was removed; DeleteObject takes them as headers")
 		}
 		ids = append(ids, backend.ObjectID{Key: o.Key, Version: o.VersionID})
 	}

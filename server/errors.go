@@ -68,6 +68,7 @@ var faults = []fault{
 	{sigv4.ErrFraming, s3err.IncompleteBody, "The request body terminated unexpectedly", "body_framing", clientFault},
 	{sigv4.ErrChunkSignature, s3err.SignatureDoesNotMatch, "the signature of a chunk does not match", "chunk_signature", authFault},
 	{sigv4.ErrDecodedLength, s3err.IncompleteBody, "", "body_decoded_length", clientFault},
+	{sigv4.ErrChunkSize, s3err.InvalidChunkSizeError, "", "chunk_size", clientFault},
 	{sigv4.ErrTrailer, s3err.MalformedTrailerError, "the trailer is not the one that x-amz-trailer announced", "body_trailer", clientFault},
 
 	{pipeline.ErrBusy, s3err.SlowDown, "too many bodies are in motion; try again", "busy", overload},

@@ -34,8 +34,12 @@ import (
 // the bucket was made anew, replaces an object of its name there. So nothing is sent
 // again, nor gone on with, without another look (fence.go).
 
-// errNotEmpty is S3's answer.
-var errNotEmpty = s3err.New(s3err.BucketNotEmpty, "")
+// errNotEmpty and errVersionsLeft are S3's answers: the latter where the backend keeps
+// versions, which a listing of names does not show.
+var (
+	errNotEmpty     = s3err.New(s3err.BucketNotEmpty, "")
+	errVersionsLeft = s3err.New(s3err.BucketNotEmpty, "The bucket you tried to delete is not empty. You must delete all versions in the bucket.")
+)
 
 // closingError is errClosing with the state that says so.
 type closingError struct{ etag string }

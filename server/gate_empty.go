@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"encoding/xml"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -270,4 +271,27 @@ func (g *gate) relayed(ctx context.Context, q backend.Question) ([]byte, error) 
 		return nil, s3err.Relayed(reply.Status, reply.Code, reply.Message)
 	}
 	return reply.Body, nil
+}
+
+// left is the client's answer to a removal that failed: of a bucket that is not empty it
+// says whether there are versions to remove, which costs a call.
+func (g *gate) left(ctx context.Context, name string, why error) error {
+	if !errors.Is(why, errNotEmpty) {
+		return why
+	}
+	type version struct{ VersionId string }
+	var versions struct {
+		XMLName      xml.Name `xml:"ListVersionsResult"`
+		Version      []version
+		DeleteMarker []version
+	}
+	if err := g.listing(ctx, name, "ListObjectVersions", url.Values{"versions": {""}, "max-keys": {"2"}}, &versions); err != nil {
+		return why
+	}
+	for _, v := range append(versions.Version, versions.DeleteMarker...) {
+		if v.VersionId != "" && v.VersionId != backend.NullVersion {
+			return errVersionsLeft
+		}
+	}
+	return why
 }

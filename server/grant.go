@@ -11,7 +11,8 @@ type need uint8
 
 const (
 	toList      need = 1 << iota // show names: of buckets, or below a prefix of one
-	toRead                       // show an object, or what is said of it or of a bucket
+	toRead                       // show an object, what is said of it, or that there is a bucket
+	toInspect                    // show how a bucket is set up
 	toCreate                     // make an object; of a grant without toOverwrite only where there is none
 	toOverwrite                  // replace an object, or change what is said of it
 	toDelete                     // remove objects
@@ -30,10 +31,13 @@ const (
 
 // presets says which needs each preset meets.
 var presets = map[Access]need{
-	ReadWrite:  toList | toRead | toCreate | toOverwrite | toDelete | toConfigure,
-	ReadOnly:   toList | toRead,
-	AppendOnly: toList | toRead | toCreate,
+	ReadWrite:  toList | toRead | toInspect | toCreate | toOverwrite | toDelete | toConfigure,
+	ReadOnly:   toList | toRead | toInspect,
+	AppendOnly: toList | toRead | toInspect | toCreate,
 }
+
+// ofWholeBuckets are the needs that a grant with prefixes does not meet.
+const ofWholeBuckets = toInspect | toConfigure
 
 // Grant is what a credential may do. The zero Grant is all that the Server does.
 type Grant struct {
@@ -61,6 +65,9 @@ func (g Grant) compile() (*grant, error) {
 	for _, op := range g.Verbs {
 		if !knownOperation(op) {
 			return nil, fmt.Errorf("field Verbs: %q is no operation", op)
+		}
+		if !g.Reaches(op) {
+			return nil, fmt.Errorf("field Verbs: Access or Prefixes rule out %q", op)
 		}
 		if out.verbs == nil {
 			out.verbs = map[string]bool{}
@@ -145,14 +152,30 @@ func Operations() []string {
 	return out
 }
 
+// Reaches says whether a client can do an operation anywhere, whatever Verbs has: one
+// that Access or Prefixes rule out would stand among them without effect.
+func (g Grant) Reaches(op string) bool {
+	n, known := needOf(op)
+	if len(g.Prefixes) > 0 && n&ofWholeBuckets != 0 {
+		return false
+	}
+	return known && presets[orDefault(g.Access, ReadWrite)]&n != 0
+}
+
 func knownOperation(op string) bool {
+	_, known := needOf(op)
+	return known
+}
+
+// needOf is what an operation does to what it names.
+func needOf(op string) (n need, known bool) {
 	if op == postObject.op {
-		return true
+		return postObject.needs, true
 	}
 	for i := range routes {
 		if routes[i].op == op {
-			return true
+			return routes[i].needs, true
 		}
 	}
-	return false
+	return 0, false
 }

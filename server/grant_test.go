@@ -219,7 +219,7 @@ func TestPrefixesHoldEveryName(t *testing.T) {
 	for target, status := range map[string]int{
 		"/bkt/mine/a": 200, "/bkt/ours-b": 200, "/bkt/theirs/c": 403, "/bkt/mine": 403, "/bkt/x/mine/a": 403, "/bkt/mine/../theirs/c": 403,
 		"/bkt/?list-type=2": 403, "/bkt/?list-type=2&prefix=": 403, "/bkt/?list-type=2&prefix=min": 403, "/bkt/?list-type=2&prefix=mine%2F": 200,
-		"/bkt/?prefix=ours-b": 200, "/bkt/?prefix=theirs%2F": 403, "/bkt/?prefix=mine%2F&marker=theirs": 200, "/bkt/?location": 200, "/": 200, "/bkt/?tagging": 200,
+		"/bkt/?prefix=ours-b": 200, "/bkt/?prefix=theirs%2F": 403, "/bkt/?prefix=mine%2F&marker=theirs": 200, "/bkt/?location": 200, "/": 200, "/bkt/?tagging": 403,
 	} {
 		if a := as(call{method: "GET", target: target}); a.status != status {
 			t.Errorf("GET %s: %d %s, want %d", target, a.status, a.code(), status)
@@ -266,15 +266,17 @@ func TestBucketsAndVerbsNarrowAGrant(t *testing.T) {
 
 func TestBadGrantsAreRefused(t *testing.T) {
 	for name, list := range map[string][]Credential{
-		"empty":           nil,
-		"an empty key":    {{AccessKey: "a"}},
-		"one access key":  {{Name: "x", AccessKey: "a", SecretKey: "s"}, {Name: "y", AccessKey: "a", SecretKey: "s"}},
-		"name":            {{AccessKey: "a", SecretKey: "s"}, {AccessKey: "b", SecretKey: "s"}},
-		"the name none":   {{Name: nobody, AccessKey: "a", SecretKey: "s"}},
-		`"admin"`:         {{AccessKey: "a", SecretKey: "s", Grant: Grant{Access: "admin"}}},
-		`"GetObjct"`:      {{AccessKey: "a", SecretKey: "s", Grant: Grant{Verbs: []string{"GetObjct"}}}},
-		`"B"`:             {{AccessKey: "a", SecretKey: "s", Grant: Grant{Buckets: []string{"B"}}}},
-		"an empty prefix": {{AccessKey: "a", SecretKey: "s", Grant: Grant{Prefixes: []string{""}}}},
+		"empty":                   nil,
+		"an empty key":            {{AccessKey: "a"}},
+		"one access key":          {{Name: "x", AccessKey: "a", SecretKey: "s"}, {Name: "y", AccessKey: "a", SecretKey: "s"}},
+		"name":                    {{AccessKey: "a", SecretKey: "s"}, {AccessKey: "b", SecretKey: "s"}},
+		"the name none":           {{Name: nobody, AccessKey: "a", SecretKey: "s"}},
+		`"admin"`:                 {{AccessKey: "a", SecretKey: "s", Grant: Grant{Access: "admin"}}},
+		`rule out "PutObject"`:    {{AccessKey: "a", SecretKey: "s", Grant: Grant{Access: ReadOnly, Verbs: []string{"GetObject", "PutObject"}}}},
+		`rule out "GetBucketAcl"`: {{AccessKey: "a", SecretKey: "s", Grant: Grant{Prefixes: []string{"a"}, Verbs: []string{"GetBucketAcl"}}}},
+		`"GetObjct"`:              {{AccessKey: "a", SecretKey: "s", Grant: Grant{Verbs: []string{"GetObjct"}}}},
+		`"B"`:                     {{AccessKey: "a", SecretKey: "s", Grant: Grant{Buckets: []string{"B"}}}},
+		"an empty prefix":         {{AccessKey: "a", SecretKey: "s", Grant: Grant{Prefixes: []string{""}}}},
 	} {
 		g := newRig(t)
 		err := g.s.SetTerms(Terms{Credentials: list})
@@ -331,5 +333,68 @@ func TestRequestsAreCountedByCredential(t *testing.T) {
 	}
 	if strings.Contains(b.String(), "NOBODY") {
 		t.Error("a label that a client made up")
+	}
+}
+
+// TestPrefixesHideHowABucketIsSetUp: who is kept to a part of a bucket is told that it is
+// there and where, which uploads and listings need, and nothing else of the whole.
+func TestPrefixesHideHowABucketIsSetUp(t *testing.T) {
+	g := withGrants(t, map[string]Grant{"part": {Prefixes: []string{"mine/"}}, "reader": {Access: ReadOnly}})
+	g.put("/bkt/mine/k", []byte("x"))
+	var inspected int
+	for i := range routes {
+		r := &routes[i]
+		if r.level != onBucket || r.method != "GET" && r.method != "HEAD" || r.needs == toList {
+			continue
+		}
+		c := example(r, "bkt", "mine/k")
+		c.access = "reader"
+		if a := g.do(c); a.status != 200 {
+			t.Errorf("%s by who may read the bucket: %d", r.op, a.status)
+		}
+		before := g.store.count()
+		c.access = "part"
+		a := g.do(c)
+		if told := r.op == "HeadBucket" || r.op == "GetBucketLocation"; told != (a.status == 200) || !told && a.code() != "AccessDenied" {
+			t.Errorf("%s by who may read a part: %d %s", r.op, a.status, a.body)
+		} else if !told {
+			inspected++
+			if got := g.store.callsSince(before); len(got) > 0 {
+				t.Errorf("%s: the backend was asked: %v", r.op, got)
+			}
+		}
+	}
+	if inspected < 7 {
+		t.Errorf("%d operations were tried", inspected)
+	}
+	g.want(g.do(call{method: "GET", target: "/bkt/?list-type=2&prefix=mine/", access: "part"}), 200, "")
+	g.want(g.do(call{method: "GET", target: "/bkt/?uploads&prefix=mine/", access: "part"}), 200, "")
+}
+
+// TestReaches: which operations a grant could have at all.
+func TestReaches(t *testing.T) {
+	below := []string{"a/"}
+	for _, f := range []struct {
+		grant Grant
+		op    string
+		want  bool
+	}{
+		{Grant{}, "PutBucketPolicy", true},
+		{Grant{}, "PostObject", true},
+		{Grant{}, "Nothing", false},
+		{Grant{Access: ReadOnly}, "GetObject", true},
+		{Grant{Access: ReadOnly}, "GetBucketPolicy", true},
+		{Grant{Access: ReadOnly}, "PutObject", false},
+		{Grant{Access: ReadOnly, Verbs: []string{"PutObject"}}, "PutObject", false},
+		{Grant{Access: AppendOnly}, "PutObject", true},
+		{Grant{Access: AppendOnly}, "DeleteObject", false},
+		{Grant{Access: AppendOnly}, "PutObjectTagging", false},
+		{Grant{Prefixes: below}, "PutObject", true},
+		{Grant{Prefixes: below}, "GetBucketPolicy", false},
+		{Grant{Prefixes: below}, "DeleteBucket", false},
+	} {
+		if got := f.grant.Reaches(f.op); got != f.want {
+			t.Errorf("%+v reaches %s: %v", f.grant, f.op, got)
+		}
 	}
 }

@@ -90,6 +90,13 @@ const (
 	// progressBytes must arrive, or leave, within Config.ProgressTimeout.
 	progressBytes = 64 << 10
 
+	// maxLook: a body up to this many bytes that cannot hold what it declares is read, to
+	// say what is wrong with it.
+	maxLook = 4 << 10
+
+	// maxHeaderSection is S3's bound of the headers' lines, which clients keep to.
+	maxHeaderSection = 8 << 10
+
 	// headerBytes is the most a request line with its headers may take: SigV4,
 	// 2 KiB of user metadata and a 1 KiB key percent-encoded fit.
 	headerBytes = 16 << 10

@@ -168,7 +168,7 @@ func TestVersionsByPrefixAndDelimiter(t *testing.T) {
 			t.Errorf("%s: %d", query, a.status)
 		}
 	}
-	if a := g.do(call{method: "GET", target: "/bkt/k?versions"}); a.status != 501 {
+	if a := g.do(call{method: "GET", target: "/bkt/k?versions"}); a.status != 400 {
 		t.Errorf("of an object: %d", a.status)
 	}
 }

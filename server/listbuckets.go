@@ -33,10 +33,12 @@ type bucketEntry struct {
 	BucketRegion string `xml:"BucketRegion"`
 }
 
-// clientRegion is the region that clients see, whose LocationConstraint is empty: the
-// proxy takes signatures for any, and where the backend's buckets lie is not their
-// concern.
-const clientRegion = "us-east-1"
+// firstRegion is S3's first region, whose LocationConstraint is empty. Clients see it where
+// signatures may name any: where the backend's buckets lie is not their concern.
+const firstRegion = "us-east-1"
+
+// clientRegion is the region that clients see.
+func (s *Server) clientRegion() string { return orDefault(s.region, firstRegion) }
 
 // listBuckets shows the backend's buckets that this proxy serves, in the order of
 // their names. The continuation token is the last name shown.
@@ -60,14 +62,14 @@ func (s *Server) listBuckets(r *request) error {
 	sort.Slice(all, func(i, j int) bool { return all[i].Name < all[j].Name })
 	var shown []bucketEntry
 	for _, b := range all {
-		if s.scope(r, toList, b.Name, "") != nil || !strings.HasPrefix(b.Name, out.Prefix) || b.Name <= after || regional && region != clientRegion {
+		if s.scope(r, toList, b.Name, "") != nil || !strings.HasPrefix(b.Name, out.Prefix) || b.Name <= after || regional && region != s.clientRegion() {
 			continue
 		}
 		if len(shown) == page {
 			out.ContinuationToken = shown[page-1].Name
 			break
 		}
-		shown = append(shown, bucketEntry{b.Name, b.Created.UTC().Format(xmlTime), clientRegion})
+		shown = append(shown, bucketEntry{b.Name, b.Created.UTC().Format(xmlTime), s.clientRegion()})
 	}
 	if len(shown) > 0 {
 		out.Buckets = &bucketEntries{shown}

@@ -158,7 +158,10 @@ func (m *memory) Put(_ context.Context, bucket, key string, body io.Reader, size
 
 func (m *memory) commit(bucket string, b map[string]*blob, key string, data []byte, cond backend.Conditions) (w backend.Written, err error) {
 	old, exists := b[key]
-	if !m.lax && cond.IfNoneMatch && exists || cond.IfMatch != "" && (!exists || old.etag != cond.IfMatch) {
+	if cond.IfMatch != "" && !exists { // as S3 and versitygw answer; it is no NotFound (backend/verdict.go)
+		return w, &backend.Error{Kind: backend.Busy, Op: "Put", Status: 404, Code: "NoSuchKey"}
+	}
+	if !m.lax && cond.IfNoneMatch && exists || cond.IfMatch != "" && old.etag != cond.IfMatch {
 		return w, fault4(backend.Precondition, "Put")
 	}
 	etag := fmt.Sprintf("%q", fmt.Sprintf("%x", md5.Sum(data)))

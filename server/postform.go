@@ -129,6 +129,16 @@ func (f *formFile) Read(p []byte) (int, error) {
 	return n, err
 }
 
+// ends finds the end of the file in all that follows its beginning: the first boundary.
+func (f *formFile) ends(whole []byte) (n int, ok bool) {
+	n = bytes.Index(whole, f.mark)
+	if n < 0 {
+		return 0, false
+	}
+	behind := whole[n+len(f.mark):]
+	return n, bytes.HasPrefix(behind, []byte("--")) || bytes.HasPrefix(behind, []byte("\r\n"))
+}
+
 // end proves that the closing boundary follows.
 func (f *formFile) end() error {
 	tail := append(bytes.Clone(f.mark), "--\r\n"...)

@@ -208,14 +208,10 @@ func TestFormsAreHeldToTheirPolicy(t *testing.T) {
 	}
 	// What only the end of the body tells leaves nothing.
 	for name, change := range map[string]func([]byte) []byte{
-		"a field behind the file": func(b []byte) []byte {
-			return append(bytes.TrimSuffix(b, []byte("--\r\n")), "\r\nContent-Disposition: form-data; name=\"submit\"\r\n\r\nUpload\r\n--"+testBoundary+"--\r\n"...)
-		},
-		"no end":      func(b []byte) []byte { return bytes.TrimSuffix(b, []byte("\r\n")) },
+		"cut":         func(b []byte) []byte { return b[:len(b)-len(testBoundary)-4] },
 		"another end": func(b []byte) []byte { return append(b[:len(b)-4], "xx\r\n"...) },
-		"more":        func(b []byte) []byte { return append(b, "more"...) },
 	} {
-		for _, size := range []int{10, 100_000} {
+		for _, size := range []int{10, 100_000, 3 << 20} {
 			p := good
 			p.conditions, p.fields = `, {"key": "new"}`, [][2]string{{"key", "new"}}
 			p.file, p.body = pattern(size), change
@@ -236,6 +232,47 @@ func TestFormsAreHeldToTheirPolicy(t *testing.T) {
 	g.want(g.post(good), 204, "")
 	if got := g.get("/bkt/k"); string(got.body) != "hello" || got.header.Get("X-Amz-Meta-Evil") != "" {
 		t.Errorf("%s %v", got.body, got.header)
+	}
+}
+
+// TestFormsIgnoreWhatFollowsTheFile: the file is what lies before the first boundary, and
+// its policy is held to that. A form that is not read whole must end with its file.
+func TestFormsIgnoreWhatFollowsTheFile(t *testing.T) {
+	g := newRig(t, func(c *Config) { c.PostForms, c.WholeObject = true, 1<<20 })
+	for name, change := range map[string]func([]byte) []byte{
+		"the button": func(b []byte) []byte {
+			return append(bytes.TrimSuffix(b, []byte("--\r\n")), "\r\nContent-Disposition: form-data; name=\"submit\"\r\n\r\nUpload\r\n--"+testBoundary+"--\r\n"...)
+		},
+		"another file": func(b []byte) []byte {
+			return append(bytes.TrimSuffix(b, []byte("--\r\n")), "\r\nContent-Disposition: form-data; name=\"file\"\r\n\r\nother\r\n--"+testBoundary+"--\r\n"...)
+		},
+		"another key": func(b []byte) []byte {
+			return append(bytes.TrimSuffix(b, []byte("--\r\n")), "\r\nContent-Disposition: form-data; name=\"key\"\r\n\r\nother\r\n--"+testBoundary+"--\r\n"...)
+		},
+		"no last line end": func(b []byte) []byte { return bytes.TrimSuffix(b, []byte("\r\n")) },
+		"junk":             func(b []byte) []byte { return append(b, "tail data"...) },
+	} {
+		for _, size := range []int{0, 10, 100_000, 2 << 20} {
+			p := uploadForm{conditions: fmt.Sprintf(`, {"key": "new"}, ["content-length-range", %d, %d]`, size, size), fields: [][2]string{{"key", "new"}}, file: pattern(size), body: change}
+			a := g.post(p)
+			if size > 1<<20 {
+				if a.status != 400 || g.store.stored("bkt", "new") != nil {
+					t.Errorf("%s, %d bytes: %d %s", name, size, a.status, a.body)
+				}
+				continue
+			}
+			g.want(a, 204, "")
+			if got := g.get("/bkt/new"); !bytes.Equal(got.body, p.file) {
+				t.Errorf("%s, %d bytes: read %d bytes", name, size, len(got.body))
+			}
+			g.want(g.do(call{method: "DELETE", target: "/bkt/new"}), 204, "")
+		}
+	}
+	if g.store.stored("bkt", "other") != nil {
+		t.Error("a key behind the file was taken")
+	}
+	if used := g.engine.Stats().BudgetUsed; used != 0 {
+		t.Errorf("%d bytes of the budget are not given back", used)
 	}
 }
 

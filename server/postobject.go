@@ -61,15 +61,14 @@ func (s *Server) takeForm(r *request) error {
 	if err := s.authenticateForm(r, f.fields); err != nil {
 		return err
 	}
-	tail := formTail(boundary)
-	length := r.body.wire - int64(f.fileAt) - int64(len(tail))
-	if length < 0 {
-		return badForm("it ends before its file")
-	}
 	if err := f.name(r); err != nil {
 		return err
 	}
 	rules, err := parsePolicy(f.fields["policy"])
+	if err != nil {
+		return err
+	}
+	file, length, err := s.fileOf(r, front[f.fileAt:], boundary)
 	if err != nil {
 		return err
 	}
@@ -85,9 +84,40 @@ func (s *Server) takeForm(r *request) error {
 	}
 	r.success = f.success()
 	r.body.length = length
-	r.body.file = &formFile{src: io.MultiReader(newBytesReader(front[f.fileAt:]), wire), mark: []byte("\r\n--" + boundary)}
+	r.body.file = file
 	r.body.want, err = r.claims(sigv4.Payload{Mode: sigv4.Unsigned})
 	return err
+}
+
+// fileOf is the file of a form whose client is known, and its length, which must be known
+// before it is stored. Of a form up to WholeObject all is read, so that fields behind the
+// file (the button that was pressed) are ignored, as at S3. Of a larger one, or where the
+// budget is short, the length of the body tells, and the file must be its last field.
+// begun is what has been read of it.
+func (s *Server) fileOf(r *request, begun []byte, boundary string) (file *formFile, length int64, err error) {
+	wire, tail := wireReader{&r.body}, formTail(boundary)
+	file = &formFile{src: io.MultiReader(newBytesReader(begun), wire), mark: []byte("\r\n--" + boundary)}
+	rest := int64(len(begun)) + r.body.left()
+	if rest <= s.wholeObject {
+		if res, ok := s.reserveWhole(rest); ok {
+			end := r.end
+			r.end = func() { res.Release(); end() }
+			whole := make([]byte, rest)
+			if _, err := io.ReadFull(file.src, whole); err != nil {
+				return nil, 0, err
+			}
+			n, ok := file.ends(whole)
+			if !ok {
+				return nil, 0, errFormEnd
+			}
+			file.src = io.MultiReader(newBytesReader(whole[:n]), strings.NewReader(tail))
+			return file, int64(n), nil
+		}
+	}
+	if length = rest - int64(len(tail)); length < 0 {
+		return nil, 0, badForm("it ends before its file")
+	}
+	return file, length, nil
 }
 
 // signing are the fields by which a form is signed: all of them, or nobody has signed it.

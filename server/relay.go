@@ -19,20 +19,20 @@ import (
 // state, replication and inventories would leave it behind, a website or Select
 // would show sealed bytes.
 var relayRoutes = []route{
-	relayed("GetBucketAcl", "GET", onBucket, toRead, "acl", noBody),
+	relayed("GetBucketAcl", "GET", onBucket, toInspect, "acl", noBody),
 	relayed("PutBucketAcl", "PUT", onBucket, toConfigure, "acl", optionalBody, "x-amz-acl", "x-amz-grant-*"),
-	relayed("GetBucketPolicy", "GET", onBucket, toRead, "policy", noBody),
+	relayed("GetBucketPolicy", "GET", onBucket, toInspect, "policy", noBody),
 	relayed("PutBucketPolicy", "PUT", onBucket, toConfigure, "policy", optionalBody, "x-amz-confirm-remove-self-bucket-access"),
 	relayed("DeleteBucketPolicy", "DELETE", onBucket, toConfigure, "policy", noBody),
-	relayed("GetBucketPolicyStatus", "GET", onBucket, toRead, "policyStatus", noBody),
-	relayed("GetBucketTagging", "GET", onBucket, toRead, "tagging", noBody),
+	relayed("GetBucketPolicyStatus", "GET", onBucket, toInspect, "policyStatus", noBody),
+	relayed("GetBucketTagging", "GET", onBucket, toInspect, "tagging", noBody),
 	relayed("PutBucketTagging", "PUT", onBucket, toConfigure, "tagging", optionalBody),
 	relayed("DeleteBucketTagging", "DELETE", onBucket, toConfigure, "tagging", noBody),
-	relayed("GetBucketVersioning", "GET", onBucket, toRead, "versioning", noBody),
+	relayed("GetBucketVersioning", "GET", onBucket, toInspect, "versioning", noBody),
 	relayed("PutBucketVersioning", "PUT", onBucket, toConfigure, "versioning", smallBody),
-	relayed("GetObjectLockConfiguration", "GET", onBucket, toRead, "object-lock", noBody),
+	relayed("GetObjectLockConfiguration", "GET", onBucket, toInspect, "object-lock", noBody),
 	relayed("PutObjectLockConfiguration", "PUT", onBucket, toConfigure, "object-lock", optionalBody, "x-amz-bucket-object-lock-token"),
-	relayed("GetBucketOwnershipControls", "GET", onBucket, toRead, "ownershipControls", noBody),
+	relayed("GetBucketOwnershipControls", "GET", onBucket, toInspect, "ownershipControls", noBody),
 	relayed("PutBucketOwnershipControls", "PUT", onBucket, toConfigure, "ownershipControls", optionalBody),
 	relayed("DeleteBucketOwnershipControls", "DELETE", onBucket, toConfigure, "ownershipControls", noBody),
 

@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"crypto/sha256"
+	"io"
 	"strconv"
 	"strings"
 	"time"
@@ -108,7 +109,8 @@ func (s *Server) scope(r *request, n need, bucket, key string) error {
 // within holds a key, or the names that a listing of a bucket would show, to the
 // client's prefixes. A listing must ask for no more than it may see, as with IAM: a
 // filtered one would look like an empty bucket to who forgot the prefix. Whoever is
-// kept to a part of a bucket does not configure all of it. Keys in the body of a
+// kept to a part of a bucket neither configures all of it nor is shown how it is set up;
+// that it is there, and where, is no more than uploads need to know. Keys in the body of a
 // request to a bucket are held to the prefixes one by one.
 func (r *request) within(n need, key string) error {
 	may := r.client.grant
@@ -121,7 +123,7 @@ func (r *request) within(n need, key string) error {
 		if prefix, _ := r.query.get("prefix"); !may.below(prefix) {
 			return s3err.New(s3err.AccessDenied, "this credential may list below its own prefixes only")
 		}
-	case n == toConfigure && may.prefixes != nil:
+	case n&ofWholeBuckets != 0 && may.prefixes != nil:
 		return s3err.New(s3err.AccessDenied, "this credential is for a part of a bucket only")
 	}
 	return nil
@@ -133,6 +135,9 @@ var emptySHA256 = sha256.Sum256(nil)
 // admitBody checks what the headers say of the body against the route, and arms
 // the body with the digests it must prove. No byte of it is read here.
 func (s *Server) admitBody(r *request, v sigv4.Verified) error {
+	if err := checkStreamed(r, v.Payload.Mode); err != nil {
+		return err
+	}
 	h := &r.http.Request.Header
 	declared := h.ContentLength() >= 0
 	if !declared && len(h.Peek("Transfer-Encoding")) > 0 {
@@ -184,6 +189,14 @@ func (s *Server) admitBody(r *request, v sigv4.Verified) error {
 	return nil
 }
 
+// checkStreamed refuses an aws-chunked body where S3 does: of PUTs, objects alone have one.
+func checkStreamed(r *request, mode sigv4.Mode) error {
+	if mode.Streamed() && r.http.IsPut() && (r.level() != onObject || r.route != nil && r.route.body != objectBody) {
+		return s3err.New(s3err.InvalidRequest, "The value of x-amz-content-sha256 header is invalid.")
+	}
+	return nil
+}
+
 // admitStream puts the aws-chunked decoder between the wire and the object, whose
 // length the client declares beside.
 func (r *request) admitStream(v sigv4.Verified) error {
@@ -193,11 +206,16 @@ func (r *request) admitStream(v sigv4.Verified) error {
 	if err != nil || length < 0 || strings.HasPrefix(text, "+") {
 		return s3err.New(s3err.MissingContentLength, "an aws-chunked body needs %s", name)
 	}
-	if r.body.wire != chunkedWire && length > r.body.wire {
+	longer := r.body.wire != chunkedWire && length > r.body.wire
+	if longer && r.body.wire > maxLook {
 		return s3err.New(s3err.IncompleteBody, "")
 	}
 	r.body.length = length
 	r.body.stream, err = sigv4.NewStream(wireReader{&r.body}, v, length, r.header("x-amz-trailer"))
+	if longer && err == nil {
+		// So short a body is read, to say whether it is cut or the length wrong.
+		_, err = io.Copy(io.Discard, &r.body)
+	}
 	return err
 }
 

@@ -101,13 +101,7 @@ var routes = append(relayRoutes, []route{
 // match finds the operation of a request. The query must hold exactly what a
 // row names: nothing is ever ignored.
 func match(method string, t target, hasHeader func(string) bool) (*route, error) {
-	at := onService
-	switch {
-	case t.key != "":
-		at = onObject
-	case t.bucket != "":
-		at = onBucket
-	}
+	at := t.level()
 	known := false
 	for i := range routes {
 		r := &routes[i]

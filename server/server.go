@@ -30,6 +30,8 @@ type Config struct {
 	Hashing     *hashing.Engine  // zero = the fastest kernel of this CPU
 	Credentials []Credential     // required: at least one, access keys and names distinct
 
+	// Region is the one that signatures and new buckets must name; empty = any.
+	Region string
 	// PostForms: files may be uploaded by browsers' forms.
 	PostForms bool
 	// CORS are the rules for pages in browsers; empty = none may use the proxy.
@@ -95,6 +97,7 @@ type Server struct {
 	keys     KeySource
 	engine   *pipeline.Engine
 	hashing  *hashing.Engine
+	region   string
 	terms    atomic.Pointer[terms]
 	gate     *gate
 	trials   trials
@@ -157,6 +160,7 @@ func New(cfg Config) (*Server, error) {
 		keys:        cfg.Keys,
 		engine:      cfg.Engine,
 		hashing:     cfg.Hashing,
+		region:      cfg.Region,
 		blockHint:   cfg.BlockHint,
 		etagMode:    cfg.ETags,
 		etags:       newETagCache(cfg.ETagCache),
@@ -172,7 +176,7 @@ func New(cfg Config) (*Server, error) {
 		log:         cfg.Log,
 		metrics:     cfg.Metrics,
 	}
-	in, err := Terms{Credentials: cfg.Credentials, AllowedBuckets: cfg.AllowedBuckets, CORS: cfg.CORS, PostForms: cfg.PostForms}.compile(cfg.Now)
+	in, err := Terms{Credentials: cfg.Credentials, AllowedBuckets: cfg.AllowedBuckets, CORS: cfg.CORS, PostForms: cfg.PostForms}.compile(cfg.Region, cfg.Now)
 	if err != nil {
 		return nil, fmt.Errorf("cannot make a server: %w", err)
 	}
@@ -300,6 +304,9 @@ func (s *Server) serve(r *request) error {
 		r.http.Response.SetConnectionClose()
 		return err
 	}
+	if err := checkHeaderSize(raw); err != nil {
+		return err
+	}
 	if n := h.ContentLength(); n >= 0 {
 		r.body.wire = int64(n)
 	} else if r.body.src != nil {
@@ -313,6 +320,12 @@ func (s *Server) serve(r *request) error {
 	}
 	if h.IsOptions() {
 		return s.answerPreflight(r)
+	}
+	if err := r.checkShape(string(h.Method())); err != nil {
+		return err
+	}
+	if err := r.checkForm(); err != nil {
+		return err
 	}
 	if s.isForm(r) {
 		if err := s.takeForm(r); err != nil {
@@ -336,6 +349,9 @@ func (s *Server) serve(r *request) error {
 	if verified.Presigned {
 		r.query = slices.DeleteFunc(r.query, func(p param) bool { return sigv4.AuthParam(p.name) })
 	}
+	if err := checkStreamed(r, verified.Payload.Mode); err != nil {
+		return err
+	}
 	if r.route, err = match(string(h.Method()), r.target, r.hasHeader); err != nil {
 		return err
 	}
@@ -356,16 +372,16 @@ func (s *Server) serve(r *request) error {
 
 // refuseMalformed answers what fasthttp could not parse; the connection closes.
 func (s *Server) refuseMalformed(ctx *fasthttp.RequestCtx, err error) {
-	code, text := s3err.InvalidRequest, "the request is malformed"
+	answer := s3err.New(s3err.InvalidRequest, "the request is malformed")
 	var small *fasthttp.ErrSmallBuffer
 	var netErr *net.OpError
 	switch {
 	case errors.As(err, &small):
-		text = "the request headers are too large"
+		answer = errHeaderSection()
 	case errors.As(err, &netErr) && netErr.Timeout():
-		code, text = s3err.RequestTimeout, "the request headers did not arrive in time"
+		answer = s3err.New(s3err.RequestTimeout, "the request headers did not arrive in time")
 	}
 	s.metrics.malformed.Inc()
-	writeError(ctx, s3err.New(code, "%s", text), "", newRequestID())
+	writeError(ctx, answer, "", newRequestID())
 	ctx.SetConnectionClose()
 }

@@ -17,6 +17,17 @@ type target struct {
 	query  query
 }
 
+// level says what the target names.
+func (t target) level() level {
+	switch {
+	case t.key != "":
+		return onObject
+	case t.bucket != "":
+		return onBucket
+	}
+	return onService
+}
+
 // query is the decoded parameters in wire order.
 type query []param
 

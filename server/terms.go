@@ -24,9 +24,10 @@ type terms struct {
 	postForms bool
 }
 
-// compile checks Terms; the error names the bad field.
-func (t Terms) compile(now func() time.Time) (*terms, error) {
-	creds, err := newClients(t.Credentials, now)
+// compile checks Terms, whose signatures must name the region, if there is one; the error
+// names the bad field.
+func (t Terms) compile(region string, now func() time.Time) (*terms, error) {
+	creds, err := newClients(t.Credentials, region, now)
 	if err != nil {
 		return nil, err
 	}
@@ -57,7 +58,7 @@ var ErrTerms = errors.New("cannot use the terms")
 // SetTerms replaces all terms at once. Requests that had begun go on under those they
 // came with. On an error (ErrTerms, which names the field) nothing changes.
 func (s *Server) SetTerms(t Terms) error {
-	in, err := t.compile(s.now)
+	in, err := t.compile(s.region, s.now)
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrTerms, err)
 	}

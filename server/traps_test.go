@@ -243,7 +243,7 @@ func TestFormBodyIsStoredAsItIs(t *testing.T) {
 // Trap 9: the read buffer is the header limit.
 func TestHeaderLimit(t *testing.T) {
 	g := newRig(t)
-	ok := map[string]string{"x-ignored": strings.Repeat("v", 8000)}
+	ok := map[string]string{"x-ignored": strings.Repeat("v", 7000)}
 	g.want(g.do(call{method: "PUT", target: "/bkt/k", body: []byte("x"), header: ok}), 200, "")
 	conn := g.dial()
 	go conn.Write(call{method: "PUT", target: "/bkt/k", edit: func(h string) string { return h + "X-Ignored: " + strings.Repeat("v", 64<<10) + "\r\n" }}.raw(g.addr))

@@ -232,6 +232,8 @@ func (c *completing) judge(made backend.Written, err error) (backend.Written, er
 		return c.done(errNoUpload)
 	case backendKind(err) == backend.Precondition:
 		return c.done(err)
+	case c.cond.IfMatch != "" && backendCode(err) == string(s3err.NoSuchKey):
+		return c.done(s3err.Wrap(s3err.NoSuchKey, err, "")) // If-Match speaks of an object that is not there
 	}
 	return made, err
 }

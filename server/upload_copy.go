@@ -33,6 +33,9 @@ func (s *Server) uploadPartCopy(r *request) error {
 	}
 	from, err := copySource(r.header("x-amz-copy-source"))
 	if err != nil {
+		if _, _, gone := s.access(r.ctx, r.bucket); backendKind(gone) == backend.NoBucket {
+			return gone // S3 looks for the bucket first
+		}
 		return err
 	}
 	if r.hasHeader(sourceRangeHeader) {

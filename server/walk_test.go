@@ -135,7 +135,7 @@ func TestNothingRefusedReachesTheBackend(t *testing.T) {
 	}
 	for i := range routes {
 		r := &routes[i]
-		for access, may := range map[string]need{"READONLY": toList | toRead, "APPENDONLY": toList | toRead | toCreate} {
+		for access, may := range map[string]need{"READONLY": toList | toRead | toInspect, "APPENDONLY": toList | toRead | toInspect | toCreate} {
 			if r.needs&may == 0 {
 				c := example(r, "bkt", "k")
 				c.access = access

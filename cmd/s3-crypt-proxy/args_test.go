@@ -1,6 +1,8 @@
 package main
 
 import (
+	"io"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -92,5 +94,18 @@ func TestFasterSuite(t *testing.T) {
 		if got := chooseSuite(config.Encryption{Cipher: name}); got != want {
 			t.Errorf("%s: %v, want %v", name, got, want)
 		}
+	}
+}
+
+// TestUselessVerbsStopEveryCommand, with the line that has them.
+func TestUselessVerbsStopEveryCommand(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "proxy.yaml")
+	write(t, file, "clients:\n  - name: x\n    access_key: X\n    secret_key: y\n    access: read-only\n    prefixes: [a/]\n    verbs: [GetObject, PutObject]\n")
+	root := newRoot([]string{"S3CP_BACKEND_ENDPOINT=http://127.0.0.1:1", "S3CP_BACKEND_ACCESS_KEY=A", "S3CP_BACKEND_SECRET_KEY=s", "S3CP_ADMIN_TOKEN=token-of-some-length"})
+	root.SetArgs([]string{"check", "--config", file})
+	root.SetOut(io.Discard)
+	err := root.Execute()
+	if want := file + ":7: clients[0].verbs: PutObject is not within access: read-only with prefixes, so it would have no effect"; err == nil || !strings.Contains(err.Error(), want) {
+		t.Errorf("got %v, want %s", err, want)
 	}
 }

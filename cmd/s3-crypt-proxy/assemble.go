@@ -82,6 +82,7 @@ func assemble(cfg *config.Config, log zerolog.Logger) (p *proxy, err error) {
 		Hashing:        digester,
 		Credentials:    credentials(cfg),
 		CORS:           rules(cfg),
+		Region:         cfg.Region,
 		PostForms:      cfg.PostForms,
 		AllowedBuckets: cfg.AllowedBuckets,
 		KeyRules:       keyRules(cfg.Backend),
@@ -150,10 +151,15 @@ func credentials(cfg *config.Config) []server.Credential {
 	for _, c := range cfg.AllClients() {
 		out = append(out, server.Credential{
 			Name: c.Name, AccessKey: c.AccessKey, SecretKey: c.SecretKey.Reveal(),
-			Grant: server.Grant{Access: server.Access(c.Access), Verbs: c.Verbs, Buckets: c.Buckets, Prefixes: c.Prefixes},
+			Grant: grant(c),
 		})
 	}
 	return out
+}
+
+// grant is what a client may do.
+func grant(c config.Client) server.Grant {
+	return server.Grant{Access: server.Access(c.Access), Verbs: c.Verbs, Buckets: c.Buckets, Prefixes: c.Prefixes}
 }
 
 // rules are those for pages in browsers.

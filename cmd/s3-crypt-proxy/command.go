@@ -28,7 +28,7 @@ func newRoot(environ []string) *cobra.Command {
 	load := func() (*config.Config, error) {
 		cfg, err := config.Load(file, environ)
 		if err == nil {
-			err = cfg.RefuseUnknownVerbs(server.Operations())
+			err = cfg.RefuseUselessVerbs(server.Operations(), func(c config.Client, verb string) bool { return grant(c).Reaches(verb) })
 		}
 		if err != nil {
 			return nil, &failure{exitConfig, &configError{err}}

@@ -110,6 +110,8 @@ func TestReloadRefusesABadFile(t *testing.T) {
 		{oneClient + "log_levle: debug\n", file + ":5: log_levle"},
 		{strings.Replace(oneClient, "secret_key: secret", "secret_key: ''", 1), "client.secret_key"},
 		{oneClient + "clients:\n  - name: x\n    access_key: X\n    secret_key: y\n    verbs: [GetObjct]\n", "GetObjct"},
+		{oneClient + "clients:\n  - name: x\n    access_key: X\n    secret_key: y\n    access: read-only\n    verbs: [PutObject]\n", `rule out \"PutObject\"`},
+		{oneClient + "clients:\n  - name: x\n    access_key: X\n    secret_key: y\n    prefixes: [a/]\n    verbs: [GetObject, GetBucketPolicy]\n", `rule out \"GetBucketPolicy\"`},
 	} {
 		write(t, file, bad.text)
 		before := strings.Count(b.log.String(), "not reloaded")

@@ -103,6 +103,14 @@ func checkRegion(v string) error {
 	return nil
 }
 
+// checkClientRegion is checkRegion, or nothing.
+func checkClientRegion(v string) error {
+	if v == "" {
+		return nil
+	}
+	return checkRegion(v)
+}
+
 // checkAccessKey keeps an access key usable inside an Authorization header.
 func checkAccessKey(v string) error {
 	if strings.ContainsFunc(v, func(r rune) bool { return r <= ' ' || r >= 0x7f || r == '/' || r == ',' }) {

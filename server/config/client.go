@@ -71,7 +71,7 @@ func clientEntries() EntryList {
 				bind: choice(func(c *Config) *string { return &at(c).Access }, AccessReadWrite, AccessReadOnly, AccessAppendOnly),
 			},
 			{
-				Name: "verbs", Kind: List, Allowed: "names of S3 operations, like PutObject",
+				Name: "verbs", Kind: List, Allowed: "names of S3 operations, like PutObject, that access and prefixes allow",
 				Doc:  "Of what access allows, these operations alone; empty = all of it. To copy an object takes GetObject too.",
 				bind: list(func(c *Config) *[]string { return &at(c).Verbs }, checkVerb),
 			},
@@ -152,9 +152,10 @@ func (l *loader) compareClients() {
 	}
 }
 
-// RefuseUnknownVerbs holds every name of an operation to the operations there are.
-// The error is of type Problems.
-func (c *Config) RefuseUnknownVerbs(operations []string) error {
+// RefuseUselessVerbs holds every name of an operation to the operations there are, and to
+// those that its client can do at all, which reaches says: one without effect is a
+// mistake. The error is of type Problems.
+func (c *Config) RefuseUselessVerbs(operations []string, reaches func(x Client, verb string) bool) error {
 	known := make(map[string]bool, len(operations))
 	for _, op := range operations {
 		known[op] = true
@@ -163,12 +164,18 @@ func (c *Config) RefuseUnknownVerbs(operations []string) error {
 	for i, x := range c.Clients {
 		key := entryKey("clients", i, "verbs")
 		for _, v := range x.Verbs {
-			if known[v] {
+			if known[v] && reaches(x, v) {
 				continue
 			}
 			o := c.origins[key]
 			p := Problem{File: o.File, Line: o.Line, Key: key, Why: shown(v) + " is no operation of the proxy"}
-			if meant := nearest(v, operations); meant != "" {
+			if known[v] {
+				p.Why = v + " is not within access: " + x.Access
+				if len(x.Prefixes) > 0 {
+					p.Why += " with prefixes"
+				}
+				p.Why += ", so it would have no effect"
+			} else if meant := nearest(v, operations); meant != "" {
 				p.Hint = "did you mean " + meant + "?"
 			}
 			problems = append(problems, p)

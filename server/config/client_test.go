@@ -125,20 +125,32 @@ func TestClientProblems(t *testing.T) {
 	}
 }
 
-func TestUnknownVerbsAreRefused(t *testing.T) {
+func TestUselessVerbsAreRefused(t *testing.T) {
 	path := write(t, "proxy.yaml", minimal+twoClients)
 	c, err := Load(path, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := c.RefuseUnknownVerbs([]string{"GetObject", "ListObjectsV2"}); err != nil {
+	all := func(Client, string) bool { return true }
+	if err := c.RefuseUselessVerbs([]string{"GetObject", "ListObjectsV2"}, all); err != nil {
 		t.Error(err)
 	}
-	err = c.RefuseUnknownVerbs([]string{"GetObjects", "HeadBucket"})
-	want := `FILE:21: clients[1].verbs: "GetObject" is no operation of the proxy; did you mean GetObjects?` + "\n" +
-		`FILE:21: clients[1].verbs: "ListObjectsV2" is no operation of the proxy; did you mean GetObjects?`
-	if err == nil || strings.ReplaceAll(err.Error(), path, "FILE") != want {
-		t.Errorf("got\n%v\nwant\n%s", err, want)
+	refused := func(err error, want string) {
+		t.Helper()
+		if err == nil || strings.ReplaceAll(err.Error(), path, "FILE") != want {
+			t.Errorf("got\n%v\nwant\n%s", err, want)
+		}
+	}
+	refused(c.RefuseUselessVerbs([]string{"GetObjects", "HeadBucket"}, all), `FILE:21: clients[1].verbs: "GetObject" is no operation of the proxy; did you mean GetObjects?`+"\n"+
+		`FILE:21: clients[1].verbs: "ListObjectsV2" is no operation of the proxy; did you mean GetObjects?`)
+	// One that the client's access rules out stands there without effect.
+	var asked []string
+	refused(c.RefuseUselessVerbs([]string{"GetObject", "ListObjectsV2"}, func(x Client, verb string) bool {
+		asked = append(asked, x.Name+" "+x.Access+" "+verb)
+		return verb != "GetObject"
+	}), "FILE:21: clients[1].verbs: GetObject is not within access: "+c.Clients[1].Access+", so it would have no effect")
+	if want := c.Clients[1].Name + " " + c.Clients[1].Access + " ListObjectsV2"; !slices.Contains(asked, want) {
+		t.Errorf("asked for %v, not for %s", asked, want)
 	}
 }
 

@@ -12,6 +12,7 @@ type Config struct {
 	ListenAddr      string
 	AdminListenAddr string
 	AllowedBuckets  []string // empty = all
+	Region          string   // empty = any
 	PostForms       bool
 	LogLevel        string // debug, info, warn, error
 	LogFormat       string // json, console

@@ -102,6 +102,11 @@ func Keys() []Key {
 			bind: list(func(c *Config) *[]string { return &c.AllowedBuckets }, checkBucket),
 		},
 		{
+			Name: "region", Env: "S3CP_REGION", Kind: Text, Allowed: "letters, digits, - and _, or nothing",
+			Doc:  "The region that clients must name in signatures and for new buckets, and are told; empty = any is taken, and us-east-1 is told. It has nothing to do with backend.region.",
+			bind: text(func(c *Config) *string { return &c.Region }, checkClientRegion),
+		},
+		{
 			Name: "post_forms", Env: "S3CP_POST_FORMS", Kind: Bool, Default: "false", Live: true, Allowed: wantBool,
 			Doc:  "Take uploads by browsers' forms (POST Object): whoever has a form that a client signed may store what its policy allows.",
 			bind: boolean(func(c *Config) *bool { return &c.PostForms }),

@@ -97,7 +97,7 @@ var table = map[Code]row{
 	BadRequest:                          {http.StatusBadRequest, "Bad request.", free},
 	BucketAlreadyExists:                 {http.StatusConflict, "The requested bucket name is not available. The bucket name can not be an existing collection, and the bucket namespace is shared by all users of the system. Please select a different name and try again.", fixed},
 	BucketAlreadyOwnedByYou:             {http.StatusConflict, "Your previous request to create the named bucket succeeded and you already own it.", fixed},
-	BucketNotEmpty:                      {http.StatusConflict, "The bucket you tried to delete is not empty.", fixed},
+	BucketNotEmpty:                      {http.StatusConflict, "The bucket you tried to delete is not empty.", free},
 	ConditionalRequestConflict:          {http.StatusConflict, "A conflicting conditional write is in progress; try again.", free},
 	EntityTooLarge:                      {http.StatusBadRequest, "Your proposed upload exceeds the maximum allowed object size.", fixed},
 	EntityTooSmall:                      {http.StatusBadRequest, "Your proposed upload is smaller than the minimum allowed size", fixed},

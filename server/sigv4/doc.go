@@ -74,6 +74,7 @@
 //	ErrFraming             IncompleteBody
 //	ErrChunkSignature      SignatureDoesNotMatch
 //	ErrDecodedLength       IncompleteBody
+//	ErrChunkSize           InvalidChunkSizeError
 //	ErrTrailer             MalformedTrailerError
 //
 // An error may be a *Detail, which has the words that S3 uses for it and what of the

@@ -50,6 +50,8 @@ var (
 	ErrChunkSignature = errors.New("cannot read the body: a chunk's signature does not match")
 	// ErrDecodedLength: the chunks do not add up to x-amz-decoded-content-length.
 	ErrDecodedLength = errors.New("cannot read the body: its chunks do not add up to the declared length")
+	// ErrChunkSize: a chunk that is not the last one is too small.
+	ErrChunkSize = errors.New("cannot read the body: a chunk is too small")
 	// ErrTrailer: the trailing headers are not the ones x-amz-trailer announced.
 	ErrTrailer = errors.New("cannot read the body: its trailer is not the announced one")
 )

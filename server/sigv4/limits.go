@@ -33,6 +33,10 @@ const (
 	// maxExpires is AWS's bound for a presigned request: seven days.
 	maxExpires = 7 * 24 * time.Hour
 
+	// minChunk is S3's smallest chunk but for the last one: each costs a line and, where
+	// it is signed, a signature.
+	minChunk = 8 << 10
+
 	// maxChunkLine holds a chunk's size, its signature and the line's end; a
 	// trailing header of maxTrailerLine holds the longest checksum many times.
 	maxChunkLine   = 128

@@ -29,6 +29,9 @@ func (v *Verifier) VerifyForm(f Form) (accessKey string, err error) {
 	if err := auth.parseCredential(f.Credential, ""); err != nil {
 		return "", err
 	}
+	if err := v.checkRegion(&auth, ""); err != nil {
+		return "", err
+	}
 	at, err := parseStamp(f.Date)
 	switch {
 	case err != nil:

@@ -50,7 +50,11 @@ func (v *Verifier) presigned(rawQuery string, headers *headerIndex) (c claim, er
 	case credential == "" || date == "" || signature == "" || signed == "" || expires == "":
 		return c, tell(ErrPresigned, missingParams)
 	}
-	if err := c.parseCredential(credential, inQueryWords); err != nil {
+	err = c.parseCredential(credential, inQueryWords)
+	if err == nil {
+		err = v.checkRegion(&c.authorization, inQueryWords)
+	}
+	if err != nil {
 		d := *err.(*Detail)
 		d.Err = ErrPresigned
 		return c, &d

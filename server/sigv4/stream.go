@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"hash"
 	"io"
+	"strconv"
 	"strings"
 )
 
@@ -17,6 +18,8 @@ import (
 //	chunk   = hex size [;chunk-signature=64 hex] CRLF  data  CRLF
 //	last    = 0 [;chunk-signature=64 hex] CRLF
 //	trailer = (name:value CRLF)*  [x-amz-trailer-signature:64 hex CRLF]
+//
+// Only the last chunk with data may have fewer than minChunk bytes, as at S3.
 //
 // A chunk's bytes are given before its signature is checked, because a chunk may
 // be as large as the object; io.EOF comes only after every signature, the
@@ -29,8 +32,9 @@ type Stream struct {
 	chain   Chain
 	decoded int64 // declared length of the object
 	got     int64
-	left    int64 // of the present chunk
-	begun   bool
+	left    int64     // of the present chunk
+	size    int64     // of the present chunk, whole
+	chunks  int       // begun so far
 	sum     hash.Hash // of the present chunk, where it is signed
 	claimed [32]byte  // its signature
 	allowed []string  // names of the trailing headers
@@ -103,17 +107,23 @@ func (s *Stream) read(p []byte) (int, error) {
 // nextChunk ends the present chunk and begins the next one. After the last one it
 // reads the trailer and demands the end of the source: io.EOF.
 func (s *Stream) nextChunk() error {
-	if s.begun {
+	if s.chunks > 0 {
 		if err := s.endChunk(); err != nil {
 			return err
 		}
 	}
-	s.begun = true
+	before := s.size
 	size, err := s.chunkHead()
 	if err != nil {
 		return err
 	}
-	if size > s.decoded-s.got || size == 0 && s.got != s.decoded {
+	s.chunks, s.size = s.chunks+1, size
+	switch {
+	case s.chunks > 1 && before < minChunk && size > 0:
+		return smallChunk(s.chunks, before)
+	case size > s.decoded-s.got:
+		return s.tooLong(size)
+	case size == 0 && s.got != s.decoded:
 		return ErrDecodedLength
 	}
 	if s.left = size; size > 0 {
@@ -139,6 +149,32 @@ func (s *Stream) nextChunk() error {
 		return err
 	}
 	return io.EOF
+}
+
+// smallChunk is S3's refusal of chunk number n, which follows one of so few bytes.
+func smallChunk(n int, size int64) error {
+	d := tell(ErrChunkSize, "").about("Chunk", strconv.Itoa(n))
+	d.More = []Header{{"BadChunkSize", strconv.FormatInt(size, 10)}}
+	return d
+}
+
+// tooLong says what is wrong with a chunk that is longer than the object: if it does not
+// end where it says, it is the chunk.
+func (s *Stream) tooLong(size int64) error {
+	if size > minChunk {
+		return ErrDecodedLength
+	}
+	if _, err := s.src.Discard(int(size)); err != nil {
+		return noEOF(err)
+	}
+	var end [2]byte
+	if _, err := io.ReadFull(s.src, end[:]); err != nil {
+		return noEOF(err)
+	}
+	if string(end[:]) != "\r\n" {
+		return ErrFraming
+	}
+	return ErrDecodedLength
 }
 
 // endChunk reads the line end behind a chunk's data and proves the data.
@@ -209,9 +245,6 @@ func (s *Stream) readTrailer() error {
 	ownLF := false
 	for lines := 0; ; lines++ {
 		line, err := s.line(maxTrailerLine)
-		if errors.Is(err, io.ErrUnexpectedEOF) && len(s.trailer) == len(s.allowed) && s.mode == UnsignedTrailer {
-			return nil // some clients leave the last CRLF out
-		}
 		if err != nil {
 			return err
 		}
@@ -234,6 +267,9 @@ func (s *Stream) readTrailer() error {
 		if lines > 2*maxTrailers {
 			return ErrTrailer
 		}
+		if bytes.IndexByte(line, '\r') >= 0 {
+			return ErrFraming
+		}
 		name, value, ok := strings.Cut(string(line), ":")
 		if name = strings.ToLower(name); !ok || !isFieldValue(value) {
 			return ErrTrailer
@@ -241,13 +277,19 @@ func (s *Stream) readTrailer() error {
 		value = trimBlanks(value)
 		if name == "x-amz-trailer-signature" && s.mode == SignedTrailer {
 			var signature [32]byte
-			if len(s.trailer) != len(s.allowed) || !decodeHex(signature[:], value) {
+			if len(s.trailer) != len(s.allowed) {
 				return ErrTrailer
+			}
+			if !decodeHex(signature[:], value) {
+				return ErrFraming
 			}
 			if !s.chain.verify(trailerAlgorithm, sha256.Sum256(text), signature) {
 				return ErrChunkSignature
 			}
 			return s.blankLine()
+		}
+		if s.mode == SignedTrailer && len(s.trailer) == len(s.allowed) && !strings.HasPrefix(name, "x-amz-checksum-") {
+			return ErrFraming // in the place of the signature
 		}
 		if !contains(s.allowed, name) || s.trails(name) {
 			return ErrTrailer
@@ -267,11 +309,12 @@ func (s *Stream) trails(name string) bool {
 	return false
 }
 
-// blankLine reads the CRLF that ends the body, which some clients leave out.
+// blankLine reads the CRLF that ends the body. Some clients leave it out behind a
+// signature, which proves the end as well.
 func (s *Stream) blankLine() error {
 	line, err := s.line(maxChunkLine)
 	switch {
-	case errors.Is(err, io.ErrUnexpectedEOF) && len(line) == 0:
+	case errors.Is(err, io.ErrUnexpectedEOF) && len(line) == 0 && s.sum != nil:
 		return nil
 	case err != nil:
 		return err

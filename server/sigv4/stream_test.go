@@ -69,7 +69,7 @@ func TestStreamGivesTheObjectInEveryMode(t *testing.T) {
 	for mode, trailer := range streamModes() {
 		v := streamedRequest(t, mode)
 		for _, n := range []int{0, 1, 2, 1023, 1024, 1025, 65536, 200_001} {
-			for _, size := range []int{1024, 8192, 65536, 1 << 20} {
+			for _, size := range []int{8192, 8193, 65536, 1 << 20} {
 				data := streamData(n)
 				wire := Frame(v, data, size, trailer...)
 				for name, src := range map[string]io.Reader{"whole": bytes.NewReader(wire), "byte by byte": iotest.OneByteReader(bytes.NewReader(wire)), "halves": iotest.HalfReader(bytes.NewReader(wire)), "data with EOF": iotest.DataErrReader(bytes.NewReader(wire))} {
@@ -117,9 +117,12 @@ func TestExampleOfTheStreamingDocumentation(t *testing.T) {
 func TestEveryByteOfAStreamIsProved(t *testing.T) {
 	for mode, trailer := range streamModes() {
 		v := streamedRequest(t, mode)
-		data := streamData(300)
-		wire := Frame(v, data, 128, trailer...)
+		data := streamData(minChunk + 44)
+		wire := Frame(v, data, minChunk, trailer...)
 		for i := range wire {
+			if i > 300 && i < minChunk-100 && i%509 != 0 {
+				continue // one byte of a chunk is like another
+			}
 			for name, edit := range map[string][]byte{
 				"flip": append(append(bytes.Clone(wire[:i]), wire[i]^1), wire[i+1:]...),
 				"drop": append(bytes.Clone(wire[:i]), wire[i+1:]...),
@@ -179,6 +182,17 @@ func TestStreamRefusals(t *testing.T) {
 		{"trailer with a control byte", unsigned, "0\r\na:\x01\r\n\r\n", 0, "a", ErrTrailer},
 		{"an empty line more", unsigned, "0\r\na:1\r\n\r\n\r\n", 0, "a", ErrFraming},
 		{"an empty line more than minio-go's", unsigned, "0\r\na:1\n\r\n\r\n\r\n", 0, "a", ErrFraming},
+		{"a small chunk before the last one", unsigned, "3\r\nabc\r\n3\r\nabc\r\n0\r\n\r\n", 6, "", ErrChunkSize},
+		{"a small chunk amid", unsigned, "2000\r\n" + strings.Repeat("a", 8192) + "\r\n1fff\r\n" + strings.Repeat("b", 8191) + "\r\n1\r\nc\r\n0\r\n\r\n", 16384, "", ErrChunkSize},
+		{"signed, a small chunk", signed, string(Frame(signed, streamData(11), 10, crcTrailer)), 11, crcTrailer.Name, ErrChunkSize},
+		{"too long, and not of its size", unsigned, "b\r\ndummy data\r\n0\r\n\r\n", 10, "", ErrFraming},
+		{"too long", unsigned, "b\r\ndummy data.\r\n0\r\n\r\n", 10, "", ErrDecodedLength},
+		{"too long, and cut", unsigned, "b\r\ndummy", 10, "", io.ErrUnexpectedEOF},
+		{"unsigned without its end", unsigned, "1\r\nx\r\n0\r\na:1\r\n", 1, "a", io.ErrUnexpectedEOF},
+		{"unsigned without trailer or end", unsigned, "1\r\nx\r\n0\r\n", 1, "", io.ErrUnexpectedEOF},
+		{"a CR in a trailer", signed, strings.Replace(good, crcTrailer.Value+"\r\n", crcTrailer.Value+"\rb", 1), 10, crcTrailer.Name, ErrFraming},
+		{"another name for the signature", signed, strings.Replace(good, "x-amz-trailer-s", "x-amz-trailer-x", 1), 10, crcTrailer.Name, ErrFraming},
+		{"a signature of another length", signed, strings.Replace(good, "x-amz-trailer-signature:", "x-amz-trailer-signature:a", 1), 10, crcTrailer.Name, ErrFraming},
 		{"two line ends in a chunk", unsigned, "3\r\nabcX\r\n0\r\n\r\n", 3, "", ErrFraming},
 	} {
 		if _, trailer, err := readStream(f.v, strings.NewReader(f.wire), f.decoded, f.announced); !errors.Is(err, f.want) || trailer != nil {
@@ -211,18 +225,18 @@ func TestStreamOfAnotherRequestIsRefused(t *testing.T) {
 	if _, _, err := readStream(v, bytes.NewReader(Frame(other, streamData(10), 10)), 10, ""); !errors.Is(err, ErrChunkSignature) {
 		t.Errorf("chunks under another request's signature: %v", err)
 	}
-	wire := string(Frame(v, streamData(20), 10))
-	first := strings.Index(wire[1:], "a;chunk") + 1
-	end := strings.Index(wire, "0;chunk")
+	wire := string(Frame(v, streamData(2*minChunk), minChunk))
+	first := strings.Index(wire[1:], "2000;chunk") + 1
+	end := strings.Index(wire, "\r\n0;chunk") + 2
 	swapped := wire[first:end] + wire[:first] + wire[end:]
-	if _, _, err := readStream(v, strings.NewReader(swapped), 20, ""); !errors.Is(err, ErrChunkSignature) {
+	if _, _, err := readStream(v, strings.NewReader(swapped), 2*minChunk, ""); !errors.Is(err, ErrChunkSignature) {
 		t.Errorf("chunks in another order: %v", err)
 	}
 }
 
 func TestStreamErrorsAreSticky(t *testing.T) {
 	v := streamedRequest(t, SignedChunks)
-	wire := Frame(v, streamData(100), 10)
+	wire := Frame(v, streamData(100), 100)
 	wire[bytes.Index(wire, []byte("\r\n"))+3] ^= 1
 	s, err := NewStream(bytes.NewReader(wire), v, 100, "")
 	if err != nil {
@@ -279,7 +293,7 @@ func (l *largest) Read(p []byte) (int, error) {
 func FuzzStream(f *testing.F) {
 	for mode, trailer := range streamModes() {
 		v := streamedRequest(f, mode)
-		f.Add(uint8(mode), Frame(v, streamData(100), 40, trailer...), 100)
+		f.Add(uint8(mode), Frame(v, streamData(minChunk+100), minChunk, trailer...), minChunk+100)
 		f.Add(uint8(mode), Frame(v, nil, 40, trailer...), 0)
 	}
 	verified := map[Mode]Verified{}

@@ -11,6 +11,8 @@ type Config struct {
 	// well-formed request, from many goroutines; an empty secret counts as
 	// unknown. Required.
 	Lookup func(accessKey string) (secret string, ok bool)
+	// Region must be the one of every signature; "" = any is taken.
+	Region string
 	// MaxSkew is how far a request's time may be from Now, in both directions.
 	// 0 = 15 minutes.
 	MaxSkew time.Duration
@@ -22,13 +24,14 @@ type Config struct {
 // for concurrent use.
 type Verifier struct {
 	lookup  func(string) (string, bool)
+	region  string
 	maxSkew time.Duration
 	now     func() time.Time
 }
 
 // New makes a Verifier. A Config that cannot work is a programmer's error.
 func New(cfg Config) *Verifier {
-	v := &Verifier{lookup: cfg.Lookup, maxSkew: cfg.MaxSkew, now: cfg.Now}
+	v := &Verifier{lookup: cfg.Lookup, region: cfg.Region, maxSkew: cfg.MaxSkew, now: cfg.Now}
 	if v.lookup == nil {
 		panic("BUG: sigv4.Config.Lookup is nil")
 	}
@@ -124,6 +127,19 @@ func (v *Verifier) Verify(r *Request) (Verified, error) {
 	return out, nil
 }
 
+// checkRegion holds a credential's region to the endpoint's, and tells the client which
+// that is: some sign again with it.
+func (v *Verifier) checkRegion(a *authorization, words string) error {
+	if v.region == "" || a.region == v.region {
+		return nil
+	}
+	d := tell(ErrScope, "%sthe region %s is wrong; expecting %s", words, quoted(a.region), quoted(v.region))
+	if words == inHeaderWords {
+		d.Name, d.Value = "Region", v.region
+	}
+	return d
+}
+
 // claim is what a request says of its own signature, checked for form and time.
 type claim struct {
 	authorization
@@ -136,6 +152,9 @@ type claim struct {
 func (v *Verifier) inHeader(headers *headerIndex) (c claim, err error) {
 	value, _ := headers.get("authorization")
 	if c.authorization, err = parseAuthorization(value); err != nil {
+		return c, err
+	}
+	if err := v.checkRegion(&c.authorization, inHeaderWords); err != nil {
 		return c, err
 	}
 	var at time.Time
