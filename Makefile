@@ -15,6 +15,7 @@ MC          := github.com/minio/mc@v0.0.0-20250313080218-cf909e1063a9
 MINIO       := github.com/minio/minio@v0.0.0-20260212201848-7aac2a2c5b7c
 FUZZTIME    ?= 20s
 DIR         ?=
+BEGIN       := $(shell date +%s)
 export S3CP_BIN := $(BIN)
 export CLIENTS_CACHE := $(CURDIR)/.cache/clients
 
@@ -83,6 +84,7 @@ integration: rig passthrough clients haproxy ## acceptance tests through real pr
 .PHONY: integration-minio
 integration-minio: rig clients minio ## the real S3 clients again, with minio as the backend
 	CLIENTS_BACKEND=minio $(GO) test -tags integration -count=1 -timeout 15m ./bench/clients
+	@echo "integration-minio: $$(( $$(date +%s) - $(BEGIN) )) s"
 
 .PHONY: conformance
 conformance: rig ## versitygw's S3 tests through the whole product; the exceptions are in docs/s3-compatibility.md
@@ -108,11 +110,12 @@ fuzz: ## every fuzz target for FUZZTIME (20s)
 	done
 
 .PHONY: bench
-bench: rig passthrough ## all benchmarks; rewrites the tables in BENCHMARKS.md
+bench: rig passthrough clients ## all benchmarks; rewrites the tables in BENCHMARKS.md
 	$(BIN)/micro -write BENCHMARKS.md
 	$(BIN)/micro -keys -count 5 -write BENCHMARKS.md
 	$(BIN)/e2e -write BENCHMARKS.md
 	$(BIN)/acceptance -write BENCHMARKS.md
+	CLIENTS_LARGE_MIB=5120 $(GO) test -tags integration -count=1 -timeout 30m -run '^TestLargeUpload$$' ./bench/clients -write $(CURDIR)/BENCHMARKS.md
 
 .PHONY: clean
 clean: ## remove what the targets built

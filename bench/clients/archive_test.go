@@ -3,6 +3,7 @@
 package clients
 
 import (
+	"os"
 	"strconv"
 	"strings"
 	"testing"
@@ -14,6 +15,9 @@ import (
 // listings stay exact, and after RestoreObject every byte is back. The archive is a fake in front of the backend, made
 // after S3's documentation: see rig.Archive.
 func TestArchivedObjects(t *testing.T) {
+	if os.Getenv("CLIENTS_BACKEND") == "minio" {
+		t.Skip("minio refuses the storage classes of an archive, whatever stands before it")
+	}
 	for _, with := range []setting{
 		plain,
 		{name: "`block_hint` and `sealed_names`", yaml: "encryption:\n  block_hint: true\n  sealed_names: [\"*\"]\n", sealedNames: true},

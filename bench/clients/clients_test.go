@@ -35,7 +35,7 @@ var clients = []client{
 	{"s3cmd", "Debian s3cmd", []string{"s3cmd", "--version"}, []string{"https"},
 		"`mb`, `put` (in parts of 5 MiB too), `get`, `sync` twice, `ls`, `ls --list-md5`, `info`, `cp`, `mv`, `del`; its `signurl` is signature version 2 and is refused", s3cmdLife, []setting{md5ETags}},
 	{"rclone", "Go module v1.76.0", []string{"rclone", "version"}, both,
-		"provider `Other`: `mkdir`, `sync` twice, `check --download`, `hashsum`, `sync --checksum`, `lsjson`, uploads in parts of 5 MiB, `rcat`, `copyto`, `moveto`, `move`, `purge`", rcloneLife, []setting{sealedNames, md5ETags}},
+		"provider `Other`: `mkdir`, `sync` twice, `check --download`, `hashsum`, `sync --checksum`, `lsjson`, uploads in parts of 5 MiB (a large one of 200 MiB; 5 GiB in `make bench`), `rcat`, `copyto`, `moveto`, `move`, `purge`", rcloneLife, []setting{sealedNames, md5ETags}},
 	{"restic", "Debian restic", []string{"restic", "version"}, []string{"https"},
 		"`init`, `backup`, `check --read-data`, `restore`, `forget --prune`", resticLife, []setting{sealedNames}},
 	{"mc", "Go module v0.0.0-20250313080218-cf909e1063a9", []string{"mc", "--version"}, both,

@@ -27,6 +27,6 @@
 // the edges of what seals and splits.
 //
 // The table of the clients is in clients_test.go and, copied from there, in docs/s3-compatibility.md (TestDocumentation).
-// CLIENTS_LARGE_MIB sets the size of rclone's upload in parts of 5 MiB, 200 if it is not set. CLIENTS_PYTHON names an
+// CLIENTS_LARGE_MIB sets the size of the upload of TestLargeUpload, 200 if it is not set. CLIENTS_PYTHON names an
 // interpreter with another boto3.
 package clients

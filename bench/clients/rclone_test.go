@@ -5,20 +5,13 @@ package clients
 import (
 	"encoding/json"
 	"fmt"
-	"os"
-	"strconv"
 	"strings"
 )
-
-// largeSize is the size of rclone's upload in parts of 5 MiB, in MiB.
-const largeSize = 200
 
 // rcloneLife: rclone compares an ETag of 32 hex digits with the MD5 of what it sent, and removes the upload if they
 // differ.
 func rcloneLife(c *session) {
-	c.env = append(c.env, "RCLONE_CONFIG=/dev/null", "RCLONE_CONFIG_P_TYPE=s3", "RCLONE_CONFIG_P_PROVIDER=Other", "RCLONE_CONFIG_P_ENDPOINT="+c.url,
-		"RCLONE_CONFIG_P_ACCESS_KEY_ID="+c.proxy.AccessKey, "RCLONE_CONFIG_P_SECRET_ACCESS_KEY="+c.proxy.SecretKey, "RCLONE_CA_CERT="+c.caFile,
-		"RCLONE_S3_UPLOAD_CUTOFF=5M", "RCLONE_S3_CHUNK_SIZE=5M", "RCLONE_RETRIES=1", "RCLONE_LOW_LEVEL_RETRIES=1")
+	c.rcloneRemote()
 	rclone := func(args ...string) result { c.Helper(); return c.run("rclone", args...) }
 	p := "p:" + c.bucket
 	rclone("mkdir", p)
@@ -28,15 +21,8 @@ func rcloneLife(c *session) {
 	first := up()
 	want := c.tree.under("tree/")
 	c.store.holds(want)
-	// check finds the same files on both sides; --download compares bytes and not only sizes.
-	check := func(files int, args ...string) {
-		c.Helper()
-		if r := rclone(append([]string{"check"}, args...)...); !strings.Contains(r.stderr, fmt.Sprintf(" %d matching files", files)) {
-			c.Errorf("check does not tell of %d matching files:\n%s", files, tail(r.stderr))
-		}
-	}
-	check(len(want), "--download", c.treeDir, p+"/tree")
-	check(len(want), c.treeDir, p+"/tree")
+	c.rcloneCheck(len(want), "--download", c.treeDir, p+"/tree")
+	c.rcloneCheck(len(want), c.treeDir, p+"/tree")
 	c.rcloneHashes(p)
 	c.idle(first, up(), "Copied")
 	down := func() result { return rclone("sync", "-v", p+"/tree", c.path("down")) }
@@ -78,20 +64,24 @@ func rcloneLife(c *session) {
 	}
 	c.store.holds(want)
 
-	if c.setting != plain {
-		rclone("delete", p)
-		c.store.empty()
-		return
-	}
-	large := c.large()
-	rclone("copyto", large, p+"/large/large")
-	check(1, "--download", c.home, p+"/large", "--include", "/large")
-	must(c.T, os.Remove(large))
-	rclone("purge", p+"/large")
-	c.store.holds(want)
 	rclone("purge", p+"/moved")
 	rclone("delete", p)
 	c.store.empty()
+}
+
+// rcloneRemote makes the remote p, which sends what is larger than 5 MiB in parts of 5 MiB.
+func (c *session) rcloneRemote() {
+	c.env = append(c.env, "RCLONE_CONFIG=/dev/null", "RCLONE_CONFIG_P_TYPE=s3", "RCLONE_CONFIG_P_PROVIDER=Other", "RCLONE_CONFIG_P_ENDPOINT="+c.url,
+		"RCLONE_CONFIG_P_ACCESS_KEY_ID="+c.proxy.AccessKey, "RCLONE_CONFIG_P_SECRET_ACCESS_KEY="+c.proxy.SecretKey, "RCLONE_CA_CERT="+c.caFile,
+		"RCLONE_S3_UPLOAD_CUTOFF=5M", "RCLONE_S3_CHUNK_SIZE=5M", "RCLONE_RETRIES=1", "RCLONE_LOW_LEVEL_RETRIES=1")
+}
+
+// rcloneCheck finds the same files on both sides; with --download it compares bytes and not only sizes.
+func (c *session) rcloneCheck(files int, args ...string) {
+	c.Helper()
+	if r := c.run("rclone", append([]string{"check"}, args...)...); !strings.Contains(r.stderr, fmt.Sprintf(" %d matching files", files)) {
+		c.Errorf("check does not tell of %d matching files:\n%s", files, tail(r.stderr))
+	}
 }
 
 // rcloneHashes: with the default ETags rclone has hashes of what it uploaded in parts alone, which it keeps as metadata.
@@ -129,25 +119,4 @@ func (c *session) rcloneHashes(p string) {
 		c.Errorf("an upload in parts whose ETag is held to be S3's: %v\n%s", r.err, tail(r.stderr))
 	}
 	c.run("rclone", "delete", p, "--include", "/etag")
-}
-
-// large writes the file that is sent in many small parts: CLIENTS_LARGE_MIB makes it larger.
-func (c *session) large() (path string) {
-	c.Helper()
-	mib := largeSize
-	if v := os.Getenv("CLIENTS_LARGE_MIB"); v != "" {
-		var err error
-		mib, err = strconv.Atoi(v)
-		must(c.T, err)
-	}
-	f, err := os.Create(c.path("large"))
-	must(c.T, err)
-	for n := mib; n > 0; n -= 8 {
-		_, err := f.Write(body(c.marker, min(n, 8)<<20))
-		must(c.T, err)
-	}
-	_, err = f.WriteString("and a last part of another size")
-	must(c.T, err)
-	must(c.T, f.Close())
-	return f.Name()
 }
