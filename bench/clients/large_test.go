@@ -31,6 +31,7 @@ func TestLargeUpload(t *testing.T) {
 	}
 	c := newSession(t, startStack(t, plain), "large", "https")
 	c.rcloneRemote()
+	c.more = time.Duration(mib) * time.Second / 4 // 4 MiB a second, on the slowest machine
 	const last = "and a last part of another size"
 	large := c.path("large")
 	f, err := os.Create(large)

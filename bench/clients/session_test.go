@@ -28,7 +28,8 @@ type session struct {
 	bucket string
 	home   string
 	env    []string
-	store  *store // what is really there
+	more   time.Duration // that a command may take
+	store  *store        // what is really there
 }
 
 func newSession(t *testing.T, s *stack, name, scheme string) *session {
@@ -75,7 +76,7 @@ type result struct {
 // try runs a command; stdin may be nil.
 func (c *session) try(stdin []byte, name string, args ...string) result {
 	c.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), commandTime)
+	ctx, cancel := context.WithTimeout(context.Background(), commandTime+c.more)
 	defer cancel()
 	path := name
 	if !filepath.IsAbs(name) {
