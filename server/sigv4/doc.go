@@ -38,6 +38,8 @@
 // clients of PBS before 4.0.17, which proxies drop: a request with neither
 // Content-Length nor Transfer-Encoding has no body, as was signed.
 //
+// The region is the signature's own, unless Config.Region says which it must be.
+//
 // The canonical form cannot tell repeated lines from one joined line, or one
 // blank from several. So nothing but user metadata, x-amz-object-attributes (a
 // list, whose reader must join the lines) and the headers of hops may come twice, and an x-amz-* header other than user metadata may not hold a run
