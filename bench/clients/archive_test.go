@@ -15,6 +15,7 @@ import (
 // listings stay exact, and after RestoreObject every byte is back. The archive is a fake in front of the backend, made
 // after S3's documentation: see rig.Archive.
 func TestArchivedObjects(t *testing.T) {
+	t.Parallel()
 	if os.Getenv("CLIENTS_BACKEND") == "minio" {
 		t.Skip("minio refuses the storage classes of an archive, whatever stands before it")
 	}

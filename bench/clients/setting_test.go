@@ -23,6 +23,7 @@ var (
 
 // TestRealClientsUnderSettings takes the clients for which a setting matters through the same life where it is on.
 func TestRealClientsUnderSettings(t *testing.T) {
+	t.Parallel()
 	for _, with := range []setting{sealedNames, md5ETags} {
 		t.Run(bucketName(with.name), func(t *testing.T) {
 			s := startStack(t, with)
