@@ -19,8 +19,8 @@ type BackendPart struct {
 
 // Plan is how an upload becomes an object. Read-only; safe for concurrent use.
 //
-// If Stream is set, the object is smaller than MinPartSize: it is Staged, opened and sealed again by StreamSealer, stored by a single PUT, and
-// the backend's upload is aborted. Otherwise the final backend part, number Final, is the stored bytes of Staged (if there is one, unchanged)
+// If Stream is set, the object is smaller than MinPartSize: it is Staged, opened and sealed again by StreamSealer, stored as the only part
+// of the backend's upload, and that completed: only once, whoever asks again. Otherwise the final backend part, number Final, is the stored bytes of Staged (if there is one, unchanged)
 // followed by SealEnd, and the backend's upload is completed with Parts and the final part.
 type Plan struct {
 	Stream bool

@@ -74,7 +74,8 @@
 //     nobody can forge or move them (TestForeignTokensAndETagsAreRefused), and a
 //     Complete that was cut anywhere leaves the old object or the new one and may
 //     be sent again (TestCompleteCutAfterEveryCall, TestCompleteWhoseAnswerWasLost,
-//     TestCompleteIsIdempotent, TestTwoCompletesAtOnce). Success is told after the object was looked at:
+//     TestCompleteIsIdempotent, TestTwoCompletesAtOnce, TestLateCompleteReplacesNothing,
+//     TestCompleteOfAnotherAttemptIsNoSuccess). Success is told after the object was looked at:
 //     TestCompleteLooksAtTheObject. One that another write has replaced by then is a
 //     success, too: TestOvertakenCompleteIsASuccess. One that crosses an Abort makes the
 //     whole object or none: TestAbortRacingComplete.

@@ -34,7 +34,10 @@ type completing struct {
 	cond backend.Conditions
 	sum  sealedChecksum // of the object; no algorithm: none
 	meta format.Meta    // of the object, once it is there
-	last string         // ETag of the part that holds the end of the object, once it is stored
+	// final is the number of the part that holds the end of the object, last its ETag once
+	// it is stored.
+	final int
+	last  string
 }
 
 // completeMultipart makes an object of an upload. Whatever happens on the way, the
@@ -74,20 +77,17 @@ func (s *Server) completeMultipart(r *request) error {
 	if err := r.checkObjectSize(plan); err != nil {
 		return err
 	}
-	c := &completing{uploading: u, plan: plan, cond: cond, sum: sum}
+	c := &completing{uploading: u, plan: plan, cond: cond, sum: sum, final: max(plan.Final, 1)}
 	var made backend.Written
 	if err = s.pin(r, &c.cond); err != nil {
 		made, err = c.done(err) // it may be this very Complete that has replaced the object
-	} else if err = s.proveCondition(r, c.cond, !plan.Stream); err == nil {
+	} else if err = s.proveCondition(r, c.cond, true); err == nil {
 		made, err = c.run()
 	}
 	if err != nil {
 		return err
 	}
 	s.keepETag(u.bucket.id, r.key, c.meta, made.ETag)
-	if plan.Stream {
-		s.abortUpload(r, u.BackendID()) // it has no part that counts
-	}
 	c.versioned = made.Version != ""
 	c.cleanUp()
 	r.showVersion(made.Version)
@@ -147,7 +147,7 @@ const completeTries = 8
 const completeWait = 20 * time.Millisecond
 
 func (c *completing) run() (made backend.Written, err error) {
-	meta, record, err := c.staged()
+	meta, _, err := c.staged()
 	if err == errNoUpload {
 		return c.done(errNoUpload)
 	}
@@ -164,12 +164,12 @@ func (c *completing) run() (made backend.Written, err error) {
 		c.meta.PartsMD5 = format.PartsMD5{} // Create kept no room for it: the mode was another
 	}
 	meta = c.meta
+	attempt := c.asMultipart
 	if c.plan.Stream {
-		c.cond.Attributes = record.Attributes
-		return c.judge(c.asStream(meta))
+		attempt = c.asStream
 	}
 	for try := range completeTries {
-		if made, err = c.asMultipart(meta); backendCode(err) != "InvalidPart" {
+		if made, err = attempt(meta); backendCode(err) != "InvalidPart" {
 			break
 		}
 		if made, doneErr := c.done(err); doneErr == nil {
@@ -189,11 +189,11 @@ func (c *completing) run() (made backend.Written, err error) {
 // crossed says whether the end that this Complete has stored is not the one that the
 // backend has: another Complete of the same upload runs beside it.
 func (c *completing) crossed() bool {
-	page, err := c.s.backend.Parts(c.ctx, c.target.bucket, c.key, c.BackendID(), c.plan.Final-1, 1)
+	page, err := c.s.backend.Parts(c.ctx, c.target.bucket, c.key, c.BackendID(), c.final-1, 1)
 	if err != nil {
 		return unknownUpload(err)
 	}
-	return len(page.Parts) != 1 || page.Parts[0].N != c.plan.Final || strings.Trim(page.Parts[0].ETag, `"`) != strings.Trim(c.last, `"`)
+	return len(page.Parts) != 1 || page.Parts[0].N != c.final || strings.Trim(page.Parts[0].ETag, `"`) != strings.Trim(c.last, `"`)
 }
 
 // aborted says whether the backend's upload is gone: Abort removes it first, and what is
@@ -213,6 +213,27 @@ func pause(ctx context.Context, d time.Duration) error {
 	}
 }
 
+// underWay waits a moment for the object of an upload that the backend does not know any
+// more while nobody has cleaned up behind it: the backend may still be making the object,
+// for a request that was cut off. If one of our own was, nobody can say that the upload
+// did not become an object.
+func (c *completing) underWay(why error) (made backend.Written, err error) {
+	otherwise := error(errNoUpload)
+	var e *backend.Error
+	if errors.As(why, &e) && e.Unsure {
+		otherwise = s3err.Wrap(s3err.ServiceUnavailable, why, "the upload is being completed; try again")
+	}
+	for try := range completeTries {
+		if made, err = c.done(otherwise); err != otherwise || c.goesOn() != nil {
+			return made, err
+		}
+		if err := pause(c.ctx, completeWait<<min(try, 2)); err != nil {
+			return made, err
+		}
+	}
+	return made, err
+}
+
 // errStagedGone: the last part that the list names is not what is staged.
 var errStagedGone = errors.New("the staged part is not the one in the list")
 
@@ -229,7 +250,7 @@ func (c *completing) judge(made backend.Written, err error) (backend.Written, er
 		}
 		return c.done(s3err.Wrap(s3err.InvalidPart, err, older))
 	case unknownUpload(err):
-		return c.done(errNoUpload)
+		return c.underWay(err)
 	case backendKind(err) == backend.Precondition:
 		return c.done(err)
 	case c.cond.IfMatch != "" && backendCode(err) == string(s3err.NoSuchKey):
@@ -261,7 +282,13 @@ func (c *completing) asMultipart(meta format.Meta) (made backend.Written, err er
 	for i, p := range c.plan.Parts {
 		parts[i] = backend.Part{N: p.Number, ETag: `"` + p.ETag + `"`}
 	}
-	parts = append(parts, backend.Part{N: c.plan.Final, ETag: c.last})
+	return c.commit(append(parts, backend.Part{N: c.final, ETag: c.last}), end)
+}
+
+// commit completes the backend's upload of parts that end with end. The backend does so
+// once: a completion that is late finds the upload gone, and replaces nothing that was
+// stored since.
+func (c *completing) commit(parts []backend.Part, end []byte) (made backend.Written, err error) {
 	made, err = c.bucket.CompleteUpload(c.ctx, c.target.bucket, c.key, c.BackendID(), parts, c.cond)
 	if err == nil && !made.Replaced {
 		err = c.confirm(made, end[len(end)-c.bucket.blockSize:])
@@ -418,7 +445,10 @@ func (c *completing) asStream(meta format.Meta) (made backend.Written, err error
 	// The opened segments lie where sealing wants them.
 	segmentSealer(sealer).SealInPlace(slots, int(plain), 0)
 	object := append(append(make([]byte, 0, sealer.SealedSize()), sealer.Block()...), slots...)
-	return c.bucket.Put(c.ctx, c.target.bucket, c.key, newBytesReader(object), int64(len(object)), c.cond)
+	if c.last, err = c.s.backend.UploadPart(c.ctx, c.target.bucket, c.key, c.BackendID(), c.final, newBytesReader(object), int64(len(object))); err != nil {
+		return made, err
+	}
+	return c.commit([]backend.Part{{N: c.final, ETag: c.last}}, object)
 }
 
 // done finds the object that this very list has become and returns its ETag; otherwise,
@@ -458,13 +488,13 @@ func (c *completing) done(otherwise error) (made backend.Written, err error) {
 }
 
 // made says whether an object of this upload has the attempts of the client's list and
-// no others. Of a stream its digests tell, where there are any.
+// no others. Of a stream the MD5 of its part tells: one that does not is another attempt
+// for all that is known.
 func (c *completing) made(o *stored) (bool, error) {
 	if o.multi == nil {
 		was, is := o.meta(), partsMD5(c.plan.ETags)
 		sum, ok := openChecksum(was)
-		return c.plan.Stream &&
-			(was.PartsMD5.Parts == 0 || is.Parts == 0 || was.PartsMD5 == is) &&
+		return c.plan.Stream && (is.Parts != 0 && was.PartsMD5 == is || !digesting) &&
 			(!ok || c.sum.checksum != sum.checksum || bytes.Equal(sum.sum, c.sum.sum)), nil
 	}
 	if c.plan.Stream || o.multi.tail.Parts() != len(c.plan.ETags) {

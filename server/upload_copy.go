@@ -109,7 +109,7 @@ func (u *uploading) copyPart(number int, from backend.CopySource) (etag string, 
 	if u.sums.checksum != nil {
 		want.compute(u.sums.checksum)
 	}
-	if u.s.etagMode == ETagMD5 {
+	if u.wantsMD5(p) {
 		want.computeMD5()
 	}
 	r, w := io.Pipe()

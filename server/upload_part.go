@@ -35,14 +35,14 @@ func (s *Server) uploadPart(r *request) error {
 	if err != nil {
 		return err
 	}
-	if s.etagMode == ETagMD5 {
+	if u.wantsMD5(p) {
 		r.body.want.computeMD5()
 	}
 	note := func() (n partNote) {
 		if sum := r.body.want.sum(); sum != nil {
 			n.checksum, n.sum = r.body.want.checksum, sum
 		}
-		if s.etagMode == ETagMD5 {
+		if u.wantsMD5(p) {
 			n.md5 = r.body.want.plainMD5()
 		}
 		return n
@@ -56,6 +56,13 @@ func (s *Server) uploadPart(r *request) error {
 		r.http.Response.Header.Set(c.header(), c.value())
 	}
 	return nil // 200 with an empty body
+}
+
+// wantsMD5 says whether the ETag of a part is to have its MD5: for the ETag of the object,
+// or because the part may become an object without a table, whose repeated completion is
+// recognised by nothing else.
+func (u *uploading) wantsMD5(p *partUp) bool {
+	return u.s.etagMode == ETagMD5 || p.sealer.PlainSize() < format.MinPartSize
 }
 
 // partUp is one attempt of a part on its way to the backend.

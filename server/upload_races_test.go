@@ -12,11 +12,18 @@ import (
 // TestTwoCompletesAtOnce and more, through as many proxies: each is told of success, or
 // that the upload is over, at least one of success, and the object is whole.
 func TestTwoCompletesAtOnce(t *testing.T) {
-	for name, last := range map[string][]byte{"staged last part": []byte("end"), "whole last part": pattern(5 * mib)} {
+	for name, last := range map[string][]byte{"staged last part": []byte("end"), "whole last part": pattern(5 * mib), "a small part alone": nil} {
 		t.Run(name, func(t *testing.T) {
 			g := newRig(t)
 			u := g.begin("/bkt/k", nil)
-			list := []listed{{1, u.part(1, pattern(5*mib))}, {2, u.part(2, last)}}
+			size := 5 * mib
+			if last == nil {
+				size = 1000
+			}
+			list := []listed{{1, u.part(1, pattern(size))}}
+			if last != nil {
+				list = append(list, listed{2, u.part(2, last)})
+			}
 			var answers [6]answer
 			var all sync.WaitGroup
 			for i := range answers {
@@ -35,12 +42,78 @@ func TestTwoCompletesAtOnce(t *testing.T) {
 			if good == 0 {
 				t.Error("nobody succeeded")
 			}
-			if a := g.get("/bkt/k"); !bytes.Equal(a.body, append(pattern(5*mib), last...)) {
+			if a := g.get("/bkt/k"); !bytes.Equal(a.body, append(pattern(size), last...)) {
 				t.Fatalf("%d, %d bytes", a.status, len(a.body))
 			}
 			g.want(u.complete(list...), 200, "")
 			g.onlyObjects("k")
 		})
+	}
+}
+
+// TestLateCompleteReplacesNothing: a Complete that was sent again, through another proxy,
+// while the first is under way, at every call of the first to the backend. What a client
+// stores after the second was told of success stands, whatever the first does then.
+func TestLateCompleteReplacesNothing(t *testing.T) {
+	for name, size := range map[string]int{"of parts": 5 * mib, "a small part alone": 1000} {
+		t.Run(name, func(t *testing.T) {
+			g := newRig(t)
+			h := g.twin()
+			again := 0
+			for n, more := 1, true; more; n++ {
+				u := g.begin("/bkt/k", nil)
+				list := []listed{{1, u.part(1, pattern(size))}}
+				var first, second answer
+				more = g.during(n, func() { first = u.complete(list...) }, func() {
+					if second = (&partsUp{h, u.target, u.id}).complete(list...); second.status == 200 {
+						h.put("/bkt/k", []byte("later"))
+						again++
+					}
+				})
+				a := g.get("/bkt/k")
+				switch {
+				case second.status == 200 && string(a.body) != "later":
+					t.Fatalf("at call %d: the later object was replaced by %d bytes; the first was told %d", n, len(a.body), first.status)
+				case second.status != 200 && (first.status != 200 || !bytes.Equal(a.body, pattern(size))):
+					t.Fatalf("at call %d: %d, %d and %d bytes", n, first.status, second.status, len(a.body))
+				}
+			}
+			if again == 0 {
+				t.Error("no Complete was crossed")
+			}
+			g.onlyObjects("k")
+		})
+	}
+}
+
+// TestCompleteOfAnotherAttemptIsNoSuccess: a part below 5 MiB, sent twice with the same
+// size, and completed with the second attempt. Who lists the first is not told that the
+// object is made of it; who lists the second is, as often as they ask.
+func TestCompleteOfAnotherAttemptIsNoSuccess(t *testing.T) {
+	for _, mode := range []ETagMode{ETagOpaque, ETagMD5} {
+		g := newRig(t, func(c *Config) { c.ETags = mode })
+		g.put("/bkt/source", []byte("three"))
+		u := g.begin("/bkt/k", nil)
+		one, two := u.part(1, []byte("first")), u.part(1, []byte("other"))
+		g.want(u.complete(listed{1, one}), 400, "InvalidPart")
+		g.want(u.complete(listed{1, two}), 200, "")
+		for range 2 {
+			g.want(u.complete(listed{1, one}), 404, "NoSuchUpload")
+			g.want(u.complete(listed{1, two}), 200, "")
+		}
+		if a := g.get("/bkt/k"); string(a.body) != "other" {
+			t.Errorf("%q", a.body)
+		}
+		// A part that was copied is recognised, too.
+		u = g.begin("/bkt/k", nil)
+		c := u.partCall(1, nil)
+		c.header = map[string]string{"x-amz-copy-source": "/bkt/source"}
+		a := g.do(c)
+		g.want(a, 200, "")
+		copied := strings.NewReplacer("&#34;", `"`, "&quot;", `"`).Replace(between(a.body, "ETag"))
+		for range 2 {
+			g.want(u.complete(listed{1, copied}), 200, "")
+		}
 	}
 }
 
