@@ -6,6 +6,7 @@ import (
 
 	"github.com/s3-crypt-proxy/s3-crypt-proxy/format"
 	"github.com/s3-crypt-proxy/s3-crypt-proxy/server/backend"
+	"github.com/s3-crypt-proxy/s3-crypt-proxy/server/reblock"
 	"github.com/s3-crypt-proxy/s3-crypt-proxy/server/s3err"
 )
 
@@ -77,6 +78,11 @@ func (c *tailCopy) move(ctx context.Context, id string, body int64, tail []byte)
 	n := len(parts) + 1
 	tag, err := c.s.backend.UploadPart(ctx, c.r.bucket, c.r.key, id, n, newBytesReader(tail), int64(len(tail)))
 	if err != nil {
+		return made, err
+	}
+	if err := reblock.Unchanged(ctx, c.s.backend, from, c.source.size); errors.Is(err, reblock.ErrSourceChanged) {
+		return made, errChanged
+	} else if err != nil {
 		return made, err
 	}
 	return c.dst.CompleteUpload(ctx, c.r.bucket, c.r.key, id, append(parts, backend.Part{N: n, ETag: tag}), backend.Conditions{IfNoneMatch: c.r.createsOnly()})

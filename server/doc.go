@@ -32,7 +32,8 @@
 //     TestEmulatedConditionsSeeWritesWithout, TestNothingElseRestsOnTheEmulation,
 //     TestBucketOfADeafStore.
 //   - A form stores what its policy allows, and its file as it was:
-//     TestFormsAreHeldToTheirPolicy, TestFormsStoreWhatTheyCarry. Forms and pages
+//     TestFormsAreHeldToTheirPolicy, TestFormsStoreWhatTheyCarry. Strangers' forms take a
+//     bounded part of memory: TestFormsOfStrangersAreBounded. Forms and pages
 //     (cors.go) are served only where the configuration says so:
 //     TestFormsAreOffByDefault, TestWithoutRulesThereIsNoCORS.
 //   - Malformed documents, targets, lengths and chunks get S3's answer within bounded
@@ -95,6 +96,7 @@
 //     settings of the bucket: TestModel.
 //   - A bucket that pads sizes shows no other to the backend, and refuses what would:
 //     TestPaddedObjects, TestPaddedBucketsRefuseWhatShowsSizes.
+//   - A copy is of one object, whatever becomes of the source: TestCopyOfAChangingSource.
 //   - No plaintext hash, name of a client key, or unsealed byte is sent to the
 //     backend; nothing unsealed is ever passed on: TestUnsealedObjectIsRefused.
 //

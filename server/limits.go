@@ -14,6 +14,11 @@ const (
 	// maxForm holds what comes before a form's file: 20 KB at S3.
 	maxForm = 32 << 10
 
+	// maxForms is how many forms may be read up to their file at once, before it is known
+	// who sends them: 8 MiB. Others wait for formWait.
+	maxForms = 256
+	formWait = 5 * time.Second
+
 	// maxDeleteKeys is S3's limit for one DeleteObjects call.
 	maxDeleteKeys = 1000
 

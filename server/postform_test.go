@@ -331,3 +331,41 @@ func FuzzPolicy(f *testing.F) {
 		}
 	})
 }
+
+// TestFormsOfStrangersAreBounded: whoever sends the front of a form, slowly and unsigned,
+// takes nothing of the byte budget, and only so much else. Other requests go on, and forms
+// do again when there is room.
+func TestFormsOfStrangersAreBounded(t *testing.T) {
+	g := newRig(t, withForms)
+	g.s.formWait = 50 * time.Millisecond
+	form := uploadForm{conditions: `, {"key": "k"}`, fields: [][2]string{{"key", "k"}}, file: []byte("x")}
+	var slow []io.Closer
+	for range maxForms {
+		conn := g.dial()
+		fmt.Fprintf(conn, "POST /bkt HTTP/1.1\r\nHost: %s\r\nContent-Type: multipart/form-data; boundary=%s\r\nContent-Length: 100000\r\n\r\n--%s\r\n", g.addr, testBoundary, testBoundary)
+		slow = append(slow, conn)
+	}
+	deadline := time.Now().Add(20 * time.Second)
+	for len(g.s.forms) < maxForms {
+		if time.Now().After(deadline) {
+			t.Fatalf("%d forms are being read", len(g.s.forms))
+		}
+		time.Sleep(time.Millisecond)
+	}
+	if used := g.engine.Stats().BudgetUsed; used != 0 {
+		t.Errorf("strangers have taken %d bytes of the budget", used)
+	}
+	g.want(g.post(form), 503, "SlowDown")
+	g.put("/bkt/other", []byte("x"))
+	for _, c := range slow {
+		c.Close()
+	}
+	for a := g.post(form); a.status != 204; a = g.post(form) {
+		if g.want(a, 503, "SlowDown"); time.Now().After(deadline) {
+			t.Fatal("no form is read any more")
+		}
+	}
+	if used := g.engine.Stats().BudgetUsed; used != 0 {
+		t.Errorf("%d bytes of the budget are not given back", used)
+	}
+}

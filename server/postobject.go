@@ -3,12 +3,15 @@ package server
 import (
 	"encoding/xml"
 	"errors"
+	"fmt"
 	"io"
 	"net/url"
 	"slices"
 	"strings"
+	"time"
 	"unicode/utf8"
 
+	"github.com/s3-crypt-proxy/s3-crypt-proxy/pipeline"
 	"github.com/s3-crypt-proxy/s3-crypt-proxy/server/s3err"
 	"github.com/s3-crypt-proxy/s3-crypt-proxy/server/sigv4"
 )
@@ -33,7 +36,9 @@ type postResult struct {
 }
 
 // takeForm reads a form up to its file, proves who allows it and what, and makes the
-// request a PUT of that file.
+// request a PUT of that file. What was read before it is known who asks is bounded by the
+// number of such forms at once, so that strangers cannot fill the byte budget; from then on
+// it is in the budget, until the request ends.
 func (s *Server) takeForm(r *request) error {
 	r.route = &postObject
 	if r.hasHeader("authorization") {
@@ -46,21 +51,16 @@ func (s *Server) takeForm(r *request) error {
 	if boundary == "" {
 		return badForm("it has no boundary")
 	}
-	front := make([]byte, min(r.body.wire, maxForm))
-	wire := wireReader{&r.body}
-	if _, err := io.ReadFull(wire, front); err != nil {
-		if err == io.EOF || errors.Is(err, io.ErrUnexpectedEOF) {
-			return badForm("it is empty")
-		}
-		return err
-	}
-	f, err := parseForm(front, boundary)
+	f, front, err := s.readForm(r, boundary)
 	if err != nil {
 		return err
 	}
-	if err := s.authenticateForm(r, f.fields); err != nil {
+	res, err := s.engine.Reserve(r.ctx, int64(len(front)))
+	if err != nil {
 		return err
 	}
+	end := r.end
+	r.end = func() { res.Release(); end() }
 	if err := f.name(r); err != nil {
 		return err
 	}
@@ -87,6 +87,40 @@ func (s *Server) takeForm(r *request) error {
 	r.body.file = file
 	r.body.want, err = r.claims(sigv4.Payload{Mode: sigv4.Unsigned})
 	return err
+}
+
+// enterForm waits until the front of a form may be read. leave is called once.
+func (s *Server) enterForm(r *request) (leave func(), err error) {
+	wait := time.NewTimer(s.formWait)
+	defer wait.Stop()
+	select {
+	case s.forms <- struct{}{}:
+		return func() { <-s.forms }, nil
+	case <-wait.C:
+		return nil, fmt.Errorf("cannot read a form: %w: too many are being read", pipeline.ErrBusy)
+	case <-r.ctx.Done():
+		return nil, fmt.Errorf("cannot read a form: %w", r.ctx.Err())
+	}
+}
+
+// readForm reads the front of a form and proves who has signed it.
+func (s *Server) readForm(r *request, boundary string) (f *form, front []byte, err error) {
+	leave, err := s.enterForm(r)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer leave()
+	front = make([]byte, min(r.body.wire, maxForm))
+	if _, err := io.ReadFull(wireReader{&r.body}, front); err != nil {
+		if err == io.EOF || errors.Is(err, io.ErrUnexpectedEOF) {
+			err = badForm("it is empty")
+		}
+		return nil, nil, err
+	}
+	if f, err = parseForm(front, boundary); err != nil {
+		return nil, nil, err
+	}
+	return f, front, s.authenticateForm(r, f.fields)
 }
 
 // fileOf is the file of a form whose client is known, and its length, which must be known

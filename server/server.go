@@ -125,6 +125,9 @@ type Server struct {
 	stop     context.CancelFunc
 
 	ready readyCache
+
+	forms    chan struct{} // a slot for each form that is read up to its file
+	formWait time.Duration // for a slot
 }
 
 // New checks a Config and makes a Server; the error names the bad field.
@@ -181,6 +184,7 @@ func New(cfg Config) (*Server, error) {
 		return nil, fmt.Errorf("cannot make a server: %w", err)
 	}
 	s.terms.Store(in)
+	s.forms, s.formWait = make(chan struct{}, maxForms), formWait
 	s.gate = newGate(cfg.Backend, orDefault(cfg.BlockSize, format.DefaultBlockSize), cfg.Now)
 	s.gate.lease = orDefault(cfg.lease, leaseTime)
 	s.gate.emulated.on = cfg.EmulateConditions

@@ -75,7 +75,36 @@ func (m *Mover) parts(ctx context.Context, from Source, to Destination, p pieces
 	if err := upload(p.back); err != nil {
 		return w, err
 	}
+	if p.first < p.last {
+		if err := Unchanged(ctx, store, source, from.Size); err != nil {
+			return w, fmt.Errorf("cannot move: %w", err)
+		}
+	}
 	return store.CompleteUpload(ctx, to.Bucket, to.Key, id, parts, to.Cond)
+}
+
+// Reader is what Unchanged needs of a store.
+type Reader interface {
+	Get(ctx context.Context, bucket, key string, opt backend.GetOptions) (*backend.Object, error)
+}
+
+// Unchanged returns nil if a source of so many stored bytes still is the object of
+// source.IfMatch. Not every store honours a condition on a copy: what it copied before
+// this was of that object, as no two sealed objects have one ETag. Else ErrSourceChanged,
+// or the store's error.
+func Unchanged(ctx context.Context, store Reader, source backend.CopySource, size int64) error {
+	obj, err := store.Get(ctx, source.Bucket, source.Key, backend.GetOptions{Range: &backend.Range{}, IfMatch: source.IfMatch, Version: source.Version})
+	switch kind := backend.KindOf(err); {
+	case kind == backend.Precondition || kind == backend.NotFound:
+		return fmt.Errorf("%w: %w", ErrSourceChanged, err)
+	case err != nil:
+		return err
+	}
+	obj.Body.Close()
+	if obj.ETag != source.IfMatch || obj.Size != size {
+		return ErrSourceChanged
+	}
+	return nil
 }
 
 // abort removes an upload's parts, also when the move was cancelled.
