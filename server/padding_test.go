@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/s3-crypt-proxy/s3-crypt-proxy/format"
 )
@@ -73,6 +74,59 @@ func TestPaddedBodyIsProvedBeforeItsPadding(t *testing.T) {
 	if g.want(a, 400, "XAmzContentSHA256Mismatch"); g.store.stored("bkt", "bad") != nil {
 		t.Error("a body that was not proved exists")
 	}
+}
+
+// A body that is too large for memory goes out in parts while it arrives, with the limits
+// as they are by default: it is padded as any other, read back exactly, and one that is
+// wrong or cut leaves nothing.
+func TestPaddedBodyLargerThanMemory(t *testing.T) {
+	whole := 64 * mib // the default
+	if testing.Short() {
+		whole = 20 * mib
+	}
+	g := newRig(t, paddedSizes, func(c *Config) { c.WholeObject = int64(whole) })
+	n := whole + 3*format.SegmentSize + 77
+	data := pattern(n)
+	g.put("/bkt/large", data)
+	parts := 0
+	for _, c := range g.store.callsSince(0) {
+		if strings.HasPrefix(c, "UploadPart bkt/large") {
+			parts++
+		}
+	}
+	if parts < 2 {
+		t.Errorf("it was stored in %d parts", parts)
+	}
+	want := format.SealedSize(format.DefaultBlockSize, format.PaddedSize(int64(n)))
+	if got := int64(len(g.store.stored("bkt", "large"))); got != want {
+		t.Errorf("%d stored bytes, want %d", got, want)
+	}
+	if a := g.get("/bkt/large"); a.status != 200 || !bytes.Equal(a.body, data) {
+		t.Fatalf("%d, %d bytes, %v", a.status, len(a.body), a.err)
+	}
+	for _, r := range [][2]int{{0, 100}, {16*mib - 10, 16*mib + 10}, {n - 70_000, n}, {n - 1, n}} {
+		if a := g.ranged("GET", "/bkt/large", fmt.Sprintf("bytes=%d-%d", r[0], r[1]-1)); a.status != 206 || !bytes.Equal(a.body, data[r[0]:r[1]]) {
+			t.Errorf("%v: %d, %d bytes", r, a.status, len(a.body))
+		}
+	}
+	g.want(g.ranged("GET", "/bkt/large", fmt.Sprintf("bytes=%d-", n)), 416, "InvalidRange")
+	before := bytes.Clone(g.store.stored("bkt", "large")[:format.DefaultBlockSize])
+	g.want(g.do(call{method: "PUT", target: "/bkt/large", body: data, sha: strings.Repeat("0", 64)}), 400, "XAmzContentSHA256Mismatch")
+	conn := g.dial()
+	sent := call{method: "PUT", target: "/bkt/large", body: data}.raw(g.addr)
+	conn.Write(sent[:len(sent)-2*mib])
+	conn.Close()
+	deadline := time.Now().Add(20 * time.Second)
+	for g.engine.Stats().BudgetUsed != 0 {
+		if time.Now().After(deadline) {
+			t.Fatal("a body that was cut holds its memory")
+		}
+		time.Sleep(time.Millisecond)
+	}
+	if !bytes.Equal(before, g.store.stored("bkt", "large")[:format.DefaultBlockSize]) {
+		t.Error("the object was replaced")
+	}
+	g.onlyObjects("large")
 }
 
 // Any change of a padded object is refused, of its padding too.
