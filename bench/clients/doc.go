@@ -8,6 +8,9 @@
 // or minio. Each client has a bucket, a home and an environment of its own, and verifies the proxy's certificate.
 // `make integration` installs what is missing (the script install says how) and runs the tests.
 //
+// `make integration-minio` is not part of .ci/run: from an empty build cache minio alone takes more than three minutes of two
+// cores. It prints how long the build and the whole took.
+//
 // # What each client shows (TestRealClients)
 //
 //   - What it sent comes back byte for byte, to itself and to another client (the Go SDK).
