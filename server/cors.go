@@ -8,6 +8,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/valyala/fasthttp"
+
 	"github.com/s3-crypt-proxy/s3-crypt-proxy/server/s3err"
 )
 
@@ -23,6 +25,8 @@ type CORSRule struct {
 	Headers []string      // that pages may send, in any case, perhaps with one *
 	Expose  []string      // of answers that pages may see
 	MaxAge  time.Duration // for which a browser may remember a preflight; zero = it decides
+
+	bucket bool // a bucket's own rule
 }
 
 // CORSMethods are the methods that a rule may have.
@@ -86,39 +90,85 @@ func (c CORSRule) origin(page string) string {
 const corsVary = "Origin, Access-Control-Request-Headers, Access-Control-Request-Method"
 
 // preflight is a browser's question whether a page may send what it means to. It is
-// not signed, for browsers cannot; it tells nothing but the rules, which are the same
-// for every bucket, and never reaches the backend.
+// not signed, for browsers cannot; it tells nothing but the rules, and never reaches
+// the backend but for those of a bucket (cors_bucket.go).
 var preflight = route{op: "Preflight", method: "OPTIONS"}
 
 func (s *Server) answerPreflight(r *request) error {
+	const disabled = "CORSResponse: CORS is not enabled for this bucket."
 	r.route = &preflight
-	if len(r.terms.cors) == 0 {
-		return s3err.New(s3err.AccessForbidden, "CORSResponse: CORS is not enabled for this bucket.")
+	if len(r.terms.cors) == 0 && !r.terms.bucketCORS {
+		return s3err.New(s3err.AccessForbidden, disabled)
 	}
 	origin, method := r.header("Origin"), r.header("Access-Control-Request-Method")
 	if origin == "" {
 		return s3err.New(s3err.BadRequest, "Insufficient information. Origin request header needed.")
 	}
 	if !slices.Contains(CORSMethods(), method) {
-		return s3err.New(s3err.BadRequest, "Invalid Access-Control-Request-Method: %q", method[:min(len(method), 20)])
+		return s3err.New(s3err.BadRequest, "Invalid Access-Control-Request-Method: %s", method[:min(len(method), 20)])
 	}
-	asked := headerNames(r.header("Access-Control-Request-Headers"))
-	for _, rule := range r.terms.cors {
-		if !rule.serves(origin, method) || !rule.permits(asked) {
-			continue
+	list := r.header("Access-Control-Request-Headers")
+	for name := range strings.SplitSeq(list, ",") {
+		if !headerNameOK(strings.TrimSpace(name)) {
+			return s3err.New(s3err.BadRequest, `Access-Control-Request-Headers "%s" contains invalid character.`, name[:min(len(name), 64)])
 		}
-		h := &r.http.Response.Header
-		h.Set("Access-Control-Allow-Methods", strings.Join(rule.Methods, ", "))
-		if len(asked) > 0 {
-			h.Set("Access-Control-Allow-Headers", strings.Join(asked, ", "))
-		}
-		if rule.MaxAge > 0 {
-			h.Set("Access-Control-Max-Age", strconv.Itoa(int(rule.MaxAge/time.Second)))
-		}
-		h.SetContentLength(0)
-		return nil
 	}
-	return s3err.New(s3err.AccessForbidden, "CORSResponse: This CORS request is not allowed. No rule of the proxy is for this origin, method and headers.")
+	asked := headerNames(list)
+	match := func(rules []CORSRule) *CORSRule {
+		i := slices.IndexFunc(rules, func(c CORSRule) bool { return c.serves(origin, method) && c.permits(asked) })
+		if i < 0 {
+			return nil
+		}
+		return &rules[i]
+	}
+	rule := match(r.terms.cors) // which costs nothing
+	if rule == nil {
+		rules, err := s.rulesOf(r, r.target.bucket)
+		if err != nil {
+			return err
+		}
+		if len(rules) == 0 {
+			return s3err.New(s3err.AccessForbidden, disabled)
+		}
+		if rule = match(rules); rule == nil {
+			return s3err.New(s3err.AccessForbidden, "CORSResponse: This CORS request is not allowed. This is usually because the evalution of Origin, request method / Access-Control-Request-Method or Access-Control-Request-Headers are not whitelisted by the resource's CORS spec.")
+		}
+	}
+	h := &r.http.Response.Header
+	rule.share(h, origin, true)
+	h.Set("Access-Control-Allow-Methods", strings.Join(rule.Methods, ", "))
+	if len(asked) > 0 {
+		h.Set("Access-Control-Allow-Headers", strings.Join(asked, ", "))
+	}
+	if rule.MaxAge > 0 {
+		h.Set("Access-Control-Max-Age", strconv.Itoa(int(rule.MaxAge/time.Second)))
+	}
+	h.SetContentLength(0)
+	return nil
+}
+
+// share tells a browser which page may see an answer, and what of it. As stores have it,
+// a bucket's own rules also speak of credentials, which browsers do not send here, let
+// pages see the ETag, and tell all that before the request too.
+func (c CORSRule) share(h *fasthttp.ResponseHeader, page string, before bool) {
+	origin, expose := c.origin(page), c.Expose
+	h.Set("Access-Control-Allow-Origin", origin)
+	if c.bucket {
+		h.Set("Access-Control-Allow-Credentials", strconv.FormatBool(origin != "*"))
+		if !slices.ContainsFunc(expose, func(name string) bool { return strings.EqualFold(name, "ETag") }) {
+			expose = append(expose[:len(expose):len(expose)], "ETag")
+		}
+	}
+	if len(expose) > 0 && (c.bucket || !before) {
+		h.Set("Access-Control-Expose-Headers", strings.Join(expose, ", "))
+	}
+}
+
+// headerNameOK says whether a name is a token (RFC 9110 section 5.6.2).
+func headerNameOK(name string) bool {
+	return !strings.ContainsFunc(name, func(r rune) bool {
+		return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && !strings.ContainsRune("!#$%&'*+-.^_`|~", r)
+	})
 }
 
 // headerNames splits a list of header names, in lower case.
@@ -134,28 +184,27 @@ func headerNames(list string) []string {
 
 // shareAnswer lets the page that sent the request see the answer, be it an error, if
 // a rule is for it.
-func (r *request) shareAnswer() {
-	if len(r.terms.cors) == 0 {
+func (s *Server) shareAnswer(r *request) {
+	if len(r.terms.cors) == 0 && !r.terms.bucketCORS {
 		return
 	}
 	h := &r.http.Response.Header
 	h.Set("Vary", corsVary)
 	origin, method := r.header("Origin"), string(r.http.Method())
-	refused := r.route == &preflight && r.http.Response.StatusCode() != 200
-	if r.route == &preflight {
-		method = r.header("Access-Control-Request-Method")
-	}
-	if origin == "" || refused {
+	if r.route == &preflight || origin == "" {
 		return
 	}
-	for _, rule := range r.terms.cors {
-		if !rule.serves(origin, method) {
-			continue
-		}
-		h.Set("Access-Control-Allow-Origin", rule.origin(origin))
-		if len(rule.Expose) > 0 && r.route != &preflight {
-			h.Set("Access-Control-Expose-Headers", strings.Join(rule.Expose, ", "))
-		}
+	one := func(c CORSRule) bool { return c.serves(origin, method) }
+	if i := slices.IndexFunc(r.terms.cors, one); i >= 0 {
+		r.terms.cors[i].share(h, origin, false)
 		return
+	}
+	rules, err := s.rulesOf(r, r.target.bucket)
+	if err != nil {
+		r.log.Debug().Err(err).Msg("the page gets no answer: the rules of its bucket cannot be read")
+		return
+	}
+	if i := slices.IndexFunc(rules, one); i >= 0 {
+		rules[i].share(h, origin, false)
 	}
 }

@@ -64,7 +64,7 @@ var responseNames = []string{"response-content-type", "response-content-language
 var readNames = append([]string{"partNumber", versionParam, checksumMode, checksumModeParam}, responseNames...)
 
 // routes is every operation, in the order they are tried.
-var routes = append(relayRoutes, []route{
+var routes = append(append(relayRoutes, corsRoutes...), []route{
 	{op: "ListBuckets", method: "GET", level: onService, allowed: []string{"max-buckets", "continuation-token", "prefix", "bucket-region"}, auth: signed, needs: toList, body: noBody, serve: (*Server).listBuckets},
 	{op: "HeadBucket", method: "HEAD", level: onBucket, auth: signed, needs: toRead, body: noBody, serve: (*Server).headBucket},
 	{op: "ListObjectsV2", method: "GET", level: onBucket, query: []string{"list-type"},
@@ -119,9 +119,6 @@ func match(method string, t target, hasHeader func(string) bool) (*route, error)
 		return nil, s3err.New(s3err.NoSuchBucket, "no bucket in the path: use path-style addressing")
 	}
 	hint := hintFor(at)
-	if has(t.query, "cors") {
-		hint = "; pages talk to the proxy and not to the backend: rules are in the proxy's configuration, cors"
-	}
 	if len(t.query) > 0 {
 		return nil, s3err.New(s3err.NotImplemented, "the operation %s with %s is not implemented%s", method, names(t.query), hint)
 	}

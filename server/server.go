@@ -36,6 +36,8 @@ type Config struct {
 	PostForms bool
 	// CORS are the rules for pages in browsers; empty = none may use the proxy.
 	CORS []CORSRule
+	// BucketCORS lets clients keep further rules with their buckets, at the backend.
+	BucketCORS bool
 
 	// AllowedBuckets are the buckets clients may name, as source too; empty = all.
 	AllowedBuckets []string
@@ -102,6 +104,7 @@ type Server struct {
 	gate     *gate
 	trials   trials
 	keyRules keyRules
+	rules    *rulesCache // CORS, of buckets
 
 	blockHint bool
 	etagMode  ETagMode
@@ -179,7 +182,7 @@ func New(cfg Config) (*Server, error) {
 		log:         cfg.Log,
 		metrics:     cfg.Metrics,
 	}
-	in, err := Terms{Credentials: cfg.Credentials, AllowedBuckets: cfg.AllowedBuckets, CORS: cfg.CORS, PostForms: cfg.PostForms}.compile(cfg.Region, cfg.Now)
+	in, err := Terms{Credentials: cfg.Credentials, AllowedBuckets: cfg.AllowedBuckets, CORS: cfg.CORS, BucketCORS: cfg.BucketCORS, PostForms: cfg.PostForms}.compile(cfg.Region, cfg.Now)
 	if err != nil {
 		return nil, fmt.Errorf("cannot make a server: %w", err)
 	}
@@ -190,6 +193,7 @@ func New(cfg Config) (*Server, error) {
 	s.gate.emulated.on = cfg.EmulateConditions
 	s.gate.seals, s.gate.pads = newBucketSet(cfg.SealNames), newBucketSet(cfg.PadSizes)
 	s.backend = &nameStore{store: cfg.Backend, gate: s.gate, unnamable: s.metrics.unnamableListed}
+	s.rules = newRulesCache(cfg.Backend, cfg.Now)
 	s.metrics.recent.names = cfg.ShowNames
 	s.ctx, s.stop = context.WithCancel(context.Background())
 	s.http = &fasthttp.Server{
@@ -267,7 +271,7 @@ func (s *Server) handle(ctx *fasthttp.RequestCtx) {
 	if err != nil {
 		s.fail(r, err)
 	}
-	r.shareAnswer()
+	s.shareAnswer(r)
 	if !r.body.drain() {
 		ctx.Response.SetConnectionClose()
 	}

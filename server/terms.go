@@ -12,6 +12,7 @@ type Terms struct {
 	Credentials    []Credential // required: at least one, access keys and names distinct
 	AllowedBuckets []string
 	CORS           []CORSRule
+	BucketCORS     bool // clients may keep further rules with their buckets, at the backend
 	PostForms      bool
 }
 
@@ -22,6 +23,8 @@ type terms struct {
 	allowed   map[string]bool // nil = every bucket
 	cors      []CORSRule
 	postForms bool
+
+	bucketCORS bool
 }
 
 // compile checks Terms, whose signatures must name the region, if there is one; the error
@@ -31,7 +34,7 @@ func (t Terms) compile(region string, now func() time.Time) (*terms, error) {
 	if err != nil {
 		return nil, err
 	}
-	out := &terms{clients: creds, cors: t.CORS, postForms: t.PostForms}
+	out := &terms{clients: creds, cors: t.CORS, postForms: t.PostForms, bucketCORS: t.BucketCORS}
 	for _, b := range t.AllowedBuckets {
 		if !bucketNameOK(b) {
 			return nil, fmt.Errorf("AllowedBuckets: %q is not a bucket name", b)

@@ -94,6 +94,7 @@ func runAll(ctx context.Context, names []string, dir string, versioning bool) (m
 	os.Setenv("S3CP_TLS", "off")
 	os.Unsetenv("S3CP_ALLOWED_BUCKETS") // the tests make their own
 	os.Setenv("S3CP_POST_FORMS", "true")
+	os.Setenv("S3CP_BUCKET_CORS", "true")
 	os.Setenv("S3CP_ENCRYPTION_BLOCK_SIZE", "4096") // takes all the metadata that S3 takes
 	os.Setenv("S3CP_REGION", "us-east-1")           // as target says
 	os.Setenv("S3CP_ENCRYPTION_ETAG", "md5")

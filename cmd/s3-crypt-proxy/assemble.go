@@ -83,6 +83,7 @@ func assemble(cfg *config.Config, log zerolog.Logger) (p *proxy, err error) {
 		Credentials:    credentials(cfg),
 		CORS:           rules(cfg),
 		Region:         cfg.Region,
+		BucketCORS:     cfg.BucketCORS,
 		PostForms:      cfg.PostForms,
 		AllowedBuckets: cfg.AllowedBuckets,
 		KeyRules:       keyRules(cfg.Backend),
@@ -166,7 +167,7 @@ func grant(c config.Client) server.Grant {
 func rules(cfg *config.Config) []server.CORSRule {
 	var out []server.CORSRule
 	for _, c := range cfg.CORS {
-		out = append(out, server.CORSRule(c))
+		out = append(out, server.CORSRule{Origins: c.Origins, Methods: c.Methods, Headers: c.Headers, Expose: c.Expose, MaxAge: c.MaxAge})
 	}
 	return out
 }

@@ -64,7 +64,7 @@
 //	                  anything is wrong, all of the old stays
 //
 // What takes effect on SIGHUP says so in `check --keys`: clients and their rights,
-// allowed_buckets, cors, post_forms, log_level, shutdown_timeout. The log names the
+// allowed_buckets, cors, bucket_cors, post_forms, log_level, shutdown_timeout. The log names the
 // other keys that changed: they wait for the next start. Requests that run go on under
 // what was in force when they began. The certificate's files are looked at by
 // themselves, too, every 15 seconds.

@@ -24,7 +24,7 @@ type source struct {
 
 // terms are what clients may do, of a configuration.
 func terms(cfg *config.Config) server.Terms {
-	return server.Terms{Credentials: credentials(cfg), AllowedBuckets: cfg.AllowedBuckets, CORS: rules(cfg), PostForms: cfg.PostForms}
+	return server.Terms{Credentials: credentials(cfg), AllowedBuckets: cfg.AllowedBuckets, CORS: rules(cfg), BucketCORS: cfg.BucketCORS, PostForms: cfg.PostForms}
 }
 
 // reload takes the configuration and the certificate's files again. Either all of it

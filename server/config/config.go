@@ -14,6 +14,7 @@ type Config struct {
 	AllowedBuckets  []string // empty = all
 	Region          string   // empty = any
 	PostForms       bool
+	BucketCORS      bool
 	LogLevel        string // debug, info, warn, error
 	LogFormat       string // json, console
 	ShutdownTimeout time.Duration

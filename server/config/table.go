@@ -112,6 +112,11 @@ func Keys() []Key {
 			bind: boolean(func(c *Config) *bool { return &c.PostForms }),
 		},
 		{
+			Name: "bucket_cors", Env: "S3CP_BUCKET_CORS", Kind: Bool, Default: "false", Live: true, Allowed: wantBool,
+			Doc:  "Let clients keep CORS rules with their buckets (PutBucketCors), at the backend. They count behind those of the list `cors`.",
+			bind: boolean(func(c *Config) *bool { return &c.BucketCORS }),
+		},
+		{
 			Name: "admin.token", Env: "S3CP_ADMIN_TOKEN", Kind: Password, Required: true, Allowed: "printable ASCII without spaces",
 			Doc:  "The bearer token of the admin listener's protected pages.",
 			bind: secret(func(c *Config) *Secret { return &c.Admin.Token }, checkToken),
