@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"runtime"
+	"sync/atomic"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -35,7 +36,8 @@ type proxy struct {
 	operator *admin.Server
 	phase    *phase
 	source   source
-	shutdown time.Duration // how long a drain may take
+	loaded   atomic.Pointer[config.Config] // the last that was loaded; nil = cfg
+	shutdown time.Duration                 // how long a drain may take
 }
 
 // assemble makes all parts; on an error nothing is left open.
@@ -104,6 +106,7 @@ func assemble(cfg *config.Config, log zerolog.Logger) (p *proxy, err error) {
 		HeaderTimeout:   cfg.Limits.HeaderTimeout,
 		ProgressTimeout: cfg.Limits.ProgressTimeout,
 		IdleTimeout:     cfg.Limits.IdleTimeout,
+		ShowNames:       cfg.Admin.ShowNames,
 		Log:             log,
 		Metrics:         figures.server,
 	})
@@ -116,6 +119,11 @@ func assemble(cfg *config.Config, log zerolog.Logger) (p *proxy, err error) {
 		Readiness:  p.phase,
 		Metrics:    figures,
 		Keys:       p.keys,
+		Live:       p.front,
+		Settings:   p,
+		Version:    version,
+		Expiry:     p.certificateExpiry,
+		ShowNames:  cfg.Admin.ShowNames,
 		AuthFailed: figures.adminRefused.Inc,
 		Log:        log,
 	})

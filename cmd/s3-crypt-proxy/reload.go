@@ -53,6 +53,7 @@ func (p *proxy) reload() {
 	}
 	pending := p.cfg.Pending(next)
 	p.shutdown = next.ShutdownTimeout
+	p.loaded.Store(next)
 	p.log.Info().Int("clients", len(next.AllClients())).Strs("allowed_buckets", next.AllowedBuckets).Msg("configuration reloaded")
 	if len(pending) > 0 {
 		p.log.Warn().Strs("keys", pending).Msg("these changed and take effect at the next start only")

@@ -27,6 +27,20 @@ type stub struct {
 	wait   chan struct{} // Ready waits for it
 	panics bool
 	asked  atomic.Int32
+
+	figures Figures
+	sampled atomic.Int32
+}
+
+func (s *stub) Figures() Figures {
+	s.sampled.Add(1)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.figures
+}
+
+func (s *stub) Settings() []Setting {
+	return []Setting{{Key: "admin.token", Value: "redacted", Origin: "proxy.yaml:3"}, {Key: "log_level", Value: "info", Origin: "default", Next: "debug"}}
 }
 
 func (s *stub) Ready(context.Context) []Check {
@@ -52,11 +66,15 @@ type fixture struct {
 	failed int
 }
 
-func newFixture(t *testing.T) *fixture {
+func newFixture(t *testing.T, change ...func(*Config)) *fixture {
 	t.Helper()
 	f := &fixture{stub: &stub{checks: []Check{{Name: "key", OK: true}, {Name: "backend", OK: true}}}}
+	cfg := Config{Token: token, Readiness: f.stub, Metrics: f.stub, Keys: f.stub, Live: f.stub, Settings: f.stub, Version: "v1.2.3", AuthFailed: func() { f.failed++ }, Log: zerolog.New(&f.log)}
+	for _, c := range change {
+		c(&cfg)
+	}
 	var err error
-	f.Server, err = New(Config{Token: token, Readiness: f.stub, Metrics: f.stub, Keys: f.stub, AuthFailed: func() { f.failed++ }, Log: zerolog.New(&f.log)})
+	f.Server, err = New(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -90,6 +108,9 @@ func TestEveryRoute(t *testing.T) {
 			want = http.StatusMovedPermanently
 		}
 		for _, method := range []string{"GET", "HEAD"} {
+			if r.path == "/api/v1/live" && method == "GET" {
+				continue // live_test.go
+			}
 			if w := f.do(method, r.path, "Authorization", bearer); w.Code != want {
 				t.Errorf("%s %s: %d, want %d", method, r.path, w.Code, want)
 			}
@@ -101,7 +122,7 @@ func TestEveryRoute(t *testing.T) {
 			}
 		}
 	}
-	for _, path := range []string{"/", "/healthz/", "/health", "//healthz", "/HEALTHZ", "/api/v1/key", "/api/v1/key/load", "/api/v1/key/status/x", "/debug", "/debug/", "/debug/pprofs", "/metrics/x", "/x/../healthz"} {
+	for _, path := range []string{"/index.html", "/assets", "/assets/", "/assets/../page.go", "/assets/page.go", "/api/v1/live/", "/healthz/", "/health", "//healthz", "/HEALTHZ", "/api/v1/key", "/api/v1/key/load", "/api/v1/key/status/x", "/debug", "/debug/", "/debug/pprofs", "/metrics/x", "/x/../healthz"} {
 		for _, method := range []string{"GET", "POST", "DELETE"} {
 			if w := f.do(method, path, "Authorization", bearer); w.Code != http.StatusNotFound {
 				t.Errorf("%s %s: %d, want 404", method, path, w.Code)
@@ -129,10 +150,13 @@ func TestTokenGuards(t *testing.T) {
 	f := newFixture(t)
 	var paths []string
 	for _, r := range f.routes() {
-		if strings.HasPrefix(r.path, "/debug/") != r.protected && r.path != "/api/v1/key/status" {
-			t.Errorf("%s: protected is %v", r.path, r.protected)
+		if want := strings.HasPrefix(r.path, "/debug/") || r.path == "/api/v1/key/status" || r.path == "/api/v1/config"; want != (r.access == guarded) {
+			t.Errorf("%s: access %d", r.path, r.access)
 		}
-		if r.protected {
+		if r.access == 0 {
+			t.Errorf("%s: nobody said who may use it", r.path)
+		}
+		if r.access == guarded {
 			paths = append(paths, r.path)
 		}
 	}
@@ -184,7 +208,7 @@ func TestTokenGuards(t *testing.T) {
 func TestTokenIsNeverShown(t *testing.T) {
 	f := newFixture(t)
 	var all strings.Builder
-	for _, path := range []string{"/", "/healthz", "/readyz", "/metrics", "/api/v1/key/status", "/debug/pprof/", "/debug/pprof/cmdline", "/debug/pprof/goroutine?debug=2", "/debug/pprof/symbol"} {
+	for _, path := range []string{"/", "/healthz", "/readyz", "/metrics", "/api/v1/key/status", "/api/v1/config", "/assets/dashboard.js", "/debug/pprof/", "/debug/pprof/cmdline", "/debug/pprof/goroutine?debug=2", "/debug/pprof/symbol"} {
 		for _, auth := range []string{bearer, bearer + "x", "Basic " + token} {
 			w := f.do("GET", path, "Authorization", auth)
 			all.WriteString(w.Body.String())
@@ -317,12 +341,14 @@ func TestProfileSeconds(t *testing.T) {
 }
 
 func TestNewNamesTheField(t *testing.T) {
-	good := Config{Token: token, Readiness: &stub{}, Metrics: &stub{}, Keys: &stub{}}
+	good := Config{Token: token, Readiness: &stub{}, Metrics: &stub{}, Keys: &stub{}, Live: &stub{}, Settings: &stub{}}
 	for field, spoil := range map[string]func(*Config){
 		"Token":     func(c *Config) { c.Token = "" },
 		"Readiness": func(c *Config) { c.Readiness = nil },
 		"Metrics":   func(c *Config) { c.Metrics = nil },
 		"Keys":      func(c *Config) { c.Keys = nil },
+		"Live":      func(c *Config) { c.Live = nil },
+		"Settings":  func(c *Config) { c.Settings = nil },
 	} {
 		cfg := good
 		spoil(&cfg)

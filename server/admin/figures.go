@@ -68,3 +68,9 @@ type Request struct {
 	Key    string `json:"key,omitempty"`
 	Client string `json:"client,omitempty"`
 }
+
+// withoutNames is the request for everybody else.
+func (r Request) withoutNames() Request {
+	r.Bucket, r.Key, r.Client = "", "", ""
+	return r
+}

@@ -11,29 +11,40 @@ import (
 	"github.com/VictoriaMetrics/metrics"
 )
 
+// access says who may use a path.
+type access uint8
+
+const (
+	open    access = iota + 1 // everybody who reaches the listener
+	offered                   // everybody; who shows the token gets more, a wrong one is refused
+	guarded                   // who shows the token
+)
+
 // route is one row of the path table.
 type route struct {
-	path      string // ends with / for everything below it
-	protected bool
-	limit     time.Duration // for writing the answer
-	serve     http.HandlerFunc
+	path   string // ends with / for everything below it, but for /
+	access access
+	limit  time.Duration // for writing the answer
+	serve  http.HandlerFunc
 }
 
 // routes is every path there is; TestEveryRoute walks it.
 func (s *Server) routes() []route {
-	return []route{
-		{"/healthz", false, writeTimeout, s.health},
-		{"/readyz", false, writeTimeout, s.ready},
-		{"/metrics", false, writeTimeout, s.figures},
-		{"/api/v1/key/status", true, writeTimeout, s.keyStatus},
-		{"/debug/pprof", true, writeTimeout, toIndex},
-		{"/debug/pprof/", true, maxProfile + writeTimeout, timed(pprof.Index)}, // and the named profiles
-		{"/debug/pprof/profile", true, maxProfile + writeTimeout, timed(pprof.Profile)},
-		{"/debug/pprof/trace", true, maxProfile + writeTimeout, timed(pprof.Trace)},
-		{"/debug/pprof/symbol", true, writeTimeout, pprof.Symbol},
+	return append(pageRoutes(), []route{
+		{"/healthz", open, writeTimeout, s.health},
+		{"/readyz", open, writeTimeout, s.ready},
+		{"/metrics", open, writeTimeout, s.figures},
+		{"/api/v1/live", offered, forever, s.stream}, // each event has a limit of its own
+		{"/api/v1/key/status", guarded, writeTimeout, s.keyStatus},
+		{"/api/v1/config", guarded, writeTimeout, s.config},
+		{"/debug/pprof", guarded, writeTimeout, toIndex},
+		{"/debug/pprof/", guarded, maxProfile + writeTimeout, timed(pprof.Index)}, // and the named profiles
+		{"/debug/pprof/profile", guarded, maxProfile + writeTimeout, timed(pprof.Profile)},
+		{"/debug/pprof/trace", guarded, maxProfile + writeTimeout, timed(pprof.Trace)},
+		{"/debug/pprof/symbol", guarded, writeTimeout, pprof.Symbol},
 		// No cmdline: nobody needs it, and it shows what was typed.
-		{"/debug/pprof/cmdline", true, writeTimeout, http.NotFound},
-	}
+		{"/debug/pprof/cmdline", guarded, writeTimeout, http.NotFound},
+	}...)
 }
 
 // toIndex adds the slash: the index links to the profiles by relative paths.
@@ -44,7 +55,7 @@ func toIndex(w http.ResponseWriter, r *http.Request) {
 func (s *Server) handler() http.Handler {
 	exact, below := map[string]route{}, map[string]route{}
 	for _, r := range s.routes() {
-		if strings.HasSuffix(r.path, "/") {
+		if r.path != "/" && strings.HasSuffix(r.path, "/") {
 			below[r.path] = r
 		}
 		exact[r.path] = r
@@ -52,8 +63,9 @@ func (s *Server) handler() http.Handler {
 	// No http.ServeMux: it redirects unclean paths, and here they do not exist.
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
-		h.Set("Cache-Control", "no-store")
-		h.Set("X-Content-Type-Options", "nosniff")
+		for _, header := range headers {
+			h.Set(header[0], header[1])
+		}
 		route, ok := exact[r.URL.Path]
 		if !ok {
 			for prefix, candidate := range below {
@@ -66,7 +78,7 @@ func (s *Server) handler() http.Handler {
 		case !ok:
 			http.NotFound(w, r)
 			return
-		case route.protected && !s.authorized(r):
+		case route.access != open && !s.authorized(r) && (route.access == guarded || len(r.Header.Values("Authorization")) > 0):
 			s.authFailed()
 			s.log.Warn().Str("path", route.path).Str("remote", r.RemoteAddr).Msg("refused an admin request: wrong or missing token")
 			h.Set("WWW-Authenticate", `Bearer realm="s3-crypt-proxy"`)
@@ -77,8 +89,11 @@ func (s *Server) handler() http.Handler {
 			http.Error(w, "method not allowed", http.StatusMethodNotAllowed)
 			return
 		}
-		// A writer without deadlines is a test's recorder.
-		_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(route.limit))
+		// A writer without deadlines is a test's recorder. The request was read: from now
+		// on reading waits for the client to leave, at most as long as the answer takes.
+		control := http.NewResponseController(w)
+		_ = control.SetWriteDeadline(time.Now().Add(route.limit))
+		_ = control.SetReadDeadline(time.Now().Add(route.limit))
 		route.serve(w, r)
 	})
 }

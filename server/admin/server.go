@@ -37,6 +37,13 @@ type Config struct {
 	Readiness Readiness
 	Metrics   Metrics
 	Keys      Keys
+	Live      Live
+	Settings  Settings
+
+	Version string           // for the dashboard
+	Expiry  func() time.Time // of the certificate; nil, or the zero time = there is none
+	// ShowNames: who shows the token sees the names that Live has.
+	ShowNames bool
 
 	// AuthFailed is called for each refused token; nil = nothing.
 	AuthFailed func()
@@ -55,11 +62,17 @@ type Server struct {
 	readiness  Readiness
 	metrics    Metrics
 	keys       Keys
+	live       Live
+	settings   Settings
+	version    string
+	expiry     func() time.Time
+	showNames  bool
 	authFailed func()
 	log        zerolog.Logger
 
-	http *http.Server
-	open atomic.Int64 // connections
+	http  *http.Server
+	conns atomic.Int64
+	hub   *hub
 
 	asking sync.Mutex
 	asked  *question // the readiness check that runs, if one does
@@ -76,18 +89,31 @@ func New(cfg Config) (*Server, error) {
 		return nil, errors.New("cannot make the admin server: Metrics is nil")
 	case cfg.Keys == nil:
 		return nil, errors.New("cannot make the admin server: Keys is nil")
+	case cfg.Live == nil:
+		return nil, errors.New("cannot make the admin server: Live is nil")
+	case cfg.Settings == nil:
+		return nil, errors.New("cannot make the admin server: Settings is nil")
 	}
 	s := &Server{
 		token:      sha256.Sum256([]byte(cfg.Token)),
 		readiness:  cfg.Readiness,
 		metrics:    cfg.Metrics,
 		keys:       cfg.Keys,
+		live:       cfg.Live,
+		settings:   cfg.Settings,
+		version:    cfg.Version,
+		expiry:     cfg.Expiry,
+		showNames:  cfg.ShowNames,
 		authFailed: cfg.AuthFailed,
 		log:        cfg.Log,
 	}
 	if s.authFailed == nil {
 		s.authFailed = func() {}
 	}
+	if s.expiry == nil {
+		s.expiry = func() time.Time { return time.Time{} }
+	}
+	s.hub = newHub(s)
 	s.http = &http.Server{
 		Handler:           s.handler(),
 		ReadTimeout:       readTimeout,
@@ -110,11 +136,11 @@ func (quiet) Write(b []byte) (int, error) { return len(b), nil }
 func (s *Server) track(c net.Conn, state http.ConnState) {
 	switch state {
 	case http.StateNew:
-		if s.open.Add(1) > maxConnections {
+		if s.conns.Add(1) > maxConnections {
 			c.Close()
 		}
 	case http.StateClosed, http.StateHijacked:
-		s.open.Add(-1)
+		s.conns.Add(-1)
 	}
 }
 
@@ -125,6 +151,16 @@ func (s *Server) Serve(ln net.Listener) error {
 		s.log.Warn().Str("address", ln.Addr().String()).
 			Msg("the admin listener can be reached from other machines, without TLS: the token crosses the network in the clear")
 	}
+	ctx, stop := context.WithCancel(context.Background())
+	sampled := make(chan struct{})
+	go func() {
+		defer close(sampled)
+		s.hub.run(ctx)
+	}()
+	defer func() {
+		stop()
+		<-sampled
+	}()
 	if err := s.http.Serve(ln); !errors.Is(err, http.ErrServerClosed) {
 		return fmt.Errorf("cannot serve the admin listener: %w", err)
 	}
@@ -132,8 +168,9 @@ func (s *Server) Serve(ln net.Listener) error {
 }
 
 // Shutdown stops accepting and waits for running answers until ctx ends; then it
-// cuts them.
+// cuts them. Streams end at once.
 func (s *Server) Shutdown(ctx context.Context) error {
+	s.hub.end()
 	if err := s.http.Shutdown(ctx); err != nil {
 		_ = s.http.Close() // the first error says it all
 		return fmt.Errorf("cannot end the admin listener: %w", err)

@@ -69,6 +69,7 @@ const (
 type Admin struct {
 	Token     Secret
 	TokenFile string
+	ShowNames bool // names of recent requests on the dashboard, for who shows the token
 }
 
 // TLS modes.

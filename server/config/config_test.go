@@ -88,7 +88,7 @@ func TestDefaults(t *testing.T) {
 // default, through the file and through the environment, and looks for it.
 func TestFileSetsEveryKey(t *testing.T) {
 	other := map[string]string{
-		"listen_addr": "127.0.0.1:1", "admin_listen_addr": "[::1]:2", "backend.endpoint": "http://127.0.0.1:9000/s3",
+		"listen_addr": "127.0.0.1:1", "admin_listen_addr": "[::1]:2", "admin.show_names": "true", "backend.endpoint": "http://127.0.0.1:9000/s3",
 		"backend.region": "garage", "backend.access_key": "AK2", "backend.path_style": "true", "backend.insecure_skip_verify": "true", "backend.key_rules": "posix", "backend.conditional_writes": "emulated",
 		"client.access_key": "CK2", "allowed_buckets": "one-bucket,two-buckets", "region": "eu-west-1", "post_forms": "true", "bucket_cors": "true", "tls.mode": "files",
 		"tls.auto": "true", "tls.cert_file": "/c.pem", "tls.key_file": "/k.pem", "tls.names": "pbs.lan,10.0.0.1,*.lan,::1", "tls.dir": "/tls",

@@ -27,7 +27,7 @@ func Keys() []Key {
 		},
 		{
 			Name: "admin_listen_addr", Env: "S3CP_ADMIN_LISTEN_ADDR", Kind: Text, Default: "127.0.0.1:8081", Allowed: wantAddress,
-			Doc:  "Where health, readiness, metrics and profiles are. It speaks plain HTTP, hence loopback.",
+			Doc:  "Where the dashboard, health, readiness, metrics and profiles are. It speaks plain HTTP, hence loopback.",
 			bind: text(func(c *Config) *string { return &c.AdminListenAddr }, checkAddress),
 		},
 		{
@@ -125,6 +125,11 @@ func Keys() []Key {
 			Name: "admin.token_file", Env: "S3CP_ADMIN_TOKEN_FILE", Kind: Text, FileFor: "admin.token", Allowed: wantPath,
 			Doc:  "A file that holds admin.token; one line break at its end is dropped.",
 			bind: text(func(c *Config) *string { return &c.Admin.TokenFile }, nil),
+		},
+		{
+			Name: "admin.show_names", Env: "S3CP_ADMIN_SHOW_NAMES", Kind: Bool, Default: "false", Allowed: wantBool,
+			Doc:  "Show the buckets, object names and client addresses of recent requests on the dashboard, to whoever shows admin.token. Without it none is kept in memory.",
+			bind: boolean(func(c *Config) *bool { return &c.Admin.ShowNames }),
 		},
 		{
 			Name: "tls.mode", Env: "S3CP_TLS", Kind: Text, Allowed: "off, auto, files, or nothing",
