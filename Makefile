@@ -49,6 +49,7 @@ test: ## unit tests of every package
 	$(GO) test ./...
 	cd bench/versitygw && $(GO) test ./...
 	cd bench/conformance && $(GO) test ./...
+	cd bench/browser && $(GO) vet ./...
 
 .PHONY: race
 race: ## the same under the race detector
@@ -75,8 +76,16 @@ haproxy: ## install HAProxy, which the tests put in front of two proxies (Debian
 minio: ## build minio, the second backend of the tests
 	@.ci/go-install $(GO) $(BIN) minio $(MINIO)
 
+.PHONY: chromium
+chromium: ## install the browser that the tests drive (a Debian package, as root or with sudo)
+	@.ci/debian chromium=chromium
+
+.PHONY: browser
+browser: rig chromium ## the dashboard in a real browser: the light, the plot, phones, dark and light, nothing from elsewhere
+	cd bench/browser && $(GO) test -count=1 -timeout 5m ./...
+
 .PHONY: integration
-integration: rig passthrough clients haproxy ## acceptance tests through real processes: a strict PBS client, real S3 clients, TLS, a real S3 server, kills
+integration: rig passthrough clients haproxy browser ## acceptance tests through real processes: a strict PBS client, real S3 clients, TLS, a real S3 server, kills
 	$(GO) test -tags passthrough -count=1 -run '^TestPassthrough' ./cmd/s3-crypt-proxy
 	S3SERVER_BIN=$(BIN)/versitygw $(GO) test -tags integration -count=1 -timeout 15m ./bench/integration/... ./bench/rig/... ./server/backend/...
 	$(GO) test -tags integration -count=1 -timeout 15m ./bench/clients

@@ -102,7 +102,7 @@ func (s *Server) finish(r *request, err error) {
 	line := r.log.Info()
 	var f fault
 	if err != nil {
-		f = faultOf(err)
+		f = s.faultOf(r, err)
 		switch {
 		case f.class == integrityFault:
 			line = r.log.Error()

@@ -117,6 +117,19 @@ var backendFaults = map[backend.Kind]fault{
 // backendUnavailable is every other failure of the backend.
 var backendUnavailable = fault{code: s3err.ServiceUnavailable, text: "the backend is not available", label: "unavailable", class: backendFault}
 
+// clientLeft is a request whose client closed the connection: nobody's fault here.
+var clientLeft = fault{code: s3err.ServiceUnavailable, text: "the client closed the connection", label: "client_left", class: clientFault}
+
+// faultOf is that of an error, seen from its request: the request's context ends with
+// the server or with the client, and an answer breaks for either side's sake.
+func (s *Server) faultOf(r *request, err error) fault {
+	var gone clientGone
+	if errors.As(err, &gone) || errors.Is(err, context.Canceled) && r.ctx.Err() != nil && s.ctx.Err() == nil {
+		return clientLeft
+	}
+	return faultOf(err)
+}
+
 // faultOf finds the row of an error. An *s3err.Error was made where the cause
 // was known and speaks for itself.
 func faultOf(err error) fault {
@@ -208,7 +221,7 @@ func unreadable(err error) bool {
 
 // fail answers an error that came before the first byte of an answer.
 func (s *Server) fail(r *request, err error) {
-	f := faultOf(err)
+	f := s.faultOf(r, err)
 	s.metrics.fault(f)
 	h := &r.http.Response.Header
 	contentRange := string(h.Peek("Content-Range")) // of a 416

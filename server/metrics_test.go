@@ -2,7 +2,9 @@ package server
 
 import (
 	"bytes"
+	"context"
 	"fmt"
+	"io"
 	"net"
 	"regexp"
 	"slices"
@@ -182,5 +184,44 @@ func TestLabelsAreBounded(t *testing.T) {
 	}
 	if g.value(`client_errors_total{type="relayed"}`) != 20 {
 		t.Errorf("relayed refusals: %v", g.value(`client_errors_total{type="relayed"}`))
+	}
+}
+
+// TestClientThatLeavesIsNobodysFault: in the middle of an answer, or of a write, it
+// counts as the client's own error; with the server's end it is not the client's.
+func TestClientThatLeavesIsNobodysFault(t *testing.T) {
+	g := newRig(t)
+	g.put("/bkt/k", pattern(8<<20))
+	conn, err := net.Dial("tcp", g.addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := conn.Write(call{method: "GET", target: "/bkt/k"}.raw(g.addr)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.ReadFull(conn, make([]byte, 1000)); err != nil {
+		t.Fatal(err)
+	}
+	_ = conn.(*net.TCPConn).SetLinger(0)
+	conn.Close()
+	for end := time.Now().Add(10 * time.Second); g.value(`client_errors_total{type="client_left"}`) != 1; time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("the client that left was not counted")
+		}
+	}
+	if n := g.value(`backend_errors_total{type="internal"}`); n > 0 {
+		t.Errorf("%v faults of ours", n)
+	}
+
+	ctx, left := context.WithCancel(g.s.ctx)
+	r := &request{ctx: ctx}
+	busy := fmt.Errorf("cannot put: %w", context.Canceled)
+	left()
+	if f := g.s.faultOf(r, busy); f != clientLeft {
+		t.Errorf("a write whose client left: %+v", f)
+	}
+	g.s.stop()
+	if f := g.s.faultOf(r, busy); f.class != overload {
+		t.Errorf("a write that the end cut: %+v", f)
 	}
 }

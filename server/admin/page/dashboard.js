@@ -43,7 +43,8 @@ function span(seconds) {
   if (s < 60) return s + " s";
   if (s < 3600) return Math.floor(s / 60) + " min";
   if (s < 86400) return Math.floor(s / 3600) + " h " + Math.floor(s % 3600 / 60) + " min";
-  return Math.floor(s / 86400) + " d " + Math.floor(s % 86400 / 3600) + " h";
+  const days = Math.floor(s / 86400);
+  return count(days) + " d" + (days < 30 ? " " + Math.floor(s % 86400 / 3600) + " h" : "");
 }
 
 function put(id, text, level) {
@@ -92,9 +93,11 @@ function showLost() {
     ". It may have ended, or the way to it. The figures below are old.");
 }
 
-function showChecks(checks) {
-  if (!checks) return;
-  $("checks").replaceChildren(...checks.map((c) => {
+function showChecks(s) {
+  if (!s.checks) return;
+  $("checks").replaceChildren(...s.checks.map((c) => {
+    // The key is looked at each second, the others every three.
+    if (c.name === "key" && !s.key.loaded) c = { name: "key", ok: false, detail: "no key is loaded" };
     const li = document.createElement("li");
     li.dataset.ok = c.ok ? "yes" : "no";
     li.textContent = c.name + (c.ok ? ": ok" : ": not ok");
@@ -269,7 +272,7 @@ function onSample(s) {
     showRecent();
   }
   showState(s);
-  showChecks(s.checks);
+  showChecks(s);
   showFigures(s);
   draw();
 }
