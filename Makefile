@@ -16,6 +16,7 @@ MINIO       := github.com/minio/minio@v0.0.0-20260212201848-7aac2a2c5b7c
 FUZZTIME    ?= 20s
 DIR         ?=
 BEGIN       := $(shell date +%s)
+BASE        ?=
 export S3CP_BIN := $(BIN)
 export CLIENTS_CACHE := $(CURDIR)/.cache/clients
 
@@ -119,12 +120,21 @@ fuzz: ## every fuzz target for FUZZTIME (20s)
 	done
 
 .PHONY: bench
-bench: rig passthrough clients ## all benchmarks; rewrites the tables in BENCHMARKS.md
+bench: rig passthrough clients ## all benchmarks, 20 minutes; rewrites the tables in BENCHMARKS.md
 	$(BIN)/micro -write BENCHMARKS.md
 	$(BIN)/micro -keys -count 5 -write BENCHMARKS.md
 	$(BIN)/e2e -write BENCHMARKS.md
 	$(BIN)/acceptance -write BENCHMARKS.md
 	CLIENTS_LARGE_MIB=5120 $(GO) test -tags integration -count=1 -timeout 30m -run '^TestLargeUpload$$' ./bench/clients -write $(CURDIR)/BENCHMARKS.md
+
+.PHONY: bench-quick
+bench-quick: rig passthrough clients ## the end-to-end figures that tell most, 3 minutes; prints them
+	$(BIN)/e2e -quick
+
+.PHONY: bench-compare
+bench-compare: ## every benchmark of this tree against another revision's, in turns; fails on a regression (BASE=revision)
+	@test -n '$(BASE)' || { echo 'which revision? make bench-compare BASE=main'; exit 2; }
+	$(GO) run ./bench/compare -base '$(BASE)'
 
 .PHONY: clean
 clean: ## remove what the targets built

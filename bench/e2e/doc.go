@@ -1,12 +1,17 @@
-// Command e2e measures the product end to end: objects of 4 MiB, 16 in flight, as PBS sends them, in four columns:
+// Command e2e measures the product end to end, by a table of scenarios (scenario.go): a workload of PBS or of AWS's SDK, a
+// backend (versitygw, a real S3 server; the sink, which costs next to nothing, or the same behind a slow line), and columns
+// that are compared under it:
 //
 //	direct        client straight to the backend, over plain HTTP (a proxy's backend leg has no TLS here either)
 //	pass-through  client over TLS to a proxy built with the tag passthrough: the same code, sealing and hashing off
 //	sealed        client over TLS to the proxy, once per cipher
+//	rclone        client over TLS to `rclone serve s3` over a crypt remote
 //
-// against two backends: versitygw, a real S3 server, and the sink, which costs next to nothing.
+// What the product is held to (targets.go) is a table of its own, above the others.
 //
-//	e2e                        print the tables
+//	e2e                        print the tables of every scenario
+//	e2e -only sink,line        of these alone
+//	e2e -quick                 the few that tell most, in three minutes
 //	e2e -write BENCHMARKS.md   replace the section between the markers in that file
 //
 // # Method

@@ -1,52 +1,52 @@
 package main
 
 import (
-	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 )
 
-// options of one measurement.
-type options struct {
-	rounds, size, inFlight, keys int
-	window                       time.Duration
-	backends                     []string
-}
-
-// defaultWindow is long against the kernel's 10 ms count of CPU time, short against the moods of a shared machine.
-const defaultWindow = 1200 * time.Millisecond
+const (
+	// longWindow is long against the kernel's 10 ms count of CPU time, short against the moods of a shared machine.
+	longWindow = 1200 * time.Millisecond
+	// shortWindow is for tables whose rows tell a shape, not a figure to be held to.
+	shortWindow = 700 * time.Millisecond
+)
 
 // bodies is the number of different bodies: enough that no cache holds them as one.
 const bodies = 8
 
-func (o options) check() error {
-	if o.rounds < 1 || o.size < 1 || o.inFlight < 1 || o.keys < 1 || o.window <= 0 {
-		return errors.New("-rounds, -size, -inflight, -keys and -window must be positive")
+// options of one measurement.
+type options struct {
+	quick bool
+	only  string // ids, separated by commas; "" = all
+}
+
+// scenarios are those that are asked for.
+func (o options) scenarios() ([]scenario, error) {
+	list := full()
+	if o.quick {
+		list = quick()
 	}
-	for _, b := range o.backends {
-		if b != versitygw && b != sink {
-			return fmt.Errorf("-backends: %q is neither %s nor %s", b, versitygw, sink)
+	if o.only == "" {
+		return list, nil
+	}
+	var some []scenario
+	for id := range strings.SplitSeq(o.only, ",") {
+		i := slices.IndexFunc(list, func(s scenario) bool { return s.id == id })
+		if i < 0 {
+			return nil, fmt.Errorf("-only: there is no %q", id)
 		}
+		some = append(some, list[i])
 	}
-	return nil
+	return some, nil
 }
 
-const (
-	versitygw = "versitygw"
-	sink      = "sink"
-)
-
-// column is one way from the client to the backend.
-type column struct {
-	name   string
-	bucket string
-	proxy  string // binary; "" = straight to the backend
-	cipher string
-}
-
-var columns = []column{
-	{name: "direct (plain HTTP, no proxy)", bucket: "direct"},
-	{name: "pass-through", bucket: "passthrough", proxy: "s3-crypt-proxy-passthrough", cipher: "aes-256-gcm"},
-	{name: "sealed, XChaCha20-Poly1305", bucket: "xchacha", proxy: "s3-crypt-proxy", cipher: "xchacha20-poly1305"},
-	{name: "sealed, AES-256-GCM", bucket: "aesgcm", proxy: "s3-crypt-proxy", cipher: "aes-256-gcm"},
+// command reproduces a scenario.
+func (o options) command(s scenario) string {
+	if o.quick {
+		return fmt.Sprintf("make rig passthrough clients && bin/e2e -quick -only %q", s.id)
+	}
+	return fmt.Sprintf("make rig passthrough clients && bin/e2e -only %q", s.id)
 }

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"math/rand/v2"
@@ -20,7 +19,7 @@ import (
 // generator sends the windows of one job.
 type generator struct {
 	job    protocol.Job
-	client *pbs.Client
+	client speaker
 	bodies []*pbs.Body
 	pool   sync.Pool // of buffers for GET
 }
@@ -29,8 +28,7 @@ func newGenerator(job protocol.Job) (*generator, error) {
 	if job.Size < 0 || job.Keys < 1 || job.Bodies < 1 || job.InFlight < 1 {
 		return nil, fmt.Errorf("cannot take the job: Size %d, Keys %d, Bodies %d, InFlight %d", job.Size, job.Keys, job.Bodies, job.InFlight)
 	}
-	client, err := pbs.New(pbs.Config{Address: job.Address, Bucket: job.Bucket, Region: job.Region, AccessKey: job.AccessKey,
-		SecretKey: job.SecretKey, Fingerprint: job.Fingerprint, PlainHTTP: job.PlainHTTP, Waits: []time.Duration{}})
+	client, err := newSpeaker(job)
 	if err != nil {
 		return nil, err
 	}
@@ -39,7 +37,7 @@ func newGenerator(job protocol.Job) (*generator, error) {
 	for i := range job.Bodies {
 		b := make([]byte, job.Size)
 		rand.NewChaCha8([32]byte{byte(i), byte(i >> 8)}).Read(b)
-		g.bodies = append(g.bodies, pbs.NewBody(b))
+		g.bodies = append(g.bodies, newBody(job.Style, b))
 	}
 	return g, nil
 }
@@ -52,17 +50,13 @@ func key(n int) string { return fmt.Sprintf("bench/.chunks/%04x/%064x", n, n) }
 // window runs one command.
 func (g *generator) window(ctx context.Context, cmd protocol.Command) protocol.Result {
 	res := protocol.Result{Op: cmd.Op, Requests: cmd.Requests}
-	var one func(ctx context.Context, n int) error
-	switch cmd.Op {
-	case protocol.Put:
-		one = g.put
-	case protocol.Get:
-		one = g.get
-	case protocol.Verify:
-		one, res.Requests = g.verify, g.job.Keys
-	default:
+	one, ok := verbs[cmd.Op]
+	if !ok {
 		res.Error = fmt.Sprintf("unknown command %q", cmd.Op)
 		return res
+	}
+	if cmd.Op == protocol.Verify {
+		res.Requests = g.job.Keys
 	}
 	took := make([]time.Duration, res.Requests)
 	var next atomic.Int64
@@ -72,7 +66,7 @@ func (g *generator) window(ctx context.Context, cmd protocol.Command) protocol.R
 		work.Go(func() error {
 			for n := int(next.Add(1)) - 1; n < res.Requests; n = int(next.Add(1)) - 1 {
 				start := time.Now()
-				if err := one(ctx, n%g.job.Keys); err != nil {
+				if err := one(g, ctx, n); err != nil {
 					return err
 				}
 				took[n] = time.Since(start)
@@ -86,43 +80,11 @@ func (g *generator) window(ctx context.Context, cmd protocol.Command) protocol.R
 		res.Error = err.Error()
 		return res
 	}
-	res.Bytes = int64(res.Requests) * int64(g.job.Size)
+	res.Bytes = int64(res.Requests) * g.payload(cmd.Op)
 	if slices.Sort(took); len(took) > 0 {
 		res.P50, res.P99 = took[len(took)/2], took[len(took)*99/100]
 	}
 	return res
-}
-
-func (g *generator) put(ctx context.Context, n int) error {
-	_, err := g.client.Put(ctx, key(n), g.body(n), false)
-	return err
-}
-
-func (g *generator) get(ctx context.Context, n int) error {
-	return g.read(ctx, n, func([]byte) error { return nil })
-}
-
-func (g *generator) verify(ctx context.Context, n int) error {
-	return g.read(ctx, n, func(got []byte) error {
-		if !bytes.Equal(got, g.body(n).Bytes()) {
-			return fmt.Errorf("%s came back with other bytes than were sent", key(n))
-		}
-		return nil
-	})
-}
-
-// read gets an object into a buffer that is used again, and shows it to look.
-func (g *generator) read(ctx context.Context, n int, look func([]byte) error) error {
-	buf := g.pool.Get().(*[]byte)
-	defer g.pool.Put(buf)
-	got, err := g.client.GetInto(ctx, key(n), *buf)
-	if err != nil {
-		return err
-	}
-	if len(got) != g.job.Size {
-		return fmt.Errorf("%s came back with %d of %d bytes", key(n), len(got), g.job.Size)
-	}
-	return look(got)
 }
 
 // cpu is the process's user and system time so far.

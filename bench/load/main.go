@@ -31,7 +31,7 @@ func serve(in io.Reader, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	defer g.client.Close()
+	defer g.client.close()
 	if err := enc.Encode(protocol.Result{}); err != nil {
 		return err
 	}

@@ -31,6 +31,12 @@ func NewBody(b []byte) *Body {
 	return body
 }
 
+// NewBodyWithoutMD5 is NewBody for a client that sends the SHA-256 alone: not PBS, but with it all else being equal.
+func NewBodyWithoutMD5(b []byte) *Body {
+	sum := sha256.Sum256(b)
+	return &Body{bytes: b, sha256: hex.EncodeToString(sum[:])}
+}
+
 // Bytes are the borrowed bytes.
 func (b *Body) Bytes() []byte { return b.bytes }
 

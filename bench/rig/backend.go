@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 
@@ -71,12 +72,14 @@ func (b *Backend) scheme() string {
 
 // BackendConfig says how to start a backend.
 type BackendConfig struct {
-	Dir      string    // versitygw: where its store goes; required
-	Bucket   string    // made at start; "" = none
-	Listen   string    // "" = a free port on loopback
-	Versions bool      // versitygw: keep versions where a bucket asks for them
-	TLS      bool      // versitygw: serve TLS with a certificate made for it
-	Log      io.Writer // nil, or a copy of its log
+	Dir       string        // versitygw: where its store goes; required
+	Bucket    string        // made at start; "" = none
+	Listen    string        // "" = a free port on loopback
+	Latency   time.Duration // sink: every answer takes so much longer
+	Bandwidth int64         // sink: bits a second in each direction; 0 = no limit
+	Versions  bool          // versitygw: keep versions where a bucket asks for them
+	TLS       bool          // versitygw: serve TLS with a certificate made for it
+	Log       io.Writer     // nil, or a copy of its log
 }
 
 const backendRegion = "us-east-1"
@@ -110,7 +113,7 @@ func StartSink(ctx context.Context, cfg BackendConfig) (*Backend, error) {
 	if cfg.Listen == "" {
 		cfg.Listen = "127.0.0.1:0"
 	}
-	return b.launch(ctx, "sink", []string{"-listen", cfg.Listen}, cfg.Log)
+	return b.launch(ctx, "sink", []string{"-listen", cfg.Listen, "-latency", cfg.Latency.String(), "-bandwidth", strconv.FormatInt(cfg.Bandwidth, 10)}, cfg.Log)
 }
 
 func (b *Backend) launch(ctx context.Context, binary string, args []string, log io.Writer) (*Backend, error) {

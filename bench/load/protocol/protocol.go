@@ -14,6 +14,7 @@ type Job struct {
 	SecretKey   string
 	Fingerprint string
 	PlainHTTP   bool
+	Style       string // of the requests: PBS, SHA256 or SDK
 
 	Size     int // of each object, in bytes
 	Keys     int // number of different keys
@@ -27,11 +28,26 @@ func (j Job) String() string { return j.Address + "/" + j.Bucket }
 // GoString leaves the secret out.
 func (j Job) GoString() string { return j.String() }
 
-// The commands.
+// The styles.
 const (
-	Put    = "put"    // upload Requests objects
-	Get    = "get"    // download Requests objects; lengths are checked, bytes are not
-	Verify = "verify" // download every key once and compare every byte; not measured
+	PBS    = "pbs"    // Proxmox Backup Server: SHA-256 and MD5 of every body
+	SHA256 = "sha256" // the same without MD5
+	SDK    = "sdk"    // AWS's SDK for Go as it comes: over TLS a CRC32 behind the body, over plain HTTP its SHA-256
+)
+
+// The commands. Windows of one command run over the job's keys in turn.
+const (
+	Put       = "put"       // upload Requests objects
+	Get       = "get"       // download Requests objects; lengths are checked, bytes are not
+	Verify    = "verify"    // download every key once and compare every byte; not measured
+	Head      = "head"      // ask for objects' metadata
+	Range     = "range"     // download 64 KiB from the middle of each object
+	List      = "list"      // one page of at most 1,000 names
+	Copy      = "copy"      // copy objects to other names
+	Multipart = "multipart" // upload each object in parts of 5 MiB; SDK alone
+	Fill      = "fill"      // upload what Delete removes; not measured
+	Delete    = "delete"    // remove what Fill uploaded, as many
+	Mixed     = "mixed"     // of 20 requests 10 GETs, 6 PUTs, 3 HEADs and a listing
 )
 
 // Command asks for one window.

@@ -1,0 +1,69 @@
+package main
+
+import (
+	"io"
+	"net"
+	"testing"
+	"time"
+)
+
+// TestLinkIsAsSlowAsAsked: two connections share the line, and an answer is late.
+func TestLinkIsAsSlowAsAsked(t *testing.T) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	const size = 1 << 20
+	shaped := newLink(ln, 20*time.Millisecond, 8*10<<20) // 10 MiB a second
+	go func() {
+		for {
+			c, err := shaped.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				defer c.Close()
+				if _, err := io.CopyN(io.Discard, c, size); err == nil {
+					_, _ = c.Write([]byte("ok")) // the client counts
+				}
+			}()
+		}
+	}()
+	began := time.Now()
+	done := make(chan error, 2)
+	for range 2 {
+		go func() {
+			c, err := net.Dial("tcp", ln.Addr().String())
+			if err != nil {
+				done <- err
+				return
+			}
+			defer c.Close()
+			if _, err = c.Write(make([]byte, size)); err == nil {
+				_, err = io.ReadFull(c, make([]byte, 2))
+			}
+			done <- err
+		}()
+	}
+	for range 2 {
+		if err := <-done; err != nil {
+			t.Fatal(err)
+		}
+	}
+	// 2 MiB at 10 MiB/s and one latency: 220 ms. A slow machine may take longer, none less.
+	if took := time.Since(began); took < 210*time.Millisecond {
+		t.Errorf("it took %v", took)
+	}
+}
+
+func TestLinkWithoutKnobsIsTheListener(t *testing.T) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	if newLink(ln, 0, 0) != ln {
+		t.Error("something is in between")
+	}
+}
