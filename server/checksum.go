@@ -40,7 +40,7 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 var checksums = []checksum{
 	{"CRC32", 1, 4, func() hash.Hash { return crc32.NewIEEE() }, []byte{composite, fullObject}, &crcField{32, crc32.IEEE}},
 	{"CRC32C", 2, 4, func() hash.Hash { return crc32.New(castagnoli) }, []byte{composite, fullObject}, &crcField{32, crc32.Castagnoli}},
-	{"CRC64NVME", 3, 8, func() hash.Hash { return crc64nvme.New() }, []byte{fullObject}, &crcField{64, crc64nvme.NVME}},
+	{"CRC64NVME", codeCRC64NVME, 8, func() hash.Hash { return crc64nvme.New() }, []byte{fullObject}, &crcField{64, crc64nvme.NVME}},
 	{"SHA1", 4, 20, sha1.New, []byte{composite}, nil},
 	{"SHA256", codeSHA256, 32, sha256.New, []byte{composite}, nil},
 	{"SHA512", 6, 64, sha512.New, []byte{composite}, nil},
@@ -50,11 +50,31 @@ var checksums = []checksum{
 	{"XXHASH128", 10, 16, func() hash.Hash { return xxh3.New128() }, []byte{composite}, nil},
 }
 
-// Codes of what bodies are also proved with otherwise: the signed SHA-256, Content-MD5.
+// Codes of algorithms with another use: S3's default, the signed SHA-256, Content-MD5.
 const (
-	codeSHA256 = 5
-	codeMD5    = 7
+	codeCRC64NVME = 3
+	codeSHA256    = 5
+	codeMD5       = 7
 )
+
+// DefaultChecksum says which checksum objects get whose clients send none.
+type DefaultChecksum uint8
+
+const (
+	// ChecksumCRC64NVME is S3's own default, of the full object.
+	ChecksumCRC64NVME DefaultChecksum = iota
+	// ChecksumNone: none.
+	ChecksumNone
+)
+
+// offered is the checksum that is computed for clients that send none; nil: none. What
+// is offered may be left out where it would cost an object anything.
+func (s *Server) offered() *checksum {
+	if s.checksums == ChecksumNone || !digesting {
+		return nil
+	}
+	return checksumByCode(codeCRC64NVME)
+}
 
 const (
 	checksumPrefix = "x-amz-checksum-"

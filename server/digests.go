@@ -8,6 +8,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"hash"
+	"slices"
 	"strings"
 
 	"github.com/s3-crypt-proxy/s3-crypt-proxy/pipeline/hashing"
@@ -22,6 +23,8 @@ var (
 	errBodyMD5 = errors.New("the body does not have the given Content-MD5")
 	// errBodyChecksum: the body does not have its x-amz-checksum.
 	errBodyChecksum = errors.New("the body does not have the given checksum")
+	// errOffered marks what is computed beside the above and claimed by nobody.
+	errOffered = errors.New("the body does not have the offered checksum")
 )
 
 // wrongDigest is a claim that does not hold, with what S3 tells its client of it. The
@@ -97,6 +100,12 @@ func (d *digests) claim(of *checksum, want []byte, wrong error) {
 func (d *digests) compute(c *checksum) {
 	d.checksum = c
 	d.claims = append(d.claims, digest{of: c, wrong: errBodyChecksum, ours: true})
+}
+
+// drop takes the additional checksum back.
+func (d *digests) drop() {
+	d.checksum = nil
+	d.claims = slices.DeleteFunc(d.claims, func(c digest) bool { return c.wrong == errBodyChecksum })
 }
 
 // computeMD5 adds the MD5 of the body, unless the client says it.

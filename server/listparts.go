@@ -24,8 +24,8 @@ type partsResult struct {
 	NextPartNumberMarker int          `xml:"NextPartNumberMarker,omitempty"`
 	MaxParts             int          `xml:"MaxParts"`
 	IsTruncated          bool         `xml:"IsTruncated"`
-	ChecksumAlgorithm    string       `xml:"ChecksumAlgorithm,omitempty"`
-	ChecksumType         string       `xml:"ChecksumType,omitempty"`
+	ChecksumAlgorithm    string       `xml:"ChecksumAlgorithm"`
+	ChecksumType         string       `xml:"ChecksumType"`
 	Parts                []partResult `xml:"Part"`
 }
 
@@ -68,6 +68,7 @@ func (s *Server) listParts(r *request) error {
 	}
 	out.UploadID = u.Token()
 	out.StorageClass = cmp.Or(record.Attributes.StorageClass, out.StorageClass)
+	out.ChecksumAlgorithm, out.ChecksumType = noChecksum, noChecksum
 	if u.sums.checksum != nil {
 		out.ChecksumAlgorithm, out.ChecksumType = u.sums.name, kindNames[u.sums.kind]
 	}
@@ -76,6 +77,9 @@ func (s *Server) listParts(r *request) error {
 	}
 	return r.answerXML(out)
 }
+
+// noChecksum is S3's word for the checksum of an upload that was begun without one.
+const noChecksum = "null"
 
 // heldPart is the attempt of a part that is stored.
 type heldPart struct {

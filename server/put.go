@@ -27,6 +27,8 @@ type put struct {
 	// late, if set, makes the block anew with what only the end of the body says.
 	// It is called once the body is proved, before the block is sent.
 	late func() error
+	// offers: late is for the offered checksum alone.
+	offers bool
 	// hints: the block is stored as user metadata, too.
 	hints bool
 }
@@ -37,6 +39,13 @@ func (p *put) finishBlock() error {
 		return nil
 	}
 	return p.late()
+}
+
+// goWithout gives the offered checksum up before the body begins, and with it what makes
+// the block late.
+func (p *put) goWithout() {
+	p.body.want.drop()
+	p.late, p.offers = nil, false
 }
 
 // hint keeps the block, which is final now, beside the object too.
@@ -107,11 +116,20 @@ func (s *Server) putObject(r *request) error {
 		return err
 	}
 	p := &put{request: r, bucket: b, sealer: sealer, block: sealer.Block(), cond: cond, hints: s.blockHint}
-	if late {
+	var offered *checksum
+	if r.body.want.checksum == nil {
+		if offered = s.offered(); offered != nil {
+			r.body.want.compute(offered)
+			p.offers = !late
+		}
+	}
+	if late || offered != nil {
 		p.late = func() error {
-			p.block, err = format.Reblock(sealing, ctx, ctx, p.block, sealer.SealedSize(), func(m *format.Meta) {
-				m.Checksum, m.MD5 = r.body.want.sealed(), r.body.want.plainMD5()
-			}, b.blockSize)
+			err := p.sealLate(sealing, ctx)
+			if offered != nil && errors.Is(err, format.ErrMetadataTooLarge) {
+				r.body.want.drop()
+				err = p.sealLate(sealing, ctx)
+			}
 			return err
 		}
 	}
@@ -129,6 +147,17 @@ func (s *Server) putObject(r *request) error {
 		r.showChecksum(c)
 	}
 	return nil // 200 with an empty body: PBS takes nothing else
+}
+
+// sealLate seals the block with what the body's end has told.
+func (p *put) sealLate(sealing keyring, at format.Context) error {
+	block, err := format.Reblock(sealing, at, at, p.block, p.sealer.SealedSize(), func(m *format.Meta) {
+		m.Checksum, m.MD5 = p.body.want.sealed(), p.body.want.plainMD5()
+	}, p.bucket.blockSize)
+	if err == nil {
+		p.block = block
+	}
+	return err
 }
 
 // withoutFraming drops aws-chunked from a Content-Encoding: it describes the wire
@@ -170,11 +199,17 @@ func (r *request) conditions() (backend.Conditions, error) {
 
 func (s *Server) store(p *put) (backend.Written, error) {
 	if p.sealer.PaddedSize() > s.wholeObject {
+		if p.offers && p.hints {
+			p.goWithout() // a hint is sent with the first request, and was asked for
+		}
 		return s.storeParts(p)
 	}
 	if res, ok := s.reserveWhole(s.engine.Footprint(p.sealer.PaddedSize())); ok {
 		defer res.Release()
 		return s.storeWhole(p)
+	}
+	if p.offers && !s.gate.emulated.on {
+		p.goWithout() // a window is enough then
 	}
 	if p.late != nil || s.gate.emulated.on {
 		// A name is not held for as long as a client takes to send its body.

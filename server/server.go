@@ -50,6 +50,9 @@ type Config struct {
 
 	// ETags says what clients see as the ETag of an object.
 	ETags ETagMode
+	// DefaultChecksum is computed of objects whose clients send no checksum, sealed with
+	// them and shown as one that the client sent.
+	DefaultChecksum DefaultChecksum
 	// ETagCache is how many ETags are remembered for listings under ETagMD5, some
 	// 150 bytes each; zero = none.
 	ETagCache int
@@ -107,6 +110,7 @@ type Server struct {
 	rules    *rulesCache // CORS, of buckets
 
 	blockHint bool
+	checksums DefaultChecksum
 	etagMode  ETagMode
 	etags     *etagCache
 	etagReads chan struct{} // a slot for each block that is read for a listing
@@ -169,6 +173,7 @@ func New(cfg Config) (*Server, error) {
 		region:      cfg.Region,
 		blockHint:   cfg.BlockHint,
 		etagMode:    cfg.ETags,
+		checksums:   cfg.DefaultChecksum,
 		etags:       newETagCache(cfg.ETagCache),
 		etagReads:   make(chan struct{}, etagReads),
 		keyRules:    keyRules{mode: cfg.KeyRules, seen: map[keyQuestion]keyAnswer{}},

@@ -259,12 +259,18 @@ func FuzzPartNote(f *testing.F) {
 		f.Add(n.encode())
 		n.md5 = make([]byte, 16)
 		f.Add(n.encode())
+		n.offer = make([]byte, offerSize)
+		f.Add(n.encode())
+		n.md5 = nil
+		f.Add(n.encode())
 	}
 	f.Add(partNote{md5: make([]byte, 16)}.encode())
+	f.Add(partNote{offer: make([]byte, offerSize)}.encode())
+	f.Add("\x00")
 	f.Add("")
 	f.Add("\xff123")
 	f.Fuzz(func(t *testing.T, s string) {
-		if n := openNote(s); (n.checksum != nil || n.md5 != nil) && n.encode() != s {
+		if n := openNote(s); (n.checksum != nil || n.md5 != nil || n.offer != nil) && n.encode() != s {
 			t.Fatalf("%q opens as %q", s, n.encode())
 		}
 	})

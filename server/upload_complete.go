@@ -30,10 +30,11 @@ type completeResult struct {
 // completing is one Complete. The client's list is all it has to go by.
 type completing struct {
 	*uploading
-	plan *format.Plan
-	cond backend.Conditions
-	sum  sealedChecksum // of the object; no algorithm: none
-	meta format.Meta    // of the object, once it is there
+	plan   *format.Plan
+	cond   backend.Conditions
+	sum    sealedChecksum // of the object; no algorithm: none
+	offers bool           // sum is the offered one
+	meta   format.Meta    // of the object, once it is there
 	// final is the number of the part that holds the end of the object, last its ETag once
 	// it is stored.
 	final int
@@ -70,14 +71,18 @@ func (s *Server) completeMultipart(r *request) error {
 	if err := u.sums.check(list.sums, plan.ETags); err != nil {
 		return err
 	}
-	sum, _, err := u.sums.settle(claim, plan.ETags)
+	sum, summed, err := u.sums.settle(claim, plan.ETags)
 	if err != nil {
 		return err
+	}
+	offers := !summed && u.sums.checksum == nil && s.offered() != nil
+	if offers {
+		sum, offers = offeredTotal(plan.ETags)
 	}
 	if err := r.checkObjectSize(plan); err != nil {
 		return err
 	}
-	c := &completing{uploading: u, plan: plan, cond: cond, sum: sum, final: max(plan.Final, 1)}
+	c := &completing{uploading: u, plan: plan, cond: cond, sum: sum, offers: offers, final: max(plan.Final, 1)}
 	var made backend.Written
 	if err = s.pin(r, &c.cond); err != nil {
 		made, err = c.done(err) // it may be this very Complete that has replaced the object
@@ -160,6 +165,9 @@ func (c *completing) run() (made backend.Written, err error) {
 	}
 	c.meta = meta
 	c.meta.PartsMD5 = partsMD5(c.plan.ETags)
+	if c.offers && format.CheckTailMeta(c.meta, c.bucket.blockSize) != nil {
+		c.meta.Checksum, c.sum = nil, sealedChecksum{}
+	}
 	if format.CheckTailMeta(c.meta, c.bucket.blockSize) != nil {
 		c.meta.PartsMD5 = format.PartsMD5{} // Create kept no room for it: the mode was another
 	}

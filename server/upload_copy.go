@@ -112,6 +112,7 @@ func (u *uploading) copyPart(number int, from backend.CopySource) (etag string, 
 	if u.wantsMD5(p) {
 		want.computeMD5()
 	}
+	offer := u.offer(&want)
 	r, w := io.Pipe()
 	given := make(chan struct{})
 	go func() {
@@ -124,7 +125,7 @@ func (u *uploading) copyPart(number int, from backend.CopySource) (etag string, 
 		if sum := want.sum(); sum != nil {
 			note.checksum, note.sum = want.checksum, sum
 		}
-		note.md5 = want.plainMD5()
+		note.md5, note.offer = want.plainMD5(), offer()
 		return note
 	})
 	r.Close() // frees a waiting write

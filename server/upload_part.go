@@ -38,6 +38,7 @@ func (s *Server) uploadPart(r *request) error {
 	if u.wantsMD5(p) {
 		r.body.want.computeMD5()
 	}
+	offer := u.offer(&r.body.want)
 	note := func() (n partNote) {
 		if sum := r.body.want.sum(); sum != nil {
 			n.checksum, n.sum = r.body.want.checksum, sum
@@ -45,6 +46,7 @@ func (s *Server) uploadPart(r *request) error {
 		if u.wantsMD5(p) {
 			n.md5 = r.body.want.plainMD5()
 		}
+		n.offer = offer()
 		return n
 	}
 	etag, err := p.store(&r.body, note)
@@ -63,6 +65,17 @@ func (s *Server) uploadPart(r *request) error {
 // recognised by nothing else.
 func (u *uploading) wantsMD5(p *partUp) bool {
 	return u.s.etagMode == ETagMD5 || p.sealer.PlainSize() < format.MinPartSize
+}
+
+// offer adds the offered checksum to what a part's body is hashed with, in an upload that
+// has none. The result gives it once the body is proved.
+func (u *uploading) offer(want *digests) func() []byte {
+	c := u.s.offered()
+	if c == nil || u.sums.checksum != nil || want.checksum == c {
+		return func() []byte { return nil }
+	}
+	want.claims = append(want.claims, digest{of: c, wrong: errOffered, ours: true})
+	return func() []byte { return want.find(errOffered).want }
 }
 
 // partUp is one attempt of a part on its way to the backend.

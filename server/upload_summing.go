@@ -94,22 +94,26 @@ func (c summing) arm(want *digests) error {
 
 // partNote is what the ETag of a part says of its plain bytes: nothing, or
 //
-//	u8 algorithm · digest [· MD5]        algorithm 0 has no digest
+//	u8 algorithm · digest [· MD5] [· CRC64NVME]        algorithm 0 has no digest
 type partNote struct {
-	*checksum
-	sum []byte
-	md5 []byte // for the ETag of the object, nil: not known
+	*checksum        // that the client sent, or Create named
+	sum       []byte // of checksum
+	md5       []byte // for the ETag of the object, nil: not known
+	offer     []byte // the offered checksum, where checksum is another or none; nil: not known
 }
 
 func (n partNote) encode() string {
 	switch {
 	case n.checksum != nil:
-		return string(n.code) + string(n.sum) + string(n.md5)
-	case n.md5 != nil:
-		return "\x00" + string(n.md5)
+		return string(n.code) + string(n.sum) + string(n.md5) + string(n.offer)
+	case n.md5 != nil || n.offer != nil:
+		return "\x00" + string(n.md5) + string(n.offer)
 	}
 	return ""
 }
+
+// offerSize is the size of a CRC64NVME.
+const offerSize = 8
 
 // openNote reads a note. What a later version wrote is as good as nothing.
 func openNote(s string) partNote {
@@ -121,16 +125,21 @@ func openNote(s string) partNote {
 	if n.checksum != nil {
 		size = n.size
 	}
+	rest := s[min(len(s), 1+size):]
 	switch len(s) - 1 - size {
 	case 0:
+	case offerSize:
+		n.offer = []byte(rest)
 	case md5.Size:
-		n.md5 = []byte(s[1+size:])
+		n.md5 = []byte(rest)
+	case md5.Size + offerSize:
+		n.md5, n.offer = []byte(rest[:md5.Size]), []byte(rest[md5.Size:])
 	default:
 		return partNote{}
 	}
 	if n.checksum != nil {
 		n.sum = []byte(s[1 : 1+size])
-	} else if s[0] != 0 || n.md5 == nil {
+	} else if s[0] != 0 || rest == "" {
 		return partNote{}
 	}
 	return n
@@ -204,6 +213,29 @@ func (c summing) total(parts []format.PartETag) (sum sealedChecksum, ok bool) {
 		sum.sum = all.Sum(nil)
 	}
 	return sum, true
+}
+
+// offeredTotal is the offered checksum of the object that the parts of an upload without
+// one make; ok is false if a part was stored without it.
+func offeredTotal(parts []format.PartETag) (sum sealedChecksum, ok bool) {
+	c := checksumByCode(codeCRC64NVME)
+	sum = sealedChecksum{checksum: c, kind: fullObject}
+	for _, part := range parts {
+		note := openNote(part.Note)
+		of := note.offer
+		if note.checksum == c {
+			of = note.sum
+		}
+		switch {
+		case of == nil:
+			return sealedChecksum{}, false
+		case sum.sum == nil:
+			sum.sum = of
+		default:
+			sum.sum = c.crc.join(sum.sum, of, part.PlainSize)
+		}
+	}
+	return sum, sum.sum != nil
 }
 
 // claimed is what Complete's headers say of the whole object.

@@ -94,6 +94,7 @@ func assemble(cfg *config.Config, log zerolog.Logger) (p *proxy, err error) {
 
 		ETags:           etags(cfg.Encryption),
 		ETagCache:       cfg.Encryption.ETagCache,
+		DefaultChecksum: defaultChecksum(cfg.Encryption),
 		Suite:           p.suite,
 		BlockSize:       cfg.Encryption.BlockSize,
 		BlockHint:       cfg.Encryption.BlockHint,

@@ -23,3 +23,11 @@ func etags(e config.Encryption) server.ETagMode {
 	}
 	return server.ETagOpaque
 }
+
+// defaultChecksum is the front's word for the checksum of objects whose clients send none.
+func defaultChecksum(e config.Encryption) server.DefaultChecksum {
+	if e.Checksum == config.ChecksumNone {
+		return server.ChecksumNone
+	}
+	return server.ChecksumCRC64NVME
+}

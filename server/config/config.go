@@ -100,9 +100,16 @@ type Encryption struct {
 	BlockHint bool     // the block as user metadata, too
 	ETag      string   // ETagOpaque or ETagMD5
 	ETagCache int      // entries
+	Checksum  string   // ChecksumCRC64NVME or ChecksumNone: of objects whose clients send none
 	Names     []string // new buckets whose names are sealed; "*" = all
 	Padding   []string // new buckets whose sizes are padded; "*" = all
 }
+
+// The checksum of objects whose clients send none.
+const (
+	ChecksumCRC64NVME = "crc64nvme"
+	ChecksumNone      = "none"
+)
 
 // What clients see as the ETag of an object.
 const (

@@ -193,6 +193,11 @@ func Keys() []Key {
 			bind: integer(func(c *Config) *int { return &c.Encryption.ETagCache }, between(0, maxETagCache)),
 		},
 		{
+			Name: "encryption.default_checksum", Env: "S3CP_ENCRYPTION_DEFAULT_CHECKSUM", Kind: Text, Default: ChecksumCRC64NVME, Allowed: "crc64nvme or none",
+			Doc:  "The checksum that new objects get whose clients send none: crc64nvme = computed here and sealed with the object, as at S3, at some 0.08 ms of a core for each MiB stored; none = such objects have no checksum.",
+			bind: choice(func(c *Config) *string { return &c.Encryption.Checksum }, ChecksumCRC64NVME, ChecksumNone),
+		},
+		{
 			Name: "encryption.sealed_names", Env: "S3CP_ENCRYPTION_SEALED_NAMES", Kind: List, Allowed: wantBuckets,
 			Doc:  "Buckets in which the names of objects are sealed too, \"*\" = all. It takes effect where a bucket has no sealed object yet, and then for ever; a bucket that is named here but was begun without is refused. Listings come in another order, and keys may have some 700 bytes: see docs/s3-compatibility.md.",
 			bind: list(func(c *Config) *[]string { return &c.Encryption.Names }, checkBucketOrAll),

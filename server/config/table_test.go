@@ -31,7 +31,7 @@ func TestTable(t *testing.T) {
 		}
 		// Two keys on one field would overwrite each other.
 		var c Config
-		for _, v := range []string{"7s", "700000", "7", "70MiB", "true", "warn", "json", "aes-256-gcm", "files", "agent", "/x", "2048", "x.example:1", "http://h", "any", "emulated", "md5", "fused", "abc"} {
+		for _, v := range []string{"7s", "700000", "7", "70MiB", "true", "warn", "json", "aes-256-gcm", "files", "agent", "/x", "2048", "x.example:1", "http://h", "any", "emulated", "md5", "none", "fused", "abc"} {
 			if k.bind.set(&c, []string{v}) == nil {
 				for _, other := range Keys() {
 					if other.Name != k.Name && strings.Join(other.bind.get(&c), ",") != strings.Join(other.bind.get(&Config{}), ",") {
