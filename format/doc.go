@@ -12,6 +12,7 @@
 //	segment nonce  = base nonce XOR (last flag ‖ segment number)
 //
 //	stored name    = each path component for itself, deterministic, under a key in the bucket's sealed state (Namer; where the bucket's settings say so)
+//	folder marker  = no bytes at all; the block is the object's user metadata (an empty object dir/ on a store that keeps no content there)
 //	padded body    = plain bytes and zeroes up to PaddedSize (flag; where the bucket's settings say so)
 //
 //	multipart      = part … part ‖ table ‖ filler ‖ tail, of exactly SealedSize(P) bytes as well
@@ -35,7 +36,7 @@
 //
 // Streams: derive Keys from a master, put them in a Keyring, name the object's place with NewContext. Writing: NewSealer, then SealInPlace over all
 // segments, then Filler zero bytes (PaddedSize is what both go by). Reading: OpenBlock on the first bytes and the stored size, then OpenInPlace on the segments that Cover names,
-// then CheckFiller. Copying, renaming, rotating: Reblock.
+// then CheckFiller. Copying, renaming, rotating: Reblock. Folder markers: FolderBlock makes one of the block of an empty object, OpenFolder opens it.
 //
 // Uploads: NewUpload gives the token for the client, OpenUpload takes it back in any process, NewPart seals one attempt of a part, its ETag goes to
 // the client, PlanComplete takes the client's list, SealEnd gives the object's last bytes. Reading: ParseHeader says ClassPart, OpenTail on the
@@ -63,6 +64,8 @@
 //   - Names that open are exactly those that were sealed, in this bucket and this place (TestNameVectors, FuzzName).
 //
 //   - Padding is made, checked and kept back by this package (TestSealerMakesThePadding, TestPaddingOfARangeIsChecked).
+//
+//   - A folder marker opens only where the empty object that it was made of was sealed (TestFolderVectors, TestFolderBlockSaysTheSame, FuzzFolder).
 //
 //   - An upload lives in its token and ETags alone; parts are sealed in any order by any process (TestUploadInAnyOrder), and an attempt never repeats
 //     a nonce of another (TestUploadNonces, TestPlanStream).

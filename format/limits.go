@@ -14,6 +14,8 @@ const (
 	// DefaultBlockSize takes about 850 bytes of metadata, more than real clients send. The others are 512, 2048 and 4096; a bucket has one
 	// for its whole life, since listed sizes are computed from it.
 	DefaultBlockSize = 1024
+	// MaxBlockSize takes all the metadata that S3 takes.
+	MaxBlockSize = 4096
 	// StateBlockSize is fixed, because the state object is what tells a reader the block size of its bucket.
 	StateBlockSize = 512
 
@@ -73,7 +75,7 @@ const (
 )
 
 // blockSizes are the permitted lengths of an object block.
-var blockSizes = [...]int{512, 1024, 2048, 4096}
+var blockSizes = [...]int{512, 1024, 2048, MaxBlockSize}
 
 // ValidBlockSize reports whether n is one of 512, 1024, 2048 and 4096.
 func ValidBlockSize(n int) bool {

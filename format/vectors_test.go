@@ -225,6 +225,7 @@ func vectorFiles() map[string]any {
 		"padding.json": paddingVectors(), "padding-negative.json": paddingNegatives(), "names.json": nameVectors(),
 		"parts-md5.json": partsMD5Vectors(), "parts-md5-negative.json": partsMD5Negatives(),
 		"redirect.json": redirectVectors(), "redirect-negative.json": redirectNegatives(),
+		"folder.json": folderVectors(), "folder-negative.json": folderNegatives(),
 	}
 	for _, suite := range []Suite{XChaCha20Poly1305, AES256GCM} {
 		for _, L := range []int{512, 1024, 4096} {

@@ -65,11 +65,7 @@ func (s *Server) openKnown(ctx context.Context, bucketName, key, version string)
 	if err != nil {
 		return nil, versionFault(err, key, version)
 	}
-	o = &stored{bucket: bucketName, key: key, version: obj.Version, named: version != "", etag: obj.ETag, modified: obj.LastModified,
-		kept: obj.Attributes, restore: obj.Restore, tags: obj.Tags, size: obj.Size}
-	if o.named {
-		o.version = version
-	}
+	o = storedAs(bucketName, key, version, obj)
 	plain, ok := format.PlainSize(b.blockSize, obj.Size)
 	if !ok {
 		return o, fmt.Errorf("%w: no sealed object has %d bytes", format.ErrForeign, obj.Size)

@@ -210,6 +210,10 @@ func (c *copying) run() (made backend.Written, err error) {
 	if bound != "" && obj.ETag != bound {
 		return made, changedSource(errChanged)
 	}
+	if obj.Size == 0 {
+		made, err := c.copyFolder(ring, dst, from, to, obj)
+		return made, src.judge(c.r.ctx, err)
+	}
 	block := make([]byte, src.blockSize)
 	if _, ok := format.PlainSize(src.blockSize, obj.Size); !ok {
 		return made, fmt.Errorf("%w: no sealed object has %d bytes", format.ErrForeign, obj.Size)

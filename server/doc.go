@@ -92,6 +92,9 @@
 //     survives deletes (TestPagesOfSealedNamesSurviveDeletes), and what nobody sealed
 //     is not in it (TestForeignNamesAreLeftOutAndCounted). Names of a bucket that was
 //     made anew are asked for anew (TestProxyThatKnewTheOldNames).
+//   - A folder (an empty object, dir/) is the same on a store that keeps no content there
+//     (TestFolderMarkers), in a form of its own there alone (TestFolderMarkersOnlyWhereTheyMust),
+//     and proved as any object (TestForgedFolderMarkerIsRefused).
 //   - Two proxies over one store are the map that the same was done to, whatever the
 //     settings of the bucket: TestModel.
 //   - A bucket that pads sizes shows no other to the backend, and refuses what would:

@@ -90,6 +90,9 @@ func (f *fence) Put(ctx context.Context, bucket, key string, body io.Reader, siz
 	if err != nil && fenced.gone != nil {
 		return backend.Written{}, fenced.gone
 	}
+	if refusesContent(key, err) {
+		return f.putFolder(ctx, bucket, key, name, whole, size, cond, err)
+	}
 	return f.done(ctx, bucket, name, made, err)
 }
 

@@ -28,6 +28,7 @@ type stored struct {
 	opener   *format.Opener // nil for a multipart object
 	multi    *multi         // nil for a stream object
 	block    []byte         // the first bytes, as stored
+	folder   bool           // a folder marker: there are no bytes, the block is beside the object
 	etag     string         // the backend's
 	modified time.Time
 	archived *archived          // its block cannot be read
@@ -131,14 +132,15 @@ func (s *Server) openObject(ctx context.Context, bucketName, key, version string
 	}
 	obj, err := s.backend.Get(ctx, bucketName, key, opt)
 	if errors.Is(err, backend.ErrRange) {
-		return s.emptyStored(ctx, bucketName, key, version)
+		return s.openEmpty(ctx, ring, b, at, bucketName, version)
 	}
 	if err != nil {
 		return nil, versionFault(err, key, version)
 	}
-	o := &stored{bucket: bucketName, key: key, version: obj.Version, named: version != "", etag: obj.ETag, modified: obj.LastModified, kept: obj.Attributes, restore: obj.Restore, tags: obj.Tags, size: obj.Size}
-	if o.named {
-		o.version = version
+	o := storedAs(bucketName, key, version, obj)
+	if obj.Size == 0 {
+		obj.Body.Close()
+		return b.openFolder(ctx, ring, at, o, obj.Hint)
 	}
 	o.rest = s.resume(ctx, o, obj, 0)
 	if _, ok := format.PlainSize(b.blockSize, obj.Size); !ok {
@@ -174,16 +176,27 @@ func (b *bucket) judge(ctx context.Context, err error) error {
 	return err
 }
 
-// emptyStored is an object of no bytes at all, which nothing sealed ever is.
-func (s *Server) emptyStored(ctx context.Context, bucketName, key, version string) (*stored, error) {
-	obj, err := s.backend.HeadVersion(ctx, bucketName, key, version)
+// storedAs is what an answer of the backend says of an object that is not yet opened.
+func storedAs(bucketName, key, version string, obj *backend.Object) *stored {
+	o := &stored{bucket: bucketName, key: key, version: obj.Version, named: version != "", etag: obj.ETag, modified: obj.LastModified,
+		kept: obj.Attributes, restore: obj.Restore, tags: obj.Tags, size: obj.Size}
+	if o.named {
+		o.version = version
+	}
+	return o
+}
+
+// openEmpty opens an object of no bytes at all, of which a range cannot tell more. Nothing
+// sealed is empty but a folder marker.
+func (s *Server) openEmpty(ctx context.Context, ring Keyring, b *bucket, at format.Context, bucketName, version string) (*stored, error) {
+	obj, err := s.backend.HeadVersion(ctx, bucketName, at.Key(), version)
 	if err != nil {
-		return nil, versionFault(err, key, version)
+		return nil, versionFault(err, at.Key(), version)
 	}
 	if obj.Size != 0 {
 		return nil, s3err.New(s3err.ServiceUnavailable, "the object changed while it was read; try again")
 	}
-	return &stored{etag: obj.ETag, modified: obj.LastModified}, fmt.Errorf("%w: the stored object is empty", format.ErrForeign)
+	return b.openFolder(ctx, ring, at, storedAs(bucketName, at.Key(), version, obj), obj.Hint)
 }
 
 // openHead fetches the block alone: one ranged request, and one more for the tail

@@ -45,6 +45,7 @@ type listEntry struct {
 	StorageClass string `xml:"StorageClass"`
 
 	backendETag string
+	empty       bool // as stored
 }
 
 // listed is the page's objects, for showETags.
@@ -52,7 +53,7 @@ func (l *listResult) listed() []listedETag {
 	out := make([]listedETag, len(l.Contents))
 	for i := range l.Contents {
 		e := &l.Contents[i]
-		out[i] = listedETag{key: e.Key, backend: e.backendETag, shown: &e.ETag}
+		out[i] = listedETag{key: e.Key, backend: e.backendETag, empty: e.empty, shown: &e.ETag}
 	}
 	return out
 }
@@ -270,9 +271,9 @@ func (s *Server) fillPage(r *request, out *listResult, page *backend.Page, b *bu
 			continue
 		}
 		e := listEntry{
-			Key: o.Key, Size: s.shownSize(b, o.Size), ETag: clientETag(o.ETag),
+			Key: o.Key, Size: s.shownSize(b, o.Key, o.Size), ETag: clientETag(o.ETag),
 			LastModified: o.LastModified.UTC().Format(xmlTime), StorageClass: shownClass(o.StorageClass),
-			backendETag: o.ETag,
+			backendETag: o.ETag, empty: o.Size == 0,
 		}
 		if owners {
 			mine := r.owner()
@@ -288,8 +289,12 @@ func (s *Server) fillPage(r *request, out *listResult, page *backend.Page, b *bu
 }
 
 // shownSize is the plain size of a listed object. One that was not sealed by us is shown
-// with its raw size, so that it can be seen and deleted; reading it is refused.
-func (s *Server) shownSize(b *bucket, stored int64) int64 {
+// with its raw size, so that it can be seen and deleted; reading it is refused. A folder
+// marker is told from an empty object by no listing.
+func (s *Server) shownSize(b *bucket, key string, stored int64) int64 {
+	if stored == 0 && format.FolderKey(key) {
+		return 0
+	}
 	size, ok := format.PlainSize(b.blockSize, stored)
 	if !ok {
 		s.metrics.foreignListed.Inc()

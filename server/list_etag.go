@@ -17,6 +17,7 @@ const etagReads = 32
 type listedETag struct {
 	key, version string  // no version: the current one
 	backend      string  // the backend's ETag
+	empty        bool    // as stored: its ETag is that of any other such object
 	shown        *string // has the opaque form
 }
 
@@ -39,7 +40,7 @@ func (s *Server) showETags(r *request, list []listedETag) error {
 	for i := range list {
 		e := &list[i]
 		k := etagKeyOf(b.id, e.key, e.backend)
-		if m, ok := s.etags.get(k); ok {
+		if m, ok := s.etags.get(k); ok && !e.empty {
 			s.metrics.etagsCached.Inc()
 			*e.shown = s.etagOf(m, e.backend)
 			continue
@@ -59,7 +60,9 @@ func (s *Server) showETags(r *request, list []listedETag) error {
 				return
 			}
 			if m != nil {
-				s.etags.put(k, *m)
+				if !e.empty {
+					s.etags.put(k, *m)
+				}
 				*e.shown = s.etagOf(*m, e.backend)
 			}
 		})

@@ -42,13 +42,14 @@ type listedVersion struct {
 	Owner        owner  `xml:"Owner"`
 
 	backendETag string // of a version
+	empty       bool   // as stored
 }
 
 // listed is the page's versions, for showETags.
 func (l *versionsResult) listed() (out []listedETag) {
 	for i := range l.Versions {
 		if v := &l.Versions[i]; v.ETag != "" {
-			out = append(out, listedETag{key: v.Key, version: v.VersionID, backend: v.backendETag, shown: &v.ETag})
+			out = append(out, listedETag{key: v.Key, version: v.VersionID, backend: v.backendETag, empty: v.empty, shown: &v.ETag})
 		}
 	}
 	return out
@@ -157,9 +158,9 @@ func (s *Server) fillVersions(r *request, out *versionsResult, page *backend.Ver
 		e := listedVersion{XMLName: xml.Name{Local: "DeleteMarker"}, Key: v.Key, VersionID: v.Version, IsLatest: v.Latest,
 			LastModified: v.LastModified.UTC().Format(xmlTime), Owner: me}
 		if !v.Marker {
-			size := s.shownSize(b, v.Size)
+			size := s.shownSize(b, v.Key, v.Size)
 			e.XMLName.Local, e.Size, e.ETag, e.StorageClass = "Version", &size, clientETag(v.ETag), shownClass(v.StorageClass)
-			e.backendETag = v.ETag
+			e.backendETag, e.empty = v.ETag, v.Size == 0
 		}
 		out.Versions = append(out.Versions, e)
 	}

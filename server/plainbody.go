@@ -92,8 +92,11 @@ func (b *plainBody) fetch(part byteRange, behind int64) error {
 }
 
 // plan finds the runs of a part of the object. There are none only where nothing
-// is asked for of an object that has something.
+// is asked for of an object that has something, and in a folder marker.
 func (b *plainBody) plan(part byteRange) error {
+	if b.o.folder {
+		return nil
+	}
 	if b.o.multi == nil {
 		n := part.n
 		if b.all {
@@ -212,7 +215,7 @@ const frontSegments = 1
 // object.
 func (b *plainBody) checkEnd() error {
 	switch {
-	case !b.all:
+	case !b.all || b.o.folder:
 		return nil
 	case b.o.multi != nil:
 		return b.o.multi.checkEnd(b.src)

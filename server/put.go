@@ -204,6 +204,15 @@ func (s *Server) store(p *put) (backend.Written, error) {
 		}
 		return s.storeParts(p)
 	}
+	if p.sealer.PlainSize() == 0 && format.FolderKey(p.key) {
+		// In memory whatever else there is: it may have to be sent again, as a folder marker.
+		res, err := s.engine.Reserve(p.ctx, s.engine.Footprint(0))
+		if err != nil {
+			return backend.Written{}, err
+		}
+		defer res.Release()
+		return s.storeWhole(p)
+	}
 	if res, ok := s.reserveWhole(s.engine.Footprint(p.sealer.PaddedSize())); ok {
 		defer res.Release()
 		return s.storeWhole(p)
@@ -363,7 +372,7 @@ type verdict struct {
 func (s *Server) settle(p *put, precondition error) verdict {
 	obj, err := s.openHead(p.ctx, p.target.bucket, p.key, "")
 	switch {
-	case err == nil && bytes.Equal(obj.block, p.block) && obj.etag != "":
+	case err == nil && p.made(obj) && obj.etag != "":
 		return verdict{made: backend.Written{ETag: obj.etag, Version: obj.version}}
 	case err == nil || p.cond.IfMatch != "":
 		return verdict{err: precondition}
@@ -371,10 +380,24 @@ func (s *Server) settle(p *put, precondition error) verdict {
 		return verdict{err: s3err.Wrap(s3err.ConditionalRequestConflict, err, "the object was removed meanwhile; try again")}
 	case unreadable(err) && p.createsOnly():
 		return verdict{err: precondition}
+	case unreadable(err) && obj != nil && obj.size == 0 && format.FolderKey(p.key):
+		// Its ETag does not tell it from a marker that opens and takes its place meanwhile.
+		return verdict{err: err}
 	case unreadable(err) && obj != nil && obj.etag != "":
 		return verdict{overwrite: obj.etag}
 	}
 	return verdict{err: s3err.Wrap(s3err.ServiceUnavailable, err, "the existing object cannot be read; try again")}
+}
+
+// made says whether an object is this very PUT's. A folder marker has a block of its own,
+// but the random id that was drawn for this PUT.
+func (p *put) made(o *stored) bool {
+	if o.folder {
+		mine, err := format.ParseHeader(p.block)
+		oid, ok := o.oid()
+		return err == nil && ok && oid == mine.OID
+	}
+	return bytes.Equal(o.block, p.block)
 }
 
 // settleSent is settle where the body is gone: an unreadable object cannot be

@@ -62,7 +62,9 @@
 // is written; the backend must let the proxy's credentials read them. Change none of
 // them while rewrap runs: S3 has no condition for them. An object that would lose any
 // of it, or that an object lock does not let be written, is named in the report and
-// left ("held"). Before the first write it proves on an object of its own
+// left ("held"). So is a folder marker (an empty object, dir/, on a backend that keeps no
+// content there), which its ETag does not tell from another: write it again through the
+// proxy, by a copy onto itself with x-amz-storage-class: STANDARD. Before the first write it proves on an object of its own
 // that the backend refuses a condition that does not hold. It may be stopped,
 // killed and started again at any time, also twice at once: each object is the old
 // or the whole new one. Objects that do not open are named in the report and left.

@@ -9,6 +9,10 @@ python3-cryptography) for HMAC, ChaCha20-Poly1305 and AES-GCM; HChaCha20 is belo
     scpx_open.py --bucket-id HEX --key NAME OBJECT -o OUT   bucket id known
     scpx_open.py --state STATE                              show the bucket state
 
+a folder marker, an empty object whose user metadata scpx-block is VALUE
+
+    scpx_open.py --state STATE --key NAME --folder VALUE    show its metadata
+
 and where the bucket's names are sealed (name_encryption in its state)
 
     scpx_open.py --state STATE --stored-name SEALED OBJECT -o OUT
@@ -453,6 +457,25 @@ def open_object(ring, ctx, source, stored_size, block_len, sink):
     return meta, kid
 
 
+# ---- folder markers (section 21) -------------------------------------------
+
+def open_folder(ring, key, ctx, value):
+    """Opens the block that an empty object has as user metadata. Returns (metadata, kid)."""
+    try:
+        block = base64.b64decode(value, validate=True)
+    except ValueError:
+        raise ErrNotSealed("the metadata scpx-block is not base64") from None
+    if not block:
+        raise ErrForeign("an empty object without a block")
+    if not key.endswith("/"):
+        raise ErrForeign("the name of a folder marker ends in a slash")
+    kind, _, _, _, length = parse_header(block)
+    if kind == 0 and length > 1024:
+        raise ErrForeign("block of %d bytes" % length)
+    meta, _, kid = open_block(ring, ctx, block, sealed_size(length, 0))
+    return meta, kid
+
+
 # ---- multipart (section 12) ------------------------------------------------
 
 def part_size(plain):
@@ -803,15 +826,18 @@ def run(argv):
     parser.add_argument("--key", metavar="NAME", help="name of the object in its bucket")
     parser.add_argument("--stored-name", metavar="SEALED", help="the name it is stored under, where names are sealed, instead of --key")
     parser.add_argument("--names", metavar="LIST", help='file with stored names, "-" for standard input, to be opened')
+    parser.add_argument("--folder", metavar="VALUE", help="the user metadata scpx-block of a folder marker, instead of an object")
     parser.add_argument("-o", "--output", metavar="OUT", help="file for the plaintext; it must not exist")
     args = parser.parse_args(argv)
     if not args.state and not args.bucket_id:
         parser.error("--state or --bucket-id is needed")
+    if args.folder and (args.object or args.output or not (args.key or args.stored_name and args.state)):
+        parser.error("--folder needs --key, or --stored-name with --state, and has no content")
     if args.object and not ((args.key or args.stored_name and args.state) and args.output):
         parser.error("--output, and --key, or --stored-name with --state, are needed to open an object")
     if args.names == "-" and args.master_file == "-":
         parser.error("standard input is either the list of names or the master key")
-    if not args.object and not args.state:
+    if not args.object and not args.state and not args.folder:
         parser.error("nothing to do")
 
     ring = keyring([read_master(args.master_file)])
@@ -825,18 +851,22 @@ def run(argv):
         namer = None
         if state["settings"]["name_encryption"]:
             namer = Namer(bucket_id, base64.b64decode(state.pop("name_key")))
-        elif args.names or args.stored_name or args.key and not args.object:
+        elif args.names or args.stored_name or args.key and not args.object and not args.folder:
             raise ValueError("the names of this bucket are not sealed")
         if args.names:
             return open_names(namer, args.names)
         if args.stored_name:
             args.key = namer.open(args.stored_name)
-        if not args.object and (args.key or args.stored_name):
+        if not args.object and not args.folder and (args.key or args.stored_name):
             print(args.key if args.stored_name else namer.seal(args.key))
             return 0
-        if not args.object:
+        if not args.object and not args.folder:
             print(json.dumps(dict(state, bucket_id=bucket_id.hex()), indent=1))
             return 0
+    if args.folder:
+        meta, kid = open_folder(ring, args.key, object_context(bucket_id, args.key), args.folder)
+        print(json.dumps(dict(meta, master=kid.hex()), indent=1))
+        return 0
     if os.path.exists(args.output):
         raise ValueError("%s exists" % args.output)
     with open(args.object, "rb") as f:

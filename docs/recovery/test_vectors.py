@@ -10,6 +10,7 @@ implementation wrote (SCPX_VECTOR_DIR=DIR go test ./format -run TestExportVector
 and those files are opened as well. Last, the command line is tried.
 """
 import argparse
+import base64
 import glob
 import hashlib
 import io
@@ -126,6 +127,21 @@ def negatives(directory, kept, objects):
         ring = scpx.keyring(map(bytes.fromhex, v["masters"]))
         ctx = scpx.object_context(bytes.fromhex(v["bucket_id"]), v["key"])
         got = refusal(lambda: open_whole(ring, ctx, stored, v["block_len"]))
+        check(v["name"], got == v["error"], "refused with %s, want %s" % (got, v["error"]))
+
+
+def folders(directory):
+    for v in load(directory, "folder.json"):
+        ctx, ring = scpx.object_context(bytes.fromhex(v["bucket_id"]), v["key"]), scpx.keyring([bytes.fromhex(v["master"])])
+        check(v["name"], base64.b64encode(seal_block(v, ctx)).decode() == v["value"], "sealed bytes differ")
+        try:
+            meta, _ = scpx.open_folder(ring, v["key"], ctx, v["value"])
+            check(v["name"], meta == scpx.parse_metadata(bytes.fromhex(v["metadata"])), "opened to other metadata")
+        except scpx.Refused as e:
+            check(v["name"], False, "%s: %s" % (type(e).__name__, e))
+    for v in load(directory, "folder-negative.json"):
+        ctx, ring = scpx.object_context(bytes.fromhex(v["bucket_id"]), v["key"]), scpx.keyring([bytes.fromhex(v["master"])])
+        got = refusal(lambda: scpx.open_folder(ring, v["key"], ctx, v["value"]))
         check(v["name"], got == v["error"], "refused with %s, want %s" % (got, v["error"]))
 
 
@@ -342,6 +358,14 @@ def command(directory, kept, parts):
         check("command/stored-name", code == 0 and open(out3, "rb").read() == plain_bytes(65537), err)
         code, _, err = run(master, "--master-file", "-", "--state", st, "--stored-name", sealed, obj, "-o", path("none"))
         check("command/names-are-plain", code == 1 and "not sealed" in err, err)
+        folder = [f for f in load(directory, "folder.json") if f["name"] == "folder/metadata"][0]
+        for how in (["--state", st], ["--bucket-id", v["bucket_id"]]):
+            code, text, err = run(master, "--master-file", "-", *how, "--key", folder["key"], "--folder", folder["value"])
+            check("command/folder", code == 0 and json.loads(text)["user"] == {"mode": "16877"}, err)
+        code, text, err = run(master, "--master-file", "-", "--state", named, "--stored-name", namer.seal(folder["key"]), "--folder", folder["value"])
+        check("command/folder-stored-name", code == 0 and json.loads(text)["plain_size"] == 0, err)
+        code, _, err = run(master, "--master-file", "-", "--state", st, "--key", "other/", "--folder", folder["value"])
+        check("command/folder-elsewhere", code == 1 and "ErrCommit" in err, err)
         os.unlink(named)
         os.unlink(out3)
         for name, content, key, want in (
@@ -367,6 +391,7 @@ def main():
           == "82413b4227b27bfed30e42508a877d73a0f9e4d58a74a853c12ec41326d3ecdc", "differs from the draft's vector")
     kept = positives(args.vectors, args.objects)
     negatives(args.vectors, kept, args.objects)
+    folders(args.vectors)
     states(args.vectors, args.objects)
     copies(args.vectors, kept)
     parts = multiparts(args.vectors, args.objects)

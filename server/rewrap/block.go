@@ -14,9 +14,10 @@ import (
 // block is what names the key of a stored object: its block, or the tail of one that
 // was uploaded in parts.
 type block struct {
-	obj   *backend.Object // its body is closed
-	block []byte
-	head  []byte // first bytes of a multipart object, nil of any other
+	obj    *backend.Object // its body is closed
+	block  []byte
+	head   []byte // first bytes of a multipart object, nil of any other
+	folder bool   // a folder marker: the block is from beside it
 }
 
 // multipart says that the block is a tail.
@@ -30,6 +31,13 @@ func (b *block) open(ring format.Ring, where format.Context) (format.KeyID, erro
 			return format.KeyID{}, err
 		}
 		return t.KeyID(), nil
+	}
+	if b.folder {
+		o, err := format.OpenFolder(ring, where, b.block)
+		if err != nil {
+			return format.KeyID{}, err
+		}
+		return o.KeyID(), nil
 	}
 	o, err := format.OpenBlock(ring, where, b.block, b.obj.Size)
 	if err != nil {
@@ -52,6 +60,9 @@ func (b *block) reblock(ring format.Ring, where format.Context) ([]byte, error) 
 func (r *Run) readBlock(ctx context.Context, key, version string) (block, error) {
 	size := int64(r.state.Settings.BlockSize)
 	obj, front, err := r.read(ctx, key, backend.GetOptions{Version: version, Range: &backend.Range{First: 0, Last: size - 1}})
+	if errors.Is(err, backend.ErrRange) && format.FolderKey(key) {
+		return r.readFolder(ctx, key, version)
+	}
 	if err != nil {
 		return block{}, err
 	}
@@ -74,6 +85,22 @@ func (r *Run) readBlock(ctx context.Context, key, version string) (block, error)
 	}
 	b.block = tail
 	return b, nil
+}
+
+// readFolder fetches an object of no bytes with the block beside it. ErrRange: there is none.
+func (r *Run) readFolder(ctx context.Context, key, version string) (block, error) {
+	obj, err := r.cfg.Store.Get(ctx, r.cfg.Bucket, key, backend.GetOptions{Version: version})
+	if err != nil {
+		return block{}, err
+	}
+	obj.Body.Close()
+	if obj.Size != 0 {
+		return block{obj: obj}, reblock.ErrSourceChanged
+	}
+	if len(obj.Hint) == 0 {
+		return block{}, backend.ErrRange
+	}
+	return block{obj: obj, block: obj.Hint, folder: true}, nil
 }
 
 // read fetches a range of some bytes and closes the object.

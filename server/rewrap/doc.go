@@ -25,7 +25,8 @@
 //     retention and legal hold are asked for and given with the write
 //     (TestWhatTheStoreKeepsBesideAnObjectSurvives). An object that would lose any of
 //     it, or that a lock does not let be written, is named and left
-//     (TestObjectThatMayNotBeWrittenIsHeld). S3 has no condition on these: a change of
+//     (TestObjectThatMayNotBeWrittenIsHeld), as is a folder marker, whose ETag is that of
+//     any other (TestFolderMarkersAreHeld). S3 has no condition on these: a change of
 //     them in the moment of the move can be lost.
 //   - Two runs at once end in the same bucket as one: TestTwoRunsAtOnce.
 //   - What does not open is never written: TestUnreadableObjectsAreNamedAndLeft. The

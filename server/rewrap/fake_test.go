@@ -3,6 +3,7 @@ package rewrap
 import (
 	"bytes"
 	"context"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
@@ -112,6 +113,9 @@ func (f *fake) Get(ctx context.Context, _, key string, opt backend.GetOptions) (
 		}
 		obj = &backend.Object{Body: io.NopCloser(bytes.NewReader(data)), Length: int64(len(data)), Size: int64(len(o.data)), ETag: o.etag}
 		obj.StorageClass = o.with.StorageClass
+		if block, err := base64.StdEncoding.DecodeString(o.with.BlockHint); err == nil && len(block) > 0 {
+			obj.Hint = block
+		}
 		return nil
 	})
 	return obj, err

@@ -11,6 +11,10 @@ import (
 	"github.com/s3-crypt-proxy/s3-crypt-proxy/server/reblock"
 )
 
+// errFolder: the store gives all folder markers one ETag, so none can be replaced without
+// the risk of losing what a client writes in its place meanwhile.
+var errFolder = errors.New("it is a folder marker")
+
 var errEmpty = fmt.Errorf("%w: the object is empty", format.ErrForeign)
 
 // object brings one object under the active key.
@@ -69,6 +73,9 @@ func (r *Run) try(ctx context.Context, e backend.Entry, key string, mine *[]byte
 		return as(Current, nil)
 	case r.cfg.Survey:
 		return as(Older, nil)
+	}
+	if b.folder {
+		return as(Held, errFolder)
 	}
 	if *mine, err = b.reblock(r.ring, where); err != nil {
 		return as(Failed, err)

@@ -58,6 +58,7 @@ func (o Outcome) reason() string {
 		{format.ErrIntegrity, "was changed"},
 		{format.ErrName, "has a stored name that was not sealed in this bucket"},
 		{errLocked, "is under an object lock, and the store refuses to write it"},
+		{errFolder, "is a folder marker, which the store cannot replace safely: write it again through the proxy"},
 	} {
 		if errors.Is(o.Err, r.is) {
 			return r.text
