@@ -85,8 +85,12 @@ chromium: ## install the browser that the tests drive (a Debian package, as root
 browser: rig chromium ## the dashboard in a real browser: the light, the plot, phones, dark and light, nothing from elsewhere
 	cd bench/browser && $(GO) test -count=1 -timeout 5m ./...
 
+.PHONY: alerts
+alerts: ## the alert rules in promtool, which it fetches: are they right, and do they fire when they should
+	cd deploy/prometheus && promtool=$$(../../.ci/promtool $(CURDIR)/.cache/prometheus) && $$promtool check rules alerts.yml && $$promtool test rules alerts_test.yml
+
 .PHONY: integration
-integration: rig passthrough clients haproxy browser ## acceptance tests through real processes: a strict PBS client, real S3 clients, TLS, a real S3 server, kills
+integration: rig passthrough clients haproxy browser alerts ## acceptance tests through real processes: a strict PBS client, real S3 clients, TLS, a real S3 server, kills
 	$(GO) test -tags passthrough -count=1 -run '^TestPassthrough' ./cmd/s3-crypt-proxy
 	S3SERVER_BIN=$(BIN)/versitygw $(GO) test -tags integration -count=1 -timeout 15m ./bench/integration/... ./bench/rig/... ./server/backend/...
 	$(GO) test -tags integration -count=1 -timeout 15m ./bench/clients
