@@ -287,3 +287,15 @@ func TestFileThatOthersWriteIsRefused(t *testing.T) {
 		}
 	}
 }
+
+// TestExample: the explained file says the defaults, and what it was told to.
+func TestExample(t *testing.T) {
+	if s := mustParse(t, Example(nil)); !reflect.DeepEqual(*s, defaults()) {
+		t.Errorf("got\n%+v, want\n%+v", *s, defaults())
+	}
+	want := defaults()
+	want.SocketUIDs = []string{"proxy", "0"}
+	if s := mustParse(t, Example(map[string]string{"server.unix_socket_uids": "[proxy, 0]"})); !reflect.DeepEqual(*s, want) {
+		t.Errorf("got\n%+v, want\n%+v", *s, want)
+	}
+}

@@ -59,8 +59,13 @@ func (k key) says(about string) key {
 
 // Manual explains every key, as the comment of a YAML file.
 func Manual() string {
+	return "memkey.yaml has these keys; all may be left out. Values stand for themselves:\nnothing in them is expanded. Unknown keys are errors.\n" + Example(nil)
+}
+
+// Example is a configuration file that explains every key. Those in set (name to value, as in the file) have that value,
+// the others their default.
+func Example(set map[string]string) string {
 	var b strings.Builder
-	b.WriteString("memkey.yaml has these keys; all may be left out. Values stand for themselves:\nnothing in them is expanded. Unknown keys are errors.\n")
 	section := ""
 	for _, k := range table() {
 		in, own, nested := strings.Cut(k.name, ".")
@@ -82,6 +87,9 @@ func Manual() string {
 			value = "[]"
 		} else if value == "" {
 			value = `""`
+		}
+		if v, given := set[k.name]; given {
+			value = v
 		}
 		fmt.Fprintf(&b, "%s# %s (%s)\n%s%s: %s\n", indent, k.about, k.want, indent, own, value)
 	}
