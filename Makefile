@@ -12,6 +12,7 @@ LDFLAGS     := -X main.version=$(VERSION)
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.1.4
 MC          := github.com/minio/mc@v0.0.0-20250313080218-cf909e1063a9
+NFPM        := github.com/goreleaser/nfpm/v2/cmd/nfpm@v2.44.0
 MINIO       := github.com/minio/minio@v0.0.0-20260212201848-7aac2a2c5b7c
 FUZZTIME    ?= 20s
 DIR         ?=
@@ -99,6 +100,14 @@ integration: rig passthrough clients haproxy browser alerts ## acceptance tests 
 integration-minio: rig clients minio ## the real S3 clients again, with minio as the backend
 	CLIENTS_BACKEND=minio $(GO) test -tags integration -count=1 -timeout 15m ./bench/clients
 	@echo "integration-minio: $$(( $$(date +%s) - $(BEGIN) )) s"
+
+.PHONY: deb
+deb: ## build the Debian package into dist/: static programs, units, man pages, completions, examples
+	@deploy/debian/build $(GO) $(NFPM) $(VERSION)
+
+.PHONY: packages
+packages: rig deb ## install, deploy, update and remove the package on a real Debian 12 with systemd, as root or with sudo
+	bench/packages/run $(GO) $(CURDIR)/.cache/packages "$$(ls $(CURDIR)/dist/s3-crypt-proxy_*.deb)"
 
 .PHONY: conformance
 conformance: rig ## versitygw's S3 tests through the whole product; the exceptions are in docs/s3-compatibility.md
