@@ -137,6 +137,7 @@ bench: rig passthrough clients ## all benchmarks, 20 minutes; rewrites the table
 	$(BIN)/micro -write BENCHMARKS.md
 	$(BIN)/micro -keys -count 5 -write BENCHMARKS.md
 	$(BIN)/e2e -write BENCHMARKS.md
+	$(BIN)/model -write BENCHMARKS.md
 	$(BIN)/acceptance -write BENCHMARKS.md
 	CLIENTS_LARGE_MIB=5120 $(GO) test -tags integration -count=1 -timeout 30m -run '^TestLargeUpload$$' ./bench/clients -write $(CURDIR)/BENCHMARKS.md
 

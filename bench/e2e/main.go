@@ -15,17 +15,18 @@ func main() {
 	var opt options
 	flag.BoolVar(&opt.quick, "quick", false, "the two tables that tell most, in three minutes")
 	flag.StringVar(&opt.only, "only", "", "comma-separated `ids` of scenarios")
+	figures := flag.Bool("json", false, "print the medians as JSON, for other programs")
 	write := flag.String("write", "", "replace the section in this `file` instead of printing it")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	if err := measure(ctx, opt, *write); err != nil {
+	if err := measure(ctx, opt, *figures, *write); err != nil {
 		fmt.Fprintf(os.Stderr, "e2e: %v\n", err)
 		os.Exit(1)
 	}
 }
 
-func measure(ctx context.Context, opt options, write string) error {
+func measure(ctx context.Context, opt options, figures bool, write string) error {
 	list, err := opt.scenarios()
 	if err != nil {
 		return err
@@ -38,6 +39,9 @@ func measure(ctx context.Context, opt options, write string) error {
 			return fmt.Errorf("%s: %w", s.title, err)
 		}
 		results = append(results, r)
+	}
+	if figures {
+		return writeFigures(os.Stdout, results)
 	}
 	section, err := render(opt, report.Machine(ctx), results)
 	if err != nil {
