@@ -129,7 +129,7 @@ func authenticate(ring Ring, where Context, h Header, block []byte, sealedSize i
 		return nil, err
 	}
 	if body := h.bodyPlain(meta.PlainSize); body != plain {
-		return nil, fmt.Errorf("%w: object of %d stored bytes, sealed with %d", ErrIntegrity, sealedSize, SealedSize(h.BlockSize, body))
+		return nil, &SizeError{Stored: sealedSize, Sealed: SealedSize(h.BlockSize, body)}
 	}
 	return &openedBlock{header: h, oek: [32]byte(oek), meta: meta, table: table}, nil
 }

@@ -1,6 +1,9 @@
 package format
 
-import "errors"
+import (
+	"errors"
+	"fmt"
+)
 
 // Each error is one decision of the caller. They arrive wrapped; test with errors.Is. None of them, nor the text around them, holds key
 // material, plaintext or an object name.
@@ -32,3 +35,14 @@ var (
 	// ErrNameTooLong: a name that S3 could take in the clear, but not sealed.
 	ErrNameTooLong = errors.New("the sealed name is too long")
 )
+
+// SizeError is the ErrIntegrity of a block that is authentic and was sealed for an object of another size: the object was cut, or something was
+// added to it.
+type SizeError struct{ Stored, Sealed int64 } // bytes: as the backend tells it, as the block does
+
+func (e *SizeError) Error() string {
+	return fmt.Sprintf("%v: object of %d stored bytes, sealed with %d", ErrIntegrity, e.Stored, e.Sealed)
+}
+
+// Unwrap returns ErrIntegrity.
+func (e *SizeError) Unwrap() error { return ErrIntegrity }

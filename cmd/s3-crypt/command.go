@@ -16,7 +16,8 @@ import (
 )
 
 const longHelp = `s3-crypt works on the stored objects of an s3-crypt-proxy: it tells which key
-they are under, and brings them under the active one after a rotation.
+they are under, and brings them under the active one after a rotation. Of one
+object it tells what it is, and why it cannot be read.
 
 Backend settings come from the proxy's own configuration, keys from the key agent
 that is named there.
@@ -35,6 +36,7 @@ type options struct {
 	checkpoint string
 	dryRun     bool
 	objects    bool
+	block      bool
 	json       bool
 }
 
@@ -58,7 +60,7 @@ func newRoot(environ []string) *cobra.Command {
 	all.IntVar(&o.parallel, "parallel", 4, "`N` objects in work at once, 1 to 256")
 	all.StringVar(&o.rate, "rate", "", "look at no more than `N/s` objects a second")
 	all.BoolVar(&o.json, "json", false, "the report as one JSON object")
-	root.AddCommand(newKeys(o), newRewrap(o), newRetire(o))
+	root.AddCommand(newKeys(o), newExplain(o), newRewrap(o), newRetire(o))
 	return root
 }
 

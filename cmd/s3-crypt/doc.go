@@ -5,12 +5,13 @@
 // # Usage
 //
 //	s3-crypt keys BUCKET [--objects]     which key is used by how many objects, or by which
+//	s3-crypt explain BUCKET OBJECT       what an object is, and why it cannot be read
 //	s3-crypt rewrap BUCKET               bring every object under the bucket's active key
 //	s3-crypt retire BUCKET KEYID         take a key that nothing uses out of the bucket's state
 //	s3-crypt --version
 //	s3-crypt help [COMMAND]
 //
-// Flags of all three:
+// Flags of all:
 //
 //	--config FILE        the proxy's configuration file; without it, S3CP_* variables
 //	--parallel N         objects in work at once (4)
@@ -29,6 +30,28 @@
 //
 //	--objects            one line an object: key id, stored bytes, outcome, name; with
 //	                     --json one JSON object a line, the report last
+//
+// of explain:
+//
+//	--block              look at its block alone, which tells which key it is under, and
+//	                     whether it is whole by its size; else every byte is read
+//
+// # What explain says
+//
+// One line: the bucket and the name, one of the words below, and what was found.
+//
+//	readable     it opens; size, cipher, key, and when it was written
+//	absent       the backend has no such object
+//	wrong-key    it is under a key that is not loaded
+//	not-sealed   something else than a proxy stored it
+//	swapped      it is sealed, but not for this name and bucket: moved, renamed, swapped
+//	truncated    bytes are missing
+//	extended     there are more bytes than were sealed
+//	changed      its block or its content is not what was sealed
+//	foreign      another format version, or a form that this one does not have
+//
+// A backend that fails is none of them, but exit status 5: nothing is said of an object
+// that could not be looked at.
 //
 // # Where settings and keys come from
 //
@@ -95,7 +118,8 @@
 //	3   the configuration or the checkpoint file is wrong
 //	4   no key: the agent cannot be reached, has none, or was cleared meanwhile
 //	5   the backend cannot be reached, refuses, or does not know the bucket
-//	6   done, but not for every object, or the key is in use; the report names them
+//	6   done, but not for every object, or the key is in use; the report names them;
+//	    for explain: the object cannot be read
 //	7   ended by a signal
 //	8   the bucket refuses: no usable state, other keys than its own, or a backend
 //	    without conditional writes
@@ -105,6 +129,8 @@
 //   - Commands, flags, output and exit codes as above: TestScripts,
 //     TestExitCodesAreDocumented, TestEveryFailureHasItsCode.
 //   - Every failure says what to try: TestEveryFailureHasItsCode.
+//   - Explain names each thing that can be wrong, and blames no object for the backend:
+//     TestScripts (explain.txtar), and server/rewrap's TestExplain.
 //   - A signal ends the work with a checkpoint: TestScripts (stop.txtar).
 //   - A clear at the agent ends the work: TestClearEndsTheWork.
 //   - Nothing printed has a byte of a key: TestNothingPrintedHasKeyBytes.
