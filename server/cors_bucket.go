@@ -39,7 +39,7 @@ const (
 )
 
 var corsRoutes = []route{
-	ruled(relayed("GetBucketCors", "GET", onBucket, toRead, "cors", noBody)),
+	ruled(relayed("GetBucketCors", "GET", onBucket, toInspect, "cors", noBody)),
 	ruled(relayed("PutBucketCors", "PUT", onBucket, toConfigure, "cors", optionalBody)),
 	ruled(relayed("DeleteBucketCors", "DELETE", onBucket, toConfigure, "cors", noBody)),
 }

@@ -339,7 +339,7 @@ func TestRequestsAreCountedByCredential(t *testing.T) {
 // TestPrefixesHideHowABucketIsSetUp: who is kept to a part of a bucket is told that it is
 // there and where, which uploads and listings need, and nothing else of the whole.
 func TestPrefixesHideHowABucketIsSetUp(t *testing.T) {
-	g := withGrants(t, map[string]Grant{"part": {Prefixes: []string{"mine/"}}, "reader": {Access: ReadOnly}})
+	g := withGrants(t, map[string]Grant{"part": {Prefixes: []string{"mine/"}}, "reader": {Access: ReadOnly}}, func(c *Config) { c.BucketCORS = true })
 	g.put("/bkt/mine/k", []byte("x"))
 	var inspected int
 	for i := range routes {
