@@ -143,6 +143,9 @@ func paste(out *screen, dir string, e environment) {
 	out.line("%s", out.paint(dim, "any region name will do: a signature must match the one it names"))
 	out.line("%s", out.paint(dim, "the admin endpoint needs no token for /healthz, /readyz and /metrics: it is on loopback only, unless S3CP_ADMIN_LISTEN_ADDR says otherwise"))
 
+	out.title("Watch it")
+	out.line("%s/ in a browser: key, readiness, throughput, errors; the admin token shows the settings", e.get("ADMIN_ENDPOINT"))
+
 	_, addr, _ := strings.Cut(e.get("ENDPOINT"), "://")
 	host, port, _ := net.SplitHostPort(addr)
 	if e.get("FINGERPRINT") != "" {
