@@ -8,12 +8,13 @@ umask 077
 
 usage() {
   cat <<'USAGE'
-usage: s3-crypt-proxy-deploy [--answers FILE] [--deb FILE] [--force]
+usage: s3-crypt-proxy-deploy [--answers FILE] [--deb FILE] [--no-probe] [--force]
 
   --answers FILE  take the answers from FILE: lines KEY=value, where the value is everything behind the first
                   "=", byte for byte: no quotes, no escapes, nothing is expanded. Lines that begin with # are
                   comments. Whoever may read it knows the secrets: chmod 600.
   --deb FILE      install this package first; without it the installed one, else ../dist beside this script
+  --no-probe      do not try the backend and its buckets first
   --force         replace a proxy.yaml that this script has not written (a copy stays)
 
 Answers, with what is taken if they are missing:
@@ -223,7 +224,7 @@ install_package() {
 }
 
 main() {
-  local answers='' deb='' force='' file key
+  local answers='' deb='' force='' probe=1 file key
   while [ $# -gt 0 ]; do
     case $1 in
     --answers | --deb)
@@ -232,6 +233,7 @@ main() {
       shift
       ;;
     --force) force=1 ;;
+    --no-probe) probe='' ;;
     -h | --help)
       usage
       exit 0
@@ -271,8 +273,15 @@ main() {
       cat "$store/s3-crypt-proxy.$(credential "$key")" >"$file"
     fi
   done
-  CREDENTIALS_DIRECTORY=$stage/credentials s3-crypt-proxy check --config "$stage/proxy.yaml" >/dev/null ||
-    die "nothing is changed: the proxy does not take these answers"
+  export CREDENTIALS_DIRECTORY=$stage/credentials
+  s3-crypt-proxy check --offline --config "$stage/proxy.yaml" >/dev/null || die "nothing is changed: the proxy does not take these answers"
+  if [ -n "$probe" ] && [ "${answer[START]}" = yes ]; then
+    s3-crypt-proxy check --config "$stage/proxy.yaml" >/dev/null 2>"$stage/probe" || {
+      cat "$stage/probe" >&2
+      die "nothing is changed: the backend cannot be used so (--no-probe sets it up nevertheless)"
+    }
+  fi
+  unset CREDENTIALS_DIRECTORY
   local memkey=${answer[MEMKEY_LISTEN_ADDR]}
   [[ $memkey != '['* ]] || memkey="'$memkey'" # YAML has a meaning for the bracket
   sed "s|^  listen_addr: .*|  listen_addr: $memkey|" "$etc/memkey.yaml" >"$stage/memkey.yaml"

@@ -83,7 +83,7 @@ check_config() {
       [ ! -e "$file" ] || ln -sf "$file" "$work/credentials/"
     done
   fi
-  CREDENTIALS_DIRECTORY=$work/credentials "$1" check --config "$config"
+  CREDENTIALS_DIRECTORY=$work/credentials "$1" check --offline --config "$config"
 }
 
 # admin_address: where the proxy answers operators.

@@ -59,8 +59,10 @@ func (s *scene) badAnswers(t *testing.T) {
 			a["ADMIN_TOKEN"] = "has spaces in it, so it is none"
 			return lines(a)
 		}},
-		"bad memkey": {2, "MEMKEY_LISTEN_ADDR", func(a map[string]string) string { a["MEMKEY_LISTEN_ADDR"] = "x: y"; return lines(a) }},
-		"bad START":  {2, "START: want yes or no", func(a map[string]string) string { a["START"] = "perhaps"; return lines(a) }},
+		"bad memkey":  {2, "MEMKEY_LISTEN_ADDR", func(a map[string]string) string { a["MEMKEY_LISTEN_ADDR"] = "x: y"; return lines(a) }},
+		"bad backend": {1, "the backend cannot be used so", func(a map[string]string) string { a["BACKEND_SECRET_KEY"] = hostile; return lines(a) }},
+		"no bucket":   {1, "not-there", func(a map[string]string) string { a["ALLOWED_BUCKETS"] += ",not-there"; return lines(a) }},
+		"bad START":   {2, "START: want yes or no", func(a map[string]string) string { a["START"] = "perhaps"; return lines(a) }},
 	} {
 		s.write(t, "/root/answers", c.change(s.answers()))
 		out := s.exits(t, c.status, "s3-crypt-proxy-deploy --answers /root/answers")

@@ -5,10 +5,12 @@ package packages
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"strings"
 	"testing"
 
+	"github.com/s3-crypt-proxy/s3-crypt-proxy/bench/pbs"
 	"github.com/s3-crypt-proxy/s3-crypt-proxy/bench/rig"
 )
 
@@ -43,7 +45,17 @@ func TestPackage(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	s.proxy, s.admin, s.keys = free(t), free(t), free(t)
+	at, err := pbs.New(s.backend.PBS(bucket))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer at.Close()
+	for _, more := range []string{"other-bucket", "asked-for"} {
+		if err := at.Bucket(more).CreateBucket(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	free(t, &s.proxy, &s.admin, &s.keys)
 	for _, part := range []struct {
 		name string
 		run  func(*testing.T)
@@ -59,14 +71,24 @@ func TestPackage(t *testing.T) {
 	}
 }
 
-func free(t *testing.T) string {
+// free gives addresses on loopback that nothing listens on. Their ports are below those that the system gives away by
+// itself (ip_local_port_range), so that nothing else gets them before the services do.
+func free(t *testing.T, addresses ...*string) {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	for _, a := range addresses {
+		var l net.Listener
+		var err error
+		for range 100 {
+			if l, err = net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", 20_000+rand.IntN(12_000))); err == nil {
+				break
+			}
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer l.Close() // when all are found
+		*a = l.Addr().String()
 	}
-	defer l.Close()
-	return l.Addr().String()
 }
 
 func (s *scene) install(t *testing.T) {

@@ -197,8 +197,20 @@ func (s *scene) remove(t *testing.T) {
 	if now := s.run(t, everything); now != files {
 		t.Errorf("files were\n%s\nand are\n%s", files, now)
 	}
-	// Installed again, all is as it was; the key has to be sent.
-	s.run(t, "dpkg -i /root/9.8.deb; systemctl start memkey-server s3-crypt-proxy")
+	// Installed again, all is as it was; the key has to be sent. On the way, the identity and a secret become files that
+	// only this machine can open, as the units say.
+	s.run(t, `dpkg -i /root/9.8.deb
+mkdir -p /etc/credstore.encrypted /etc/systemd/system/memkey-server.service.d /etc/systemd/system/s3-crypt-proxy.service.d
+systemd-creds encrypt --name=identity /var/lib/memkey/identity /etc/credstore.encrypted/memkey.identity
+systemd-creds encrypt --name=client.secret_key /etc/credstore/s3-crypt-proxy.client.secret_key /etc/credstore.encrypted/s3-crypt-proxy.client.secret_key
+rm /var/lib/memkey/identity /etc/credstore/s3-crypt-proxy.client.secret_key
+printf '[Service]\nLoadCredentialEncrypted=identity:memkey.identity\n' >/etc/systemd/system/memkey-server.service.d/identity.conf
+printf '[Service]\nLoadCredentialEncrypted=client.secret_key:s3-crypt-proxy.client.secret_key\n' >/etc/systemd/system/s3-crypt-proxy.service.d/secret.conf
+systemctl daemon-reload
+systemctl start memkey-server s3-crypt-proxy`)
+	if out := s.run(t, "journalctl -u memkey-server -o cat | grep '\"message\":\"ready\"' | tail -n 1"); !strings.Contains(out, `"identity":"/run/credentials/memkey-server.service/identity"`) {
+		t.Errorf("the identity is not the encrypted one: %s", out)
+	}
 	s.run(t, "cd; memkey-admin --passphrase-file passphrase key send")
 	s.ready(t)
 	s.put(t, "after installing again")
@@ -209,11 +221,18 @@ func (s *scene) purge(t *testing.T) {
 	if !strings.Contains(out, "purge deletes from this host") || !strings.Contains(out, "No master key is among them") {
 		t.Errorf("it does not say what goes:\n%s", out)
 	}
-	if got := s.run(t, "find / -xdev \\( -name 's3-crypt-proxy*' -o -name 'memkey*' \\) -not -path '/proc/*' -not -path '/sys/*' -not -path '/run/*' -not -path '/root/*' -not -path '/etc/systemd/system/*.d*'; ls -A /etc/credstore"); got != "" {
+	if got := strings.TrimSpace(s.run(t, "find / -xdev \\( -name 's3-crypt-proxy*' -o -name 'memkey*' \\) -not -path '/proc/*' -not -path '/sys/*' -not -path '/run/*' -not -path '/root/*' -not -path '/etc/systemd/system/*.d*'; ls -A /etc/credstore /etc/credstore.encrypted | grep -v ^/ || true")); got != "" {
 		t.Errorf("left:\n%s", got)
 	}
 	if got := s.run(t, "ls -A /root | grep memkey | tr '\\n' ' '"); !strings.Contains(got, ".memkey-keyring") {
 		t.Errorf("the administrator's files: %s", got)
 	}
-	s.run(t, "dpkg -i /root/first.deb; dpkg -P s3-crypt-proxy")
+	// Without credentials, with the secrets in the configuration: that is a way too.
+	s.write(t, "/root/proxy.yaml", fmt.Sprintf("listen_addr: '%s'\nadmin_listen_addr: '%s'\nbackend: {endpoint: '%s', access_key: a, secret_key: b}\nclient: {access_key: c, secret_key: d}\nadmin: {token: abcdefghijklmnop}\ntls: {auto: true}\n",
+		s.proxy, s.admin, s.backend.Endpoint()))
+	s.run(t, "rm -r /etc/systemd/system/*.d; dpkg -i /root/first.deb; install -m 640 -g s3-crypt-proxy /root/proxy.yaml /etc/s3-crypt-proxy/; systemctl start s3-crypt-proxy")
+	if got := s.status(t, "/healthz"); got != "200" {
+		t.Errorf("healthz: %s", got)
+	}
+	s.run(t, "dpkg -P s3-crypt-proxy; ! [ -e /etc/s3-crypt-proxy ]")
 }
