@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"context"
 	"os"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -30,7 +31,10 @@ func TestFullOutputIsAFailure(t *testing.T) {
 	for _, args := range [][]string{at("key", "show"), at("--json", "key", "show"), {"--help"}, {"--version"}, {"help", "key", "send"}} {
 		full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
 		if err != nil {
-			t.Skip("no /dev/full here: ", err)
+			if runtime.GOOS == "linux" {
+				t.Fatal(err)
+			}
+			t.Skip("this system has no device that is always full: ", err)
 		}
 		said.Reset()
 		sys.out = full

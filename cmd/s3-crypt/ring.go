@@ -2,13 +2,13 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"sync"
 	"time"
 
 	"github.com/s3-crypt-proxy/s3-crypt-proxy/format"
 	"github.com/s3-crypt-proxy/s3-crypt-proxy/keyagent"
+	"github.com/s3-crypt-proxy/s3-crypt-proxy/keyagent/export"
 )
 
 // keyTime is how long the agent may take for a key: it is on this host.
@@ -93,7 +93,7 @@ func (h *keyHolder) apply(ring keyagent.Ring) error {
 	case h.ring != nil:
 		return nil
 	}
-	derived, err := derive(ring)
+	derived, err := export.Keyring(ring)
 	if err != nil {
 		h.last = err.Error()
 		return err
@@ -101,36 +101,4 @@ func (h *keyHolder) apply(ring keyagent.Ring) error {
 	h.ring = derived
 	h.first <- derived
 	return nil
-}
-
-// derive makes what opens and seals blocks of each master, which stays the
-// caller's.
-func derive(ring keyagent.Ring) (*format.Keyring, error) {
-	var active *format.Keys
-	var older []*format.Keys
-	defer func() { // the keyring has copies
-		for _, k := range append(older, active) {
-			if k != nil {
-				k.Wipe()
-			}
-		}
-	}()
-	for i, k := range ring.Keys {
-		var keys *format.Keys
-		var err error
-		used := k.Master.Use(func(master []byte) { keys, err = format.DeriveKeys(master) })
-		if err = errors.Join(used, err); err != nil {
-			return nil, fmt.Errorf("key %d: %w", i, err)
-		}
-		if !k.Active {
-			older = append(older, keys)
-			continue
-		}
-		if active != nil {
-			keys.Wipe()
-			return nil, fmt.Errorf("key %d: there is another active key", i)
-		}
-		active = keys
-	}
-	return format.NewKeyring(active, older...)
 }

@@ -20,6 +20,7 @@ import (
 	"github.com/creack/pty"
 
 	"github.com/s3-crypt-proxy/s3-crypt-proxy/keyagent"
+	"github.com/s3-crypt-proxy/s3-crypt-proxy/keyagent/export"
 	"github.com/s3-crypt-proxy/s3-crypt-proxy/server/backend"
 	"github.com/s3-crypt-proxy/s3-crypt-proxy/server/config"
 	"github.com/s3-crypt-proxy/s3-crypt-proxy/server/rewrap"
@@ -105,11 +106,11 @@ func TestTwoActiveKeysAreRefused(t *testing.T) {
 		r.Keys = append(r.Keys, keyagent.Key{Master: m, Active: true})
 	}
 	defer r.Wipe()
-	if _, err := derive(r); err == nil {
+	if _, err := export.Keyring(r); err == nil {
 		t.Error("taken")
 	}
 	r.Keys[0].Active, r.Keys[1].Active = false, false
-	if _, err := derive(r); err == nil {
+	if _, err := export.Keyring(r); err == nil {
 		t.Error("a ring without an active key was taken")
 	}
 }
