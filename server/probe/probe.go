@@ -73,7 +73,7 @@ func Service(ctx context.Context, s Store) Finding {
 
 // Bucket asks everything about one bucket, in order.
 func Bucket(ctx context.Context, s Store, bucket string) []Finding {
-	p := &probe{store: s, bucket: bucket, key: format.ReservedPrefix + "check-" + random(), body: []byte("s3-crypt-proxy check; may be removed\n")}
+	p := &probe{store: s, bucket: bucket, key: format.ReservedPrefix + "trial-check-" + random(), body: []byte("s3-crypt-proxy check; may be removed\n")}
 	for _, ask := range []func(context.Context){p.answers, p.lists, p.locks, p.writes} {
 		ask(ctx)
 		if p.over {
@@ -140,9 +140,9 @@ func (p *probe) clock(ahead, took time.Duration) {
 	off := ahead.Abs() - took - time.Second
 	switch {
 	case off > maxSkew:
-		p.say("clock", Failed, "the backend's is %v away: signatures are refused; set this machine's clock", ahead.Round(time.Second))
+		p.say("clock", Failed, "the backend's is %v away: signatures are refused; set this machine's clock", ahead.Round(10*time.Second))
 	case off > warnSkew:
-		p.say("clock", Warning, "the backend's is %v away; past %v signatures are refused", ahead.Round(time.Second), maxSkew)
+		p.say("clock", Warning, "the backend's is %v away; past %v signatures are refused", ahead.Round(10*time.Second), maxSkew)
 	default:
 		p.say("clock", OK, "")
 	}

@@ -19,7 +19,7 @@ import (
 type fake struct {
 	objects map[string][]byte
 	uploads int
-	date    time.Time
+	skew    time.Duration             // of its clock
 	config  map[string]*backend.Reply // by operation
 	fail    map[string]error          // by operation
 	lax     bool                      // ignores conditions
@@ -28,7 +28,7 @@ type fake struct {
 }
 
 func newFake() *fake {
-	return &fake{objects: map[string][]byte{}, config: map[string]*backend.Reply{}, fail: map[string]error{}, date: time.Now()}
+	return &fake{objects: map[string][]byte{}, config: map[string]*backend.Reply{}, fail: map[string]error{}}
 }
 
 func refused(op string, status int, kind backend.Kind, code string) error {
@@ -47,7 +47,7 @@ func (f *fake) Relay(_ context.Context, q backend.Question) (*backend.Reply, err
 	if r == nil {
 		r = &backend.Reply{Status: 200}
 	}
-	r.Header = http.Header{"Date": {f.date.UTC().Format(http.TimeFormat)}}
+	r.Header = http.Header{"Date": {time.Now().Add(f.skew).UTC().Format(http.TimeFormat)}}
 	return r, nil
 }
 
@@ -196,8 +196,8 @@ func TestFaultsAreFound(t *testing.T) {
 			f.fail["GetBucketVersioning"] = refused("x", 403, backend.Denied, "SignatureDoesNotMatch")
 		}, says: []string{"failed bucket:", "look at backend.access_key"}, ends: true},
 		"nobody there":    {set: func(f *fake) { f.fail["GetBucketVersioning"] = refused("x", 0, backend.Busy, "") }, says: []string{"failed bucket:", "look at backend.endpoint"}, ends: true},
-		"a clock far off": {set: func(f *fake) { f.date = time.Now().Add(-time.Hour) }, says: []string{"failed clock: the backend's is -1h0m0s away"}},
-		"a clock off":     {set: func(f *fake) { f.date = time.Now().Add(5 * time.Minute) }, says: []string{"warning clock: the backend's is 5m0s away"}},
+		"a clock far off": {set: func(f *fake) { f.skew = -time.Hour }, says: []string{"failed clock: the backend's is -1h0m0s away"}},
+		"a clock off":     {set: func(f *fake) { f.skew = 5 * time.Minute }, says: []string{"warning clock: the backend's is 5m0s away"}},
 		"versions": {set: func(f *fake) {
 			f.config["GetBucketVersioning"] = &backend.Reply{Status: 200, Body: []byte("<Status>Enabled</Status>")}
 		}, says: []string{"ok bucket: it keeps versions"}},
@@ -209,10 +209,10 @@ func TestFaultsAreFound(t *testing.T) {
 		"no reading":     {set: func(f *fake) { f.fail["GetObject"] = denied }, says: []string{"failed reading a range:"}},
 		"no uploads":     {set: func(f *fake) { f.fail["CreateMultipartUpload"] = denied }, says: []string{"failed uploads in parts: large objects cannot be stored"}},
 		"no copying":     {set: func(f *fake) { f.fail["UploadPartCopy"] = refused("x", 501, backend.Invalid, "NotImplemented") }, says: []string{"warning copying inside the backend:"}},
-		"no deleting":    {set: func(f *fake) { f.fail["DeleteObject"] = denied }, says: []string{"warning deleting: the object _objcryptproxy___check-"}, left: true},
-		"deaf":           {set: func(f *fake) { f.deaf = true }, says: []string{"warning deleting: the object _objcryptproxy___check-"}, left: true},
+		"no deleting":    {set: func(f *fake) { f.fail["DeleteObject"] = denied }, says: []string{"warning deleting: the object _objcryptproxy___trial-check-"}, left: true},
+		"deaf":           {set: func(f *fake) { f.deaf = true }, says: []string{"warning deleting: the object _objcryptproxy___trial-check-"}, left: true},
 		"403 for absent": {set: func(f *fake) { f.fail["HeadObject"] = denied }, says: []string{"failed deleting: what was deleted is not answered as absent"}},
-		"uploads stay":   {set: func(f *fake) { f.fail["AbortMultipartUpload"] = denied }, says: []string{"warning uploads in parts: an unfinished upload of _objcryptproxy___check-"}, left: true},
+		"uploads stay":   {set: func(f *fake) { f.fail["AbortMultipartUpload"] = denied }, says: []string{"warning uploads in parts: an unfinished upload of _objcryptproxy___trial-check-"}, left: true},
 		"lax": {set: func(f *fake) { f.lax = true }, says: []string{"warning writing with If-None-Match: the store ignores the condition", "warning writing with If-Match: the store ignores",
 			"warning writing with If-None-Match in parts: the store ignores"}},
 	} {
