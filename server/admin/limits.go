@@ -31,7 +31,7 @@ const (
 
 	// checkTimeout is what the dependencies get of it: they must end a little
 	// before their answer is due.
-	checkTimeout = readyTimeout - 500*time.Millisecond
+	checkTimeout = readyTimeout - 1500*time.Millisecond
 
 	// sampleEvery is the pace of the dashboard.
 	sampleEvery = time.Second
