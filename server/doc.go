@@ -40,7 +40,8 @@
 //     memory: TestMalformedDocuments, TestMalformedRequests.
 //   - Each figure moves when it should, none is undocumented, and no client and no backend
 //     can make new ones: TestEveryMetricMoves, TestMetricsAreThoseOfTheTable,
-//     TestLabelsAreBounded. Readiness blames what fails: TestReadinessNamesTheDependency.
+//     TestLabelsAreBounded. Each request has one line in the log, whose id the client is
+//     told; names of objects are there at debug only, secrets never: TestAccessLog. Readiness blames what fails: TestReadinessNamesTheDependency.
 //   - A request is verified and judged by one set of terms (terms.go), whatever is set
 //     meanwhile: TestCredentialsChangeAtOnce. What comes behind a body is none of its
 //     headers: TestTrailersOfHTTPAreNoHeaders.

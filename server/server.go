@@ -395,6 +395,10 @@ func (s *Server) refuseMalformed(ctx *fasthttp.RequestCtx, err error) {
 		answer = s3err.New(s3err.RequestTimeout, "the request headers did not arrive in time")
 	}
 	s.metrics.malformed.Inc()
-	writeError(ctx, answer, "", newRequestID())
+	id := newRequestID()
+	writeError(ctx, answer, "", id)
 	ctx.SetConnectionClose()
+	// Without the error: it repeats what the client sent.
+	s.log.Info().Str("request_id", id).Str("fault", "malformed").Str("op", noOperation).Int("status", answer.Status()).Int64("in", 0).Int64("out", int64(len(ctx.Response.Body()))).
+		Dur("took_ms", 0).Str("client", ctx.RemoteAddr().String()).Msg("request")
 }

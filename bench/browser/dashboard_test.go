@@ -63,12 +63,13 @@ func load(t *testing.T, proxy *rig.Proxy) (stop func()) {
 	body := pbs.NewBody(bytes.Repeat([]byte("calm and beautiful "), 55_000)) // 1 MiB
 	for worker := range 2 {
 		busy.Go(func() {
+			buf := make([]byte, 2<<20)
 			for i := 0; ctx.Err() == nil; i++ {
 				key := fmt.Sprintf("secret-name-%d/%d", worker, i%8)
 				// What ends with the test, or without a key, is none of its errors.
 				_, _ = client.Put(ctx, key, body, false)
 				for _, name := range []string{key, "absent"} {
-					_, _ = client.GetInto(ctx, name, nil)
+					_, _ = client.GetInto(ctx, name, buf)
 				}
 			}
 		})
