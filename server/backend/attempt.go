@@ -50,6 +50,7 @@ type attempt struct {
 	sent       bool
 	status     int
 	retryAfter time.Duration
+	document   []byte // of an answerXML that was checked
 }
 
 type attemptKey struct{}

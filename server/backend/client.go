@@ -17,6 +17,7 @@ type Client struct {
 	s3         *s3.Client
 	transports [2]*http.Transport // for ordinary and for slow answers
 	slow       func(*s3.Options)
+	requests   *requests // that are made without the SDK's operations
 	budget     *budget
 	backoff    backoff
 	open       atomic.Int64 // connections
@@ -29,6 +30,9 @@ func New(config Config) (*Client, error) {
 		return nil, err
 	}
 	c := &Client{config: config, budget: newBudget(config.RetryBudget), backoff: newBackoff()}
+	if c.requests, err = newRequests(config); err != nil {
+		return nil, err
+	}
 	if c.transports[0], err = newTransport(config, config.AnswerTimeout, &c.open); err != nil {
 		return nil, err
 	}

@@ -5,12 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"strconv"
 	"strings"
 	"time"
-
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/s3"
 )
 
 // Range is a range of stored bytes, both ends included.
@@ -71,33 +69,27 @@ func (c *Client) Get(ctx context.Context, bucket, key string, opt GetOptions) (*
 	if err := object(op, bucket, key); err != nil {
 		return nil, err
 	}
-	in := &s3.GetObjectInput{Bucket: &bucket, Key: &key}
-	call := &call{op: op, answer: answerObject, status: [2]int{200}, object: true}
+	call := &call{op: op, answer: answerObject, status: [2]int{http.StatusOK}, object: true, conditional: opt.IfMatch != ""}
 	if opt.Range != nil {
 		if err := opt.Range.check(); err != nil {
 			return nil, invalid(op, err)
 		}
-		in.Range = aws.String(opt.Range.String())
-		call.status[0] = 206
+		call.status[0] = http.StatusPartialContent
 	}
-	in.VersionId = optional(opt.Version)
-	if opt.IfMatch != "" {
-		in.IfMatch = &opt.IfMatch
-		call.conditional = true
-	}
+	target := c.objectURL(bucket, key, opt.Version)
 	var got *Object
 	err := c.do(ctx, call, func(actx context.Context, at *attempt) error {
-		out, err := c.s3.GetObject(actx, in)
+		resp, err := at.askObject(actx, http.MethodGet, target, opt)
 		if err != nil {
 			return err
 		}
-		got, err = opened(at, opt.Range, out)
+		got, err = opened(at, opt.Range, resp)
 		if err != nil {
-			out.Body.Close()
+			resp.Body.Close()
 			return err
 		}
 		at.keep = true
-		got.Body = newIncoming(ctx, actx, at, out.Body, got.Length)
+		got.Body = newIncoming(ctx, actx, at, resp.Body, got.Length)
 		return nil
 	})
 	if err != nil {
@@ -107,25 +99,12 @@ func (c *Client) Get(ctx context.Context, bucket, key string, opt GetOptions) (*
 }
 
 // opened checks what the header says: the lengths must be known, and the range must be the one asked for.
-func opened(at *attempt, want *Range, out *s3.GetObjectOutput) (*Object, error) {
-	if out.ContentLength == nil || *out.ContentLength < 0 {
-		return nil, malformed(at, "answer without a length")
+func opened(at *attempt, want *Range, resp *http.Response) (*Object, error) {
+	o, err := described(at, resp)
+	if err != nil || want == nil {
+		return o, err
 	}
-	o := &Object{Length: *out.ContentLength, Size: *out.ContentLength, ETag: aws.ToString(out.ETag), LastModified: aws.ToTime(out.LastModified)}
-	o.Attributes = Attributes{StorageClass: string(out.StorageClass), LockMode: string(out.ObjectLockMode), LegalHold: string(out.ObjectLockLegalHoldStatus)}
-	if out.ObjectLockRetainUntilDate != nil {
-		o.RetainUntil = out.ObjectLockRetainUntilDate.UTC().Format(time.RFC3339)
-	}
-	o.Tags = int(aws.ToInt32(out.TagCount))
-	o.Hint = hinted(out.Metadata)
-	o.Version, o.Restore = aws.ToString(out.VersionId), aws.ToString(out.Restore)
-	if o.ETag == "" && strings.HasPrefix(aws.ToString(out.ContentType), "text/html") {
-		return nil, malformed(at, "answer is a web page")
-	}
-	if want == nil {
-		return o, nil
-	}
-	got, size, err := parseContentRange(aws.ToString(out.ContentRange))
+	got, size, err := parseContentRange(resp.Header.Get("Content-Range"))
 	if err != nil {
 		return nil, malformed(at, err.Error())
 	}
@@ -174,26 +153,17 @@ func (c *Client) head(ctx context.Context, bucket, key, version string, attempts
 	if err := object(op, bucket, key); err != nil {
 		return nil, err
 	}
-	call := &call{op: op, answer: answerHead, status: [2]int{200}, object: true, attempts: attempts}
+	call := &call{op: op, answer: answerHead, status: [2]int{http.StatusOK}, object: true, attempts: attempts}
+	target := c.objectURL(bucket, key, version)
 	var got *Object
 	err := c.do(ctx, call, func(ctx context.Context, at *attempt) error {
-		out, err := c.s3.HeadObject(ctx, &s3.HeadObjectInput{Bucket: &bucket, Key: &key, VersionId: optional(version)})
+		resp, err := at.askObject(ctx, http.MethodHead, target, GetOptions{})
 		if err != nil {
 			return err
 		}
-		if out.ContentLength == nil || *out.ContentLength < 0 {
-			return malformed(at, "answer without a length")
-		}
-		if aws.ToString(out.ETag) == "" && strings.HasPrefix(aws.ToString(out.ContentType), "text/html") {
-			return malformed(at, "answer is a web page")
-		}
-		got = &Object{Length: *out.ContentLength, Size: *out.ContentLength, ETag: aws.ToString(out.ETag), LastModified: aws.ToTime(out.LastModified),
-			Version: aws.ToString(out.VersionId), Restore: aws.ToString(out.Restore), Tags: int(aws.ToInt32(out.TagCount)), Hint: hinted(out.Metadata)}
-		got.Attributes = Attributes{StorageClass: string(out.StorageClass), LockMode: string(out.ObjectLockMode), LegalHold: string(out.ObjectLockLegalHoldStatus)}
-		if out.ObjectLockRetainUntilDate != nil {
-			got.RetainUntil = out.ObjectLockRetainUntilDate.UTC().Format(time.RFC3339)
-		}
-		return nil
+		defer resp.Body.Close()
+		got, err = described(at, resp)
+		return err
 	})
 	if err != nil {
 		return nil, err

@@ -5,6 +5,9 @@ import "encoding/base64"
 // hintName is the user metadata that keeps a copy of an object's sealed block (SPEC.md section 20).
 const hintName = "scpx-block"
 
+// hintHeader is the header with it, in net/http's form.
+const hintHeader = "X-Amz-Meta-Scpx-Block"
+
 // maxUserMeta is S3's limit on the names and values of an object's user metadata (user guide, "Working with
 // object metadata").
 const maxUserMeta = 2048
@@ -22,8 +25,7 @@ func Hint(block []byte) string {
 
 // hinted reads the hint out of an object's user metadata; nil if there is none, or it is no block of this
 // store's making. Whether it is true is for the caller to prove.
-func hinted(meta map[string]string) []byte {
-	text := meta[hintName]
+func hinted(text string) []byte {
 	if text == "" || len(text) > maxUserMeta {
 		return nil
 	}

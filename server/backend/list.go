@@ -4,13 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
-
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/s3"
-	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 )
 
 // ListOptions of a List. MaxKeys 0 leaves the page size to the store.
@@ -47,35 +45,54 @@ func (c *Client) List(ctx context.Context, bucket string, opt ListOptions) (*Pag
 	if opt.MaxKeys < 0 || opt.MaxKeys > 1<<30 {
 		return nil, invalid(op, fmt.Errorf("page size %d is out of range", opt.MaxKeys))
 	}
-	in := &s3.ListObjectsV2Input{
-		Bucket:            &bucket,
-		Prefix:            optional(opt.Prefix),
-		Delimiter:         optional(opt.Delimiter),
-		ContinuationToken: optional(opt.ContinuationToken),
-		StartAfter:        optional(opt.StartAfter),
-		// A key with a control character cannot appear in XML. A store that does not know this option
-		// does not repeat it in its answer, and sends the keys as they are.
-		EncodingType: types.EncodingTypeUrl,
-	}
-	if opt.MaxKeys > 0 {
-		in.MaxKeys = aws.Int32(int32(opt.MaxKeys))
-	}
-	call := &call{op: op, answer: answerXML, root: "ListBucketResult", status: [2]int{200}}
+	// A key with a control character cannot appear in XML. A store that does not know encoding-type does not repeat it in
+	// its answer, and sends the keys as they are.
+	query := url.Values{"list-type": {"2"}, "encoding-type": {"url"}}
+	setQuery(query, opt.MaxKeys, "prefix", opt.Prefix, "delimiter", opt.Delimiter, "continuation-token", opt.ContinuationToken, "start-after", opt.StartAfter)
 	var page *Page
-	err := c.do(ctx, call, func(ctx context.Context, at *attempt) error {
-		out, err := c.s3.ListObjectsV2(ctx, in)
-		if err != nil {
-			return err
-		}
-		if page, err = newPage(opt, out); err != nil {
-			return malformed(at, err.Error())
-		}
-		return nil
+	err := c.list(ctx, op, bucket, query, objectsRoot, func(l *listing) (err error) {
+		page, err = newPage(opt, l)
+		return err
 	})
 	if err != nil {
 		return nil, err
 	}
 	return page, nil
+}
+
+// setQuery adds the size of a page, unless it is 0, and the pairs of names and values that have a value.
+func setQuery(query url.Values, maxKeys int, pairs ...string) {
+	if maxKeys > 0 {
+		query.Set("max-keys", strconv.Itoa(maxKeys))
+	}
+	for i := 0; i < len(pairs); i += 2 {
+		if pairs[i+1] != "" {
+			query.Set(pairs[i], pairs[i+1])
+		}
+	}
+}
+
+// list asks for a page of a listing; take makes of it what is to be returned, or says what is wrong with it.
+func (c *Client) list(ctx context.Context, op, bucket string, query url.Values, root string, take func(*listing) error) error {
+	target := c.requests.target(bucket, "", query)
+	call := &call{op: op, answer: answerXML, root: root, status: [2]int{http.StatusOK}}
+	return c.do(ctx, call, func(ctx context.Context, at *attempt) error {
+		req, err := c.requests.signed(ctx, http.MethodGet, target, make(http.Header, 8), 0, emptyPayload)
+		if err != nil {
+			return err
+		}
+		if _, err := at.ask(req); err != nil { // which has read all of the answer
+			return err
+		}
+		l, err := readListing(at.document, root)
+		if err == nil {
+			err = take(l)
+		}
+		if err != nil {
+			return malformed(at, err.Error())
+		}
+		return nil
+	})
 }
 
 func optional(s string) *string {
@@ -86,35 +103,29 @@ func optional(s string) *string {
 }
 
 // newPage checks an answer against the question.
-func newPage(opt ListOptions, out *s3.ListObjectsV2Output) (*Page, error) {
-	p := &Page{Truncated: aws.ToBool(out.IsTruncated), NextToken: aws.ToString(out.NextContinuationToken)}
-	if err := p.checkEnd(opt, out); err != nil {
+func newPage(opt ListOptions, l *listing) (*Page, error) {
+	p := &Page{NextToken: l.nextToken.value}
+	if err := p.checkEnd(opt, l); err != nil {
 		return nil, err
 	}
-	decode := func(s *string) (string, error) { return aws.ToString(s), nil }
-	if out.EncodingType == types.EncodingTypeUrl {
-		decode = func(s *string) (string, error) { return url.QueryUnescape(aws.ToString(s)) }
-	}
-	p.Objects = make([]Entry, len(out.Contents))
-	for i, o := range out.Contents {
-		key, err := decode(o.Key)
+	decode := l.decoder()
+	p.Objects = make([]Entry, len(l.entries))
+	for i := range l.entries {
+		o := l.entries[i].Entry
+		var err error
+		o.Key, err = decode(o.Key)
 		switch {
-		case err != nil || key == "":
+		case err != nil || o.Key == "":
 			return nil, errors.New("list with an entry without a usable key")
-		case !strings.HasPrefix(key, opt.Prefix):
+		case !strings.HasPrefix(o.Key, opt.Prefix):
 			return nil, errors.New("list with a key that does not begin with the prefix")
-		case opt.ContinuationToken == "" && opt.StartAfter != "" && key <= opt.StartAfter:
+		case opt.ContinuationToken == "" && opt.StartAfter != "" && o.Key <= opt.StartAfter:
 			return nil, errors.New("list with a key before the start")
-		case o.Size == nil || *o.Size < 0:
-			return nil, errors.New("list with an entry without a usable size")
-		case o.LastModified == nil || o.LastModified.IsZero():
-			// A missing time would read as 1970, and garbage collectors delete what is old.
-			return nil, errors.New("list with an entry without a time")
 		}
-		p.Objects[i] = Entry{Key: key, Size: *o.Size, ETag: aws.ToString(o.ETag), LastModified: *o.LastModified, StorageClass: string(o.StorageClass)}
+		p.Objects[i] = o
 	}
-	for _, cp := range out.CommonPrefixes {
-		prefix, err := decode(cp.Prefix)
+	for _, cp := range l.prefixes {
+		prefix, err := decode(cp)
 		if err != nil || prefix == "" {
 			return nil, errors.New("list with a common prefix that is not usable")
 		}
@@ -127,16 +138,19 @@ func newPage(opt ListOptions, out *s3.ListObjectsV2Output) (*Page, error) {
 }
 
 // checkEnd demands that the answer says whether it is the last page.
-func (p *Page) checkEnd(opt ListOptions, out *s3.ListObjectsV2Output) error {
-	if out.IsTruncated == nil {
+func (p *Page) checkEnd(opt ListOptions, l *listing) (err error) {
+	var said bool
+	if p.Truncated, said, err = l.isTruncated(); err != nil {
+		return err
+	}
+	if !said {
 		// Some stores leave it out on the last page. A full page, a token, or a document that says
 		// nothing at all about the listing, is not plainly a last page.
 		limit := opt.MaxKeys
 		if limit == 0 {
 			limit = 1000
 		}
-		silent := out.Name == nil && out.KeyCount == nil && out.MaxKeys == nil
-		if silent || p.NextToken != "" || len(out.Contents)+len(out.CommonPrefixes) >= limit {
+		if l.silent() || p.NextToken != "" || len(l.entries)+len(l.prefixes) >= limit {
 			return errors.New("list without IsTruncated")
 		}
 	}

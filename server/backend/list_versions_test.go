@@ -182,7 +182,11 @@ func FuzzVersionsPage(f *testing.F) {
 		f.Add([]byte(s), "a", "b", "/", 3)
 	}
 	f.Fuzz(func(t *testing.T, doc []byte, prefix, from, delimiter string, n int) {
-		p, err := newVersionsPage(ListVersionsOptions{Prefix: prefix, KeyMarker: from, Delimiter: delimiter, MaxKeys: n}, doc)
+		l, err := readListing(doc, versionsRoot)
+		if err != nil {
+			return
+		}
+		p, err := newVersionsPage(ListVersionsOptions{Prefix: prefix, KeyMarker: from, Delimiter: delimiter, MaxKeys: n}, l)
 		if err != nil {
 			return
 		}

@@ -7,14 +7,10 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
-	"fmt"
+	"io"
 	"net/http"
 	"net/url"
-	"strings"
-	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 )
 
@@ -48,13 +44,10 @@ func (c *Client) Relay(ctx context.Context, q Question) (*Reply, error) {
 			return nil, invalid(q.Op, err)
 		}
 	}
-	target, err := c.target(q)
-	if err != nil {
-		return nil, invalid(q.Op, err)
-	}
+	target := c.requests.target(q.Bucket, q.Key, q.Query)
 	call := &call{op: q.Op, once: !read(q.Method)}
 	var reply *Reply
-	err = c.do(ctx, call, func(ctx context.Context, at *attempt) error {
+	err := c.do(ctx, call, func(ctx context.Context, at *attempt) error {
 		req, err := c.question(ctx, q, target)
 		if err != nil {
 			return err
@@ -76,59 +69,26 @@ func (c *Client) Relay(ctx context.Context, q Question) (*Reply, error) {
 // read says whether a method changes nothing.
 func read(method string) bool { return method == http.MethodGet || method == http.MethodHead }
 
-// target is the URL of a question.
-func (c *Client) target(q Question) (*url.URL, error) {
-	base, err := url.Parse(c.config.Endpoint)
-	if err != nil {
-		return nil, err
-	}
-	u := &url.URL{Scheme: base.Scheme, Host: base.Host, RawQuery: strings.ReplaceAll(q.Query.Encode(), "+", "%20")}
-	path := strings.TrimSuffix(base.Path, "/")
-	if c.config.PathStyle {
-		path += "/" + q.Bucket
-	} else {
-		u.Host = q.Bucket + "." + base.Host
-	}
-	if q.Key != "" || path == "" {
-		path += "/" + q.Key
-	}
-	u.Path, u.RawPath = path, escapePath(path)
-	return u, nil
-}
-
-// escapePath is AWS's UriEncode of every byte but the slash.
-func escapePath(path string) string {
-	var b strings.Builder
-	for i := range len(path) {
-		switch c := path[i]; {
-		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', strings.IndexByte("-._~/", c) >= 0:
-			b.WriteByte(c)
-		default:
-			fmt.Fprintf(&b, "%%%02X", c)
-		}
-	}
-	return b.String()
-}
-
 // question makes the signed request of one attempt.
 func (c *Client) question(ctx context.Context, q Question, target *url.URL) (*http.Request, error) {
-	req, err := http.NewRequestWithContext(ctx, q.Method, target.String(), bytes.NewReader(q.Body))
-	if err != nil {
-		return nil, err
-	}
-	req.URL = target
+	header := make(http.Header, len(q.Header)+8)
 	for name, values := range q.Header {
-		req.Header[name] = values
+		header[name] = values
 	}
-	sum := sha256.Sum256(q.Body)
-	payload := hex.EncodeToString(sum[:])
-	req.Header.Set("X-Amz-Content-Sha256", payload)
+	payload := emptyPayload
+	if len(q.Body) > 0 {
+		sum := sha256.Sum256(q.Body)
+		payload = hex.EncodeToString(sum[:])
+	}
 	if !read(q.Method) {
 		sum := md5.Sum(q.Body) // some of these calls demand it
-		req.Header.Set("Content-Md5", base64.StdEncoding.EncodeToString(sum[:]))
+		header.Set("Content-Md5", base64.StdEncoding.EncodeToString(sum[:]))
 	}
-	who := aws.Credentials{AccessKeyID: c.config.AccessKey, SecretAccessKey: c.config.SecretKey}
-	err = v4.NewSigner().SignHTTP(ctx, who, req, payload, "s3", c.config.Region, time.Now(), func(o *v4.SignerOptions) { o.DisableURIPathEscaping = true })
+	req, err := c.requests.signed(ctx, q.Method, target, header, int64(len(q.Body)), payload)
+	if err == nil && len(q.Body) > 0 {
+		req.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(q.Body)), nil }
+		req.Body, err = req.GetBody()
+	}
 	return req, err
 }
 

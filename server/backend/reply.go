@@ -118,7 +118,7 @@ func (at *attempt) check(resp *http.Response) error {
 		if err := document(resp.StatusCode, doc, call.root); err != nil {
 			return err
 		}
-		resp.Body = io.NopCloser(bytes.NewReader(doc))
+		resp.Body, at.document = io.NopCloser(bytes.NewReader(doc)), doc
 		return nil
 	}
 }
