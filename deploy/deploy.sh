@@ -68,6 +68,20 @@ credential() { # the credential, named like its key in the configuration
   esac
 }
 
+# present KEY: the file that has the secret now, or nothing. One that was encrypted to this machine (an administrator's
+# doing, see the unit) can be read only while the proxy runs; it stays what it is.
+present() {
+  local name
+  name=$(credential "$1")
+  if [ -s "$store/s3-crypt-proxy.$name" ]; then
+    echo "$store/s3-crypt-proxy.$name"
+  elif encrypted "$name"; then
+    [ -s "/run/credentials/s3-crypt-proxy.service/$name" ] || die "$name is encrypted, and the proxy does not run: systemctl start s3-crypt-proxy first"
+    echo "/run/credentials/s3-crypt-proxy.service/$name"
+  fi
+}
+encrypted() { [ -e "$store.encrypted/s3-crypt-proxy.$1" ]; }
+
 # read_answers FILE: into answer. No part of the file is ever code.
 read_answers() {
   local line key n=0
@@ -88,9 +102,8 @@ read_answers() {
 ask() {
   local reply default=${answer[$1]-$3}
   if is_secret "$1"; then
-    local kept='' stored
-    stored=$store/s3-crypt-proxy.$(credential "$1")
-    [ -s "$stored" ] && kept=' [as it is]'
+    local kept=''
+    [ -z "$(present "$1")" ] || kept=' [as it is]'
     [ -z "$kept" ] && [ -n "$3" ] && kept=" [$3]"
     IFS= read -r -s -p "$2$kept: " reply </dev/tty
     echo >/dev/tty
@@ -133,7 +146,7 @@ yes_or_no() { # KEY
 }
 
 complete() {
-  local key
+  local key now
   for key in $names; do
     answer[$key]=${answer[$key]-}
     [[ ${answer[$key]} != *[[:cntrl:]]* ]] || die "$key has a line break, a tab or another control character" 2
@@ -152,10 +165,13 @@ complete() {
   [[ ${answer[MEMKEY_LISTEN_ADDR]} =~ ^([A-Za-z0-9.-]*|\[[0-9A-Fa-f:.]+\]):[0-9]+$ ]] || die "MEMKEY_LISTEN_ADDR: want host:port" 2
   # What has no answer stays as it is, and what is not there is made; the backend's secret cannot be.
   for key in $secrets; do
-    [ -n "${answer[$key]}" ] || [ -s "$store/s3-crypt-proxy.$(credential "$key")" ] || case $key in
-    BACKEND_SECRET_KEY) die "$key is missing" 2 ;;
-    *) answer[$key]=$(random 24) ;;
-    esac
+    now=$(present "$key")
+    if [ -n "${answer[$key]}" ]; then
+      ! encrypted "$(credential "$key")" || die "$key: it is encrypted on this machine; change it there (systemd-creds), or remove $store.encrypted/s3-crypt-proxy.$(credential "$key") first" 2
+    elif [ -z "$now" ]; then
+      [ "$key" != BACKEND_SECRET_KEY ] || die "$key is missing" 2
+      answer[$key]=$(random 24)
+    fi
   done
   : "${answer[CLIENT_ACCESS_KEY]:=PBS$(random 8)}"
 }
@@ -270,7 +286,7 @@ main() {
     if [ -n "${answer[$key]}" ]; then
       printf '%s\n' "${answer[$key]}" >"$file"
     else
-      cat "$store/s3-crypt-proxy.$(credential "$key")" >"$file"
+      cat "$(present "$key")" >"$file"
     fi
   done
   export CREDENTIALS_DIRECTORY=$stage/credentials
@@ -298,12 +314,14 @@ main() {
   changed=''
   for key in $secrets; do
     file=$(credential "$key")
-    put "$stage/credentials/$file" "$store/s3-crypt-proxy.$file" 600 root
+    encrypted "$file" || put "$stage/credentials/$file" "$store/s3-crypt-proxy.$file" 600 root
   done
   put "$stage/proxy.yaml" "$config" 640 s3-crypt-proxy
   sync -f "$etc"
 
-  memkey-server init >/dev/null 2>&1 || die "memkey-server init failed; run it to see why"
+  # An identity that is a credential of the unit is the identity: no second one beside it.
+  [ -e "$store/memkey.identity" ] || [ -e "$store.encrypted/memkey.identity" ] ||
+    memkey-server init >/dev/null 2>&1 || die "memkey-server init failed; run it to see why"
   [ "${answer[START]}" = yes ] && start
   summary
 }
@@ -322,14 +340,29 @@ start() {
   fi
 }
 
+# holder: the fingerprint of memkey-server's identity.
+holder() {
+  local handed=/run/credentials/memkey-server.service
+  if [ -e "$handed/identity" ]; then
+    CREDENTIALS_DIRECTORY=$handed memkey-server fingerprint
+  elif [ -e "$store.encrypted/memkey.identity" ]; then
+    echo '(in the log of memkey-server, once it runs)'
+  else
+    mkdir -p "$stage/holder"
+    [ ! -e "$store/memkey.identity" ] || ln -sf "$store/memkey.identity" "$stage/holder/identity"
+    CREDENTIALS_DIRECTORY=$stage/holder memkey-server fingerprint
+  fi
+}
+
 summary() {
-  local listen=${answer[LISTEN_ADDR]} host fingerprint
+  local listen=${answer[LISTEN_ADDR]} host fingerprint secret
   host=${listen%:*}
   case $host in '' | 0.0.0.0 | '[::]') host=$(hostname) ;; esac
   mkdir "$stage/again"
   for key in $secrets; do
-    ln -s "$store/s3-crypt-proxy.$(credential "$key")" "$stage/again/$(credential "$key")"
+    ln -s "$(present "$key")" "$stage/again/$(credential "$key")"
   done
+  secret=$(present CLIENT_SECRET_KEY)
   fingerprint=$(CREDENTIALS_DIRECTORY=$stage/again s3-crypt-proxy fingerprint --config "$config" 2>/dev/null) || fingerprint='(made at the first start; then: systemctl status s3-crypt-proxy)'
   cat <<SUMMARY
 
@@ -337,10 +370,10 @@ For PBS (Configuration, S3 Endpoints; path style on):
   endpoint     $host, port ${listen##*:}
   fingerprint  $fingerprint
   access key   ${answer[CLIENT_ACCESS_KEY]}
-  secret key   cat $store/s3-crypt-proxy.client.secret_key
+  secret key   cat $secret
 
 The proxy answers 503 until it has a key. On the administrator's machine, once:
-  memkey-admin init --server https://$(hostname):${answer[MEMKEY_LISTEN_ADDR]##*:} --fingerprint $(memkey-server fingerprint)
+  memkey-admin init --server https://$(hostname):${answer[MEMKEY_LISTEN_ADDR]##*:} --fingerprint $(holder)
   (then here the line that it prints: memkey-server admin add …; systemctl reload memkey-server)
   memkey-admin key generate
   memkey-admin key export --paper key.pdf

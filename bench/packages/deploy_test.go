@@ -171,7 +171,7 @@ func (s *scene) status(t *testing.T, path string) string {
 	return s.run(t, fmt.Sprintf(`exec 3<>/dev/tcp/%s/%s; printf 'GET %s HTTP/1.0\r\n\r\n' >&3; read -r _ status _ <&3; echo $status`, host, port, path))
 }
 
-const everything = "find /etc/s3-crypt-proxy /etc/credstore /var/lib/s3-crypt-proxy /var/lib/memkey/identity -type f -printf '%p %i %T@\\n' | sort"
+const everything = "find /etc/s3-crypt-proxy /etc/credstore /var/lib/s3-crypt-proxy /var/lib/memkey -type f -not -name 'audit.log*' -not -name 'pins*' -printf '%p %i %T@\\n' | sort"
 
 func (s *scene) deployAgain(t *testing.T) {
 	proxy, keys, files := s.pid(t, "s3-crypt-proxy"), s.pid(t, "memkey-server"), s.run(t, everything)

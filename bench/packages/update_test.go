@@ -214,6 +214,18 @@ systemctl start memkey-server s3-crypt-proxy`)
 	s.run(t, "cd; memkey-admin --passphrase-file passphrase key send")
 	s.ready(t)
 	s.put(t, "after installing again")
+	// Encrypted credentials are an administrator's own: the deployment leaves them, and makes no others beside them.
+	files = s.run(t, everything)
+	identity := s.run(t, "CREDENTIALS_DIRECTORY=/run/credentials/memkey-server.service memkey-server fingerprint")
+	if out := s.run(t, "s3-crypt-proxy-deploy --answers /root/more"); !strings.Contains(out, "cat /run/credentials/s3-crypt-proxy.service/client.secret_key") || !strings.Contains(out, "--fingerprint "+identity) {
+		t.Errorf("it says\n%s", out)
+	}
+	if now := s.run(t, everything); now != files {
+		t.Errorf("files were\n%s\nand are\n%s", files, now)
+	}
+	if out := s.exits(t, 2, "s3-crypt-proxy-deploy --answers /root/answers"); !strings.Contains(out, "CLIENT_SECRET_KEY: it is encrypted on this machine") {
+		t.Errorf("it says\n%s", out)
+	}
 }
 
 func (s *scene) purge(t *testing.T) {
