@@ -53,7 +53,8 @@
 //   - One sampler serves all watchers, at most maxWatchers; a slow one is cut and
 //     holds nobody up, and all end with the listener: TestWatchersAreBounded,
 //     TestSlowWatcherIsCut, TestStreamsEndWithTheListener.
-//   - A sample says what the figures did: TestSampleTellsWhatHappened.
+//   - A sample says what the figures did, and nothing that is old: TestSampleTellsWhatHappened,
+//     TestRequestsAreToldOnce, TestChecksDoNotGrowOld.
 //   - Names are seen with the token alone, and only if they are kept: TestNamesNeedTheToken.
 //   - The page loads nothing from elsewhere and has no code of its own in its markup,
 //     and every answer has the headers that say so: TestPageIsSelfContained,

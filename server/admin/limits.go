@@ -45,6 +45,10 @@ const (
 	// readyEvery is how often the dependencies are asked while somebody watches.
 	readyEvery = 3 * time.Second
 
+	// checksLast is how long their answer is shown: nobody shall see an old green. It is
+	// longer than asking may take.
+	checksLast = readyEvery + readyTimeout + 2*time.Second
+
 	// maxWatchers leaves most of maxConnections to probes and scrapers.
 	maxWatchers = 16
 

@@ -22,7 +22,8 @@ type hub struct {
 	history  []point   // of the plot
 	recent   []Request // of the last reading
 	next     uint64    // the number of the first request that was in no sample
-	checks   []Check   // the last answer; nil = never asked
+	checks   []Check   // the last answer
+	told     time.Time // when it came
 	askedAt  time.Time
 	asking   bool
 }
@@ -99,7 +100,10 @@ func (h *hub) sample(at time.Time) {
 	}
 	h.ask(at)
 	s.UpSeconds = at.Sub(h.began).Seconds()
-	s.Checks, s.RSS = h.checks, residentBytes()
+	s.RSS = residentBytes()
+	if at.Sub(h.told) < checksLast {
+		s.Checks = h.checks
+	}
 	if key := h.server.keys.KeyStatus(); key.Loaded {
 		since := key.LoadedAt.UTC()
 		s.Key = keyLight{true, &since}
@@ -139,7 +143,7 @@ func (h *hub) ask(at time.Time) {
 		checks := h.server.checks(ctx)
 		h.mu.Lock()
 		defer h.mu.Unlock()
-		h.checks, h.asking = checks, false
+		h.checks, h.told, h.asking = checks, time.Now(), false
 	}()
 }
 
@@ -162,6 +166,7 @@ func (h *hub) join(names bool) (w *watcher, ok bool) {
 		Recent  []Request `json:"recent"`
 	}{h.server.version, names, history, visible(h.recent, names)})
 	h.watchers[w] = struct{}{}
+	h.ask(time.Now()) // so that the next sample has an answer
 	return w, true
 }
 

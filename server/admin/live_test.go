@@ -283,3 +283,23 @@ func TestStreamOutlivesReadTimeout(t *testing.T) {
 		}
 	}
 }
+
+// TestChecksDoNotGrowOld: an answer from when somebody watched last is not shown to who
+// comes later.
+func TestChecksDoNotGrowOld(t *testing.T) {
+	f := newFixture(t)
+	f.stub.wait = make(chan struct{}) // no new answer comes
+	defer close(f.stub.wait)
+	w, _ := f.hub.join(false)
+	<-w.events
+	for age, shown := range map[time.Duration]bool{0: true, checksLast - time.Second: true, checksLast + time.Second: false, time.Hour: false} {
+		now := time.Now()
+		f.hub.mu.Lock()
+		f.hub.checks, f.hub.told = []Check{{Name: "key", OK: true}}, now.Add(-age)
+		f.hub.mu.Unlock()
+		f.hub.sample(now)
+		if text := string(<-w.events); strings.Contains(text, `"checks":[{"name":"key","ok":true}]`) != shown {
+			t.Errorf("after %v: %s", age, text)
+		}
+	}
+}

@@ -94,7 +94,13 @@ function showLost() {
 }
 
 function showChecks(s) {
-  if (!s.checks) return;
+  if (!s.checks) {
+    const li = document.createElement("li");
+    li.textContent = "being asked";
+    li.className = "quiet";
+    $("checks").replaceChildren(li);
+    return;
+  }
   $("checks").replaceChildren(...s.checks.map((c) => {
     // The key is looked at each second, the others every three.
     if (c.name === "key" && !s.key.loaded) c = { name: "key", ok: false, detail: "no key is loaded" };
