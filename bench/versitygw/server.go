@@ -71,6 +71,7 @@ func (s *server) launch(ctx context.Context) error {
 			KeepAlive:         s.opt.keepAlive,
 			HealthPath:        s.healthPath,
 			IAMDir:            s.opt.iamDir(),
+			IAMCachePrune:     3600, // seconds; 0 would prune without a pause, on half a core
 			MaxConnections:    maxConns,
 			MaxRequests:       maxConns,
 			MultipartMaxParts: maxParts,

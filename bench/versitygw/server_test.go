@@ -4,11 +4,13 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"fmt"
 	"io"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -168,4 +170,37 @@ func TestWrongOptionsAreNamed(t *testing.T) {
 	if err := ok.check([]string{"stray"}); err == nil || !strings.Contains(err.Error(), "stray") {
 		t.Errorf("stray argument: %v", err)
 	}
+}
+
+// TestIdleIsIdle: a server that nobody asks takes no processor from what is measured or tested beside it.
+func TestIdleIsIdle(t *testing.T) {
+	c := launch(t, "-dir", filepath.Join(t.TempDir(), "store"))
+	// On a busy machine one that never rests may be held back for a moment, not for a second.
+	quiet, end := time.Now(), time.Now().Add(30*time.Second)
+	for before := 0; time.Since(quiet) < time.Second; time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("it worked in every second of thirty")
+		}
+		if now := ticks(t, c.cmd.Process.Pid); now != before {
+			before, quiet = now, time.Now()
+		}
+	}
+}
+
+// ticks is the processor time of a process so far, in hundredths of a second.
+func ticks(t *testing.T, pid int) (n int) {
+	t.Helper()
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	fields := strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+1:]))
+	for _, f := range fields[11:13] { // utime and stime (proc_pid_stat(5))
+		v, err := strconv.Atoi(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		n += v
+	}
+	return n
 }
