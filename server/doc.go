@@ -39,7 +39,7 @@
 //   - Malformed documents, targets, lengths and chunks get S3's answer within bounded
 //     memory: TestMalformedDocuments, TestMalformedRequests.
 //   - Each figure moves when it should, none is undocumented, and no client and no backend
-//     can make new ones: TestEveryMetricMoves, TestMetricsAreThoseOfTheTable,
+//     can make new ones: TestEveryMetricMoves, TestEveryMetricIsTested, TestMetricsAreThoseOfTheTable,
 //     TestLabelsAreBounded. Each request has one line in the log, whose id the client is
 //     told; names of objects are there at debug only, secrets never: TestAccessLog. Readiness blames what fails: TestReadinessNamesTheDependency.
 //   - A request is verified and judged by one set of terms (terms.go), whatever is set

@@ -99,6 +99,9 @@ func TestEveryMetricMoves(t *testing.T) {
 	if n := g.value(`bucket_sent_bytes_total{bucket="bkt"}`); n < 100_000 || n > 110_000 {
 		t.Errorf("%v bytes were sent, of which 100000 are the object's", n)
 	}
+	if n := g.value(`client_sent_bytes_total{credential="client"}`); n < 100_000 || n > 110_000 {
+		t.Errorf("%v bytes were sent to the client", n)
+	}
 	idle, err := net.Dial("tcp", g.addr)
 	if err != nil {
 		t.Fatal(err)

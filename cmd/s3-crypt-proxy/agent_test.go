@@ -28,8 +28,22 @@ func TestAgentModeServesAndRefuses(t *testing.T) {
 	if v, err := l.value(admin, "s3_crypt_proxy_key_loaded"); err != nil || v != 0 {
 		t.Errorf("key_loaded is %v, %v", v, err)
 	}
+	figure := func(name string) float64 {
+		t.Helper()
+		v, err := l.value(admin, name)
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		return v
+	}
+	if keys, since := figure("s3_crypt_proxy_keyring_keys"), figure("s3_crypt_proxy_key_loaded_timestamp_seconds"); keys != 0 || since != 0 {
+		t.Errorf("without a key there are %v, since %v", keys, since)
+	}
 	l.load('a', 'b')
 	l.until(200, "PUT", addr, "/bkt/k", []byte("plain"))
+	if keys, since := figure("s3_crypt_proxy_keyring_keys"), figure("s3_crypt_proxy_key_loaded_timestamp_seconds"); keys != 2 || time.Since(time.UnixMilli(int64(since*1000))).Abs() > 10*time.Minute {
+		t.Errorf("two keys are shown as %v, since %v", keys, since)
+	}
 	l.want(200, "plain", "GET", addr, "/bkt/k", nil)
 	if stored := l.store.stored("/bkt/k"); len(stored) == 0 || bytes.Contains(stored, []byte("plain")) {
 		t.Errorf("stored: %q", stored)
