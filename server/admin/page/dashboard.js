@@ -311,8 +311,6 @@ async function follow() {
       if (answer.status === 401) {
         sessionStorage.removeItem(tokenKey);
         askToken("This token is not the proxy's. Without one, figures are shown.");
-        pause = 250;
-        continue;
       }
       if (answer.ok) {
         const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
