@@ -91,6 +91,7 @@ var faults = []fault{
 	{sigv4.ErrSignature, s3err.SignatureDoesNotMatch, "", "signature", authFault},
 	{sigv4.ErrSkewed, s3err.RequestTimeTooSkewed, "the request's time is too far from the proxy's", "skewed", authFault},
 	{sigv4.ErrMissingAuth, s3err.AccessDenied, "", "missing", authFault},
+	{errAnonymousOverrides, s3err.InvalidRequest, "Request specific response headers cannot be used for anonymous GET requests.", "missing", authFault},
 	{sigv4.ErrToken, s3err.InvalidToken, "", "presigned_token", authFault},
 	{sigv4.ErrQueryScheme, s3err.AuthorizationQueryParametersError, `X-Amz-Algorithm only supports "AWS4-HMAC-SHA256"`, "presigned_version", authFault},
 	{sigv4.ErrQueryAuth, s3err.InvalidRequest, "The authorization mechanism you have provided is not supported. Please use AWS4-HMAC-SHA256.", "presigned_version", authFault},

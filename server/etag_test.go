@@ -439,15 +439,15 @@ func TestETagCacheIsBounded(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(1, 2))
 	var id format.BucketID
 	hot := etagKeyOf(id, "hot", "x")
-	c.put(hot, format.Meta{PartsMD5: format.PartsMD5{Sum: [16]byte{7}, Parts: 9}})
+	c.put(hot, cached(format.Meta{PartsMD5: format.PartsMD5{Sum: [16]byte{7}, Parts: 9}}))
 	for i := range 10000 {
 		k := etagKeyOf(id, fmt.Sprint(i), "e")
-		c.put(k, format.Meta{MD5: bytes.Repeat([]byte{byte(i)}, 16)})
-		if m, ok := c.get(k); !ok || m.MD5[3] != byte(i) {
+		c.put(k, cached(format.Meta{MD5: bytes.Repeat([]byte{byte(i)}, 16)}))
+		if m, ok := c.get(k); !ok || m.meta().MD5[3] != byte(i) {
 			t.Fatalf("%d: %v %v", i, m, ok)
 		}
 		if rnd.IntN(4) == 0 || i%40 == 0 {
-			if m, ok := c.get(hot); !ok || m.PartsMD5.Parts != 9 {
+			if m, ok := c.get(hot); !ok || m.meta().PartsMD5.Parts != 9 {
 				t.Fatalf("what is asked for often was dropped after %d", i)
 			}
 		}
@@ -459,7 +459,7 @@ func TestETagCacheIsBounded(t *testing.T) {
 		t.Error("key and ETag run together")
 	}
 	none := newETagCache(0)
-	none.put(hot, format.Meta{})
+	none.put(hot, cached(format.Meta{}))
 	if none.entries() != 0 {
 		t.Error("a cache of no entries has one")
 	}

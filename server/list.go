@@ -43,6 +43,7 @@ type listEntry struct {
 	Size         int64  `xml:"Size"`
 	Owner        *owner `xml:"Owner,omitempty"`
 	StorageClass string `xml:"StorageClass"`
+	listedChecksum
 
 	backendETag string
 	empty       bool // as stored
@@ -53,7 +54,7 @@ func (l *listResult) listed() []listedETag {
 	out := make([]listedETag, len(l.Contents))
 	for i := range l.Contents {
 		e := &l.Contents[i]
-		out[i] = listedETag{key: e.Key, backend: e.backendETag, empty: e.empty, shown: &e.ETag}
+		out[i] = listedETag{key: e.Key, backend: e.backendETag, empty: e.empty, shown: &e.ETag, checksum: &e.listedChecksum}
 	}
 	return out
 }
@@ -73,11 +74,11 @@ func (s *Server) listObjects(r *request) error {
 		return s3err.New(s3err.InvalidArgument, "list-type must be 2")
 	}
 	if v, ok := r.query.get("continuation-token"); ok {
-		token, err := base64.RawURLEncoding.DecodeString(v)
-		if err != nil || len(token) == 0 {
+		token, ok := backendToken(v)
+		if !ok {
 			return s3err.New(s3err.InvalidArgument, "the continuation token is not one of ours")
 		}
-		opt.ContinuationToken, out.ContinuationToken = string(token), v
+		opt.ContinuationToken, out.ContinuationToken = token, v
 	}
 	opt.StartAfter, _ = r.query.get("start-after")
 	out.StartAfter = opt.StartAfter
@@ -90,12 +91,41 @@ func (s *Server) listObjects(r *request) error {
 		return err
 	}
 	if out.IsTruncated {
-		// Opaque and free of bytes that a query or XML could change.
-		out.NextContinuationToken = base64.RawURLEncoding.EncodeToString([]byte(page.NextToken))
+		out.NextContinuationToken = clientToken(page.NextToken)
 	}
 	count := len(out.Contents) + len(out.CommonPrefixes)
 	out.KeyCount = &count
 	return r.answerXML(out.encoded())
+}
+
+// encodedToken begins a token that is encoded.
+const encodedToken = "~"
+
+// clientToken is the backend's token as clients get it: as it is, or encoded if it has
+// bytes that a query or XML could change.
+func clientToken(backend string) string {
+	if plainToken(backend) {
+		return backend
+	}
+	return encodedToken + base64.RawURLEncoding.EncodeToString([]byte(backend))
+}
+
+// backendToken turns a client's token back.
+func backendToken(client string) (token string, ok bool) {
+	if encoded, is := strings.CutPrefix(client, encodedToken); is {
+		b, err := base64.RawURLEncoding.DecodeString(encoded)
+		return string(b), err == nil && len(b) > 0
+	}
+	return client, plainToken(client)
+}
+
+func plainToken(s string) bool {
+	for i := range len(s) {
+		if c := s[i]; !('a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || strings.IndexByte("-_./=", c) >= 0) {
+			return false
+		}
+	}
+	return s != ""
 }
 
 // listObjectsV1 answers one page of the older call. Its marker is a name, so it

@@ -15,14 +15,29 @@ const etagReads = 32
 
 // listedETag is an object in a listing.
 type listedETag struct {
-	key, version string  // no version: the current one
-	backend      string  // the backend's ETag
-	empty        bool    // as stored: its ETag is that of any other such object
-	shown        *string // has the opaque form
+	key, version string          // no version: the current one
+	backend      string          // the backend's ETag
+	empty        bool            // as stored: its ETag is that of any other such object
+	shown        *string         // has the opaque form
+	checksum     *listedChecksum // is empty
+}
+
+// listedChecksum says which checksum a listed object has.
+type listedChecksum struct {
+	Algorithm string `xml:"ChecksumAlgorithm,omitempty"`
+	Kind      string `xml:"ChecksumType,omitempty"`
+}
+
+// show fills in what an object's block says.
+func (s *Server) show(e *listedETag, c cachedETag) {
+	*e.shown = s.etagOf(c.meta(), e.backend)
+	if sum := checksumByCode(c.algorithm); sum != nil {
+		*e.checksum = listedChecksum{sum.name, kindNames[c.kind]}
+	}
 }
 
 // showETags turns the opaque ETags of listed objects into those that every other verb
-// shows: from the cache, or by opening the object's block, which is one request to the
+// shows, and tells which checksums they have: from the cache, or by opening the object's block, which is one request to the
 // backend (two for an object in parts). Nothing is asked in the opaque mode. An object
 // that cannot be opened, or was replaced meanwhile, keeps the opaque form; a backend
 // that fails makes the listing fail.
@@ -40,9 +55,9 @@ func (s *Server) showETags(r *request, list []listedETag) error {
 	for i := range list {
 		e := &list[i]
 		k := etagKeyOf(b.id, e.key, e.backend)
-		if m, ok := s.etags.get(k); ok && !e.empty {
+		if c, ok := s.etags.get(k); ok && !e.empty {
 			s.metrics.etagsCached.Inc()
-			*e.shown = s.etagOf(m, e.backend)
+			s.show(e, c)
 			continue
 		}
 		select {
@@ -60,10 +75,11 @@ func (s *Server) showETags(r *request, list []listedETag) error {
 				return
 			}
 			if m != nil {
+				c := cached(*m)
 				if !e.empty {
-					s.etags.put(k, *m)
+					s.etags.put(k, c)
 				}
-				*e.shown = s.etagOf(*m, e.backend)
+				s.show(e, c)
 			}
 		})
 	}
@@ -94,6 +110,6 @@ func (s *Server) readETag(ctx context.Context, bucketName string, e *listedETag)
 // keepETag remembers an object that was just stored, for listings.
 func (s *Server) keepETag(id format.BucketID, key string, m format.Meta, etag string) {
 	if s.etagMode == ETagMD5 && etag != "" {
-		s.etags.put(etagKeyOf(id, key, etag), m)
+		s.etags.put(etagKeyOf(id, key, etag), cached(m))
 	}
 }

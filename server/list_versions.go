@@ -29,6 +29,9 @@ type versionsResult struct {
 	CommonPrefixes []listPrefix `xml:"CommonPrefixes"`
 }
 
+// nameSpace of S3's documents: an element whose name is made as it is written would have none.
+const nameSpace = "http://s3.amazonaws.com/doc/2006-03-01/"
+
 // listedVersion is a <Version> or a <DeleteMarker>, as XMLName says.
 type listedVersion struct {
 	XMLName      xml.Name
@@ -40,6 +43,7 @@ type listedVersion struct {
 	Size         *int64 `xml:"Size"`
 	StorageClass string `xml:"StorageClass,omitempty"`
 	Owner        owner  `xml:"Owner"`
+	listedChecksum
 
 	backendETag string // of a version
 	empty       bool   // as stored
@@ -49,7 +53,7 @@ type listedVersion struct {
 func (l *versionsResult) listed() (out []listedETag) {
 	for i := range l.Versions {
 		if v := &l.Versions[i]; v.ETag != "" {
-			out = append(out, listedETag{key: v.Key, version: v.VersionID, backend: v.backendETag, empty: v.empty, shown: &v.ETag})
+			out = append(out, listedETag{key: v.Key, version: v.VersionID, backend: v.backendETag, empty: v.empty, shown: &v.ETag, checksum: &v.listedChecksum})
 		}
 	}
 	return out
@@ -155,7 +159,7 @@ func (s *Server) fillVersions(r *request, out *versionsResult, page *backend.Ver
 		if out.EncodingType == "" && !xmlCanCarry(v.Key) {
 			return errUnnameable
 		}
-		e := listedVersion{XMLName: xml.Name{Local: "DeleteMarker"}, Key: v.Key, VersionID: v.Version, IsLatest: v.Latest,
+		e := listedVersion{XMLName: xml.Name{Space: nameSpace, Local: "DeleteMarker"}, Key: v.Key, VersionID: v.Version, IsLatest: v.Latest,
 			LastModified: v.LastModified.UTC().Format(xmlTime), Owner: me}
 		if !v.Marker {
 			size := s.shownSize(b, v.Key, v.Size)

@@ -51,7 +51,9 @@ func (s *Server) listParts(r *request) error {
 	}
 	if v, ok := r.query.get("part-number-marker"); ok && v != "" {
 		var err error
-		if out.PartNumberMarker, err = parseMax("part-number-marker", v); err != nil {
+		if out.PartNumberMarker, err = parseMax("part-number-marker", v); err != nil && !strings.HasPrefix(v, "-") {
+			return s3err.Argument("part-number-marker", v, "Provided "+v+" not an integer or within integer range")
+		} else if err != nil {
 			return err
 		}
 	}

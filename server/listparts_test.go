@@ -203,6 +203,9 @@ func TestListPartsRefusals(t *testing.T) {
 			t.Errorf("%s: %d %s", query, a.status, a.body)
 		}
 	}
+	if a := g.get(u.target + "?uploadId=" + u.id + "&part-number-marker=x"); !strings.Contains(string(a.body), "<ArgumentName>part-number-marker</ArgumentName><ArgumentValue>x</ArgumentValue>") {
+		t.Errorf("%s", a.body)
+	}
 	g.want(g.get("/bkt/other?uploadId="+u.id), 404, "NoSuchUpload")
 	if page := u.parts("&max-parts=0"); len(page.Parts) != 0 || page.IsTruncated {
 		t.Errorf("%+v", page)

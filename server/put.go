@@ -138,7 +138,7 @@ func (s *Server) putObject(r *request) error {
 		return writeRefusal(err, cond.Attributes)
 	}
 	s.metrics.sealedBytes.Add(int(r.body.length))
-	meta.MD5 = r.body.want.plainMD5()
+	meta.MD5, meta.Checksum = r.body.want.plainMD5(), r.body.want.sealed()
 	s.keepETag(b.id, r.key, meta, made.ETag)
 	r.http.Response.Header.Set("ETag", s.etagOf(meta, made.ETag))
 	r.showVersion(made.Version)

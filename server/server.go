@@ -357,7 +357,7 @@ func (s *Server) serve(r *request) error {
 	}
 	verified, err := s.authenticate(r, rawTarget)
 	if err != nil {
-		return err
+		return r.unsigned(err)
 	}
 	if verified.Presigned {
 		r.query = slices.DeleteFunc(r.query, func(p param) bool { return sigv4.AuthParam(p.name) })

@@ -1,12 +1,14 @@
 package server
 
 import (
+	"errors"
 	"net/http"
 	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/s3-crypt-proxy/s3-crypt-proxy/server/s3err"
+	"github.com/s3-crypt-proxy/s3-crypt-proxy/server/sigv4"
 )
 
 // A misshape is a request that no operation of S3 has, as its line and headers show:
@@ -59,6 +61,19 @@ func (r *request) checkShape(method string) error {
 		}
 	}
 	return nil
+}
+
+// errAnonymousOverrides is S3's answer to an unsigned read that would choose the headers of
+// its answer.
+var errAnonymousOverrides = errors.New("an unsigned request asks for response headers")
+
+// unsigned says what of an unsigned request is wrong, where S3 says more than that it is
+// not allowed.
+func (r *request) unsigned(err error) error {
+	if errors.Is(err, sigv4.ErrMissingAuth) && r.level() == onObject && (r.http.IsGet() || r.http.IsHead()) && slices.ContainsFunc(responseNames, func(n string) bool { return has(r.query, n) }) {
+		return errAnonymousOverrides
+	}
+	return err
 }
 
 // checkForm refuses what is sent where forms go and is none.

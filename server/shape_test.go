@@ -46,6 +46,30 @@ func TestMisshapenRequestsNeedNoSignature(t *testing.T) {
 	}
 }
 
+// TestUnsignedReadsMayNotChooseHeaders: they are refused in S3's words, counted as what they
+// are, and nobody is asked. A wrong signature is told of as such.
+func TestUnsignedReadsMayNotChooseHeaders(t *testing.T) {
+	g := newRig(t)
+	g.put("/bkt/k", []byte("x"))
+	before := g.store.count()
+	unsigned := dropHeader("authorization")
+	for _, name := range responseNames {
+		a := g.do(call{method: "GET", target: "/bkt/k?" + name + "=x", edit: unsigned})
+		if g.want(a, 400, "InvalidRequest"); !strings.Contains(string(a.body), "Request specific response headers cannot be used for anonymous GET requests.") {
+			t.Errorf("%s", a.body)
+		}
+		g.want(g.do(call{method: "HEAD", target: "/bkt/k?" + name + "=x", edit: unsigned}), 400, "")
+	}
+	for _, c := range []call{{method: "GET", target: "/bkt/k"}, {method: "GET", target: "/bkt?response-expires=x"}, {method: "PUT", target: "/bkt/k?response-expires=x"}} {
+		c.edit = unsigned
+		g.want(g.do(c), 403, "AccessDenied")
+	}
+	g.want(g.do(call{method: "GET", target: "/bkt/k?response-expires=x", access: "NOBODY"}), 403, "InvalidAccessKeyId")
+	if got := g.store.callsSince(before); len(got) != 0 {
+		t.Errorf("the backend was asked: %v", got)
+	}
+}
+
 // TestShapeLeavesOperationsAlone: every row of the route table passes.
 func TestShapeLeavesOperationsAlone(t *testing.T) {
 	g := newRig(t)

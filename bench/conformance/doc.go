@@ -3,6 +3,10 @@
 // docs/s3-compatibility.md, and every exception must fail: so the document cannot be wrong in either direction.
 //
 //	conformance [-versioning] [-run regexp] [-out dir]
+//	conformance -write
+//
+// The second form writes the figures above the exceptions: since those are exactly what fails, they follow from the
+// names of the tests and the document, and a test holds the table to them.
 //
 // A test of that package dereferences nil where a server answers with an error that it did not expect, and may do so in
 // a goroutine of its own, which ends the process. So the tests run in a child, which notes each test as it begins and

@@ -16,14 +16,17 @@ const (
 	withoutVersions = "\n### Only on a server without versions\n"
 )
 
-// exceptions reads the tables of the document: names of tests, and why they fail.
+// An exception is a test that fails.
+type exception struct{ cause, why string }
+
+// exceptions reads the tables of the document: names of tests, the cause (one of causes), and why they fail.
 //
-//	| Tests | Why |
-//	|---|---|
-//	| A_test, B_test | a reason |
+//	| Tests | Cause | Why |
+//	|---|---|---|
+//	| A_test, B_test | users | a reason |
 //
 // Those of the chapter itself fail on a server with versions and on one without, those of its two sections on one alone.
-func exceptions(path string, versioning bool) (map[string]string, error) {
+func exceptions(path string, versioning bool) (map[string]exception, error) {
 	doc, err := os.ReadFile(path)
 	if err != nil {
 		return nil, err
@@ -41,27 +44,32 @@ func exceptions(path string, versioning bool) (map[string]string, error) {
 		_, after, _ = strings.Cut(after, "\n### ")
 		text = before + "\n### " + after
 	}
-	why := map[string]string{}
+	listed := map[string]exception{}
 	for line := range strings.Lines(text) {
 		cells := strings.Split(strings.Trim(strings.TrimSpace(line), "|"), "|")
-		if !strings.HasPrefix(line, "| ") || len(cells) != 2 || strings.TrimSpace(cells[0]) == "Tests" {
+		if !strings.HasPrefix(line, "| ") || len(cells) != 3 || strings.TrimSpace(cells[0]) == "Tests" {
 			continue
 		}
+		e := exception{strings.TrimSpace(cells[1]), strings.TrimSpace(cells[2])}
 		for name := range strings.SplitSeq(cells[0], ",") {
 			name = strings.TrimSpace(name)
-			if _, twice := why[name]; twice {
+			_, twice := listed[name]
+			switch {
+			case twice:
 				return nil, fmt.Errorf("%s lists %s twice", path, name)
-			}
-			if why[name] = strings.TrimSpace(cells[1]); why[name] == "" {
+			case e.why == "":
 				return nil, fmt.Errorf("%s gives no reason for %s", path, name)
+			case !slices.Contains(causes, e.cause):
+				return nil, fmt.Errorf("%s gives a cause for %s that there is none of: %q", path, name, e.cause)
 			}
+			listed[name] = e
 		}
 	}
-	return why, nil
+	return listed, nil
 }
 
 // compare returns what is wrong: tests that failed and are not listed, and listed ones that passed.
-func compare(names []string, failed map[string]string, listed map[string]string) (wrong []string) {
+func compare(names []string, failed map[string]string, listed map[string]exception) (wrong []string) {
 	for _, n := range names {
 		_, isListed := listed[n]
 		why, hasFailed := failed[n]
@@ -76,7 +84,7 @@ func compare(names []string, failed map[string]string, listed map[string]string)
 }
 
 // unknown are listed names that no test has.
-func unknown(all []string, listed map[string]string) (wrong []string) {
+func unknown(all []string, listed map[string]exception) (wrong []string) {
 	for n := range listed {
 		if !slices.Contains(all, n) {
 			wrong = append(wrong, "among the exceptions, and no test: "+n)

@@ -9,12 +9,12 @@ import (
 
 func TestDocumentAndRunMustAgree(t *testing.T) {
 	names := []string{"passes", "fails", "listed", "mended"}
-	got := compare(names, map[string]string{"fails": "why", "listed": "why"}, map[string]string{"listed": "reason", "mended": "reason"})
+	got := compare(names, map[string]string{"fails": "why", "listed": "why"}, map[string]exception{"listed": {}, "mended": {}})
 	want := []string{"FAILED, and not among the exceptions: fails: why", "PASSED, and among the exceptions: mended"}
 	if !slices.Equal(got, want) {
 		t.Errorf("%q, want %q", got, want)
 	}
-	if got := unknown(names, map[string]string{"listed": "r", "renamed": "r"}); len(got) != 1 {
+	if got := unknown(names, map[string]exception{"listed": {}, "renamed": {}}); len(got) != 1 {
 		t.Errorf("%q", got)
 	}
 }
@@ -22,12 +22,13 @@ func TestDocumentAndRunMustAgree(t *testing.T) {
 func TestExceptionsAreReadFromTheDocument(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "doc.md")
 	for text, want := range map[string]int{
-		"# x\n" + chapter + "\n| Tests | Why |\n|---|---|\n| a, b | one reason |\n| c | another |\n\n## Next\n| d | no |\n": 3,
-		"# x\n" + chapter + "\n| a | |\n":              -1,
-		"# x\n" + chapter + "\n| a | x |\n| a | x |\n": -1,
+		"# x\n" + chapter + "\n| Tests | Cause | Why |\n|---|---|---|\n| a, b | users | one reason |\n| c | public | another |\n\n## Next\n| d | users | no |\n": 3,
+		"# x\n" + chapter + "\n| a | users | |\n":                      -1,
+		"# x\n" + chapter + "\n| a | weather | x |\n":                  -1,
+		"# x\n" + chapter + "\n| a | users | x |\n| a | users | x |\n": -1,
 		"# x\n": -1,
-		"# x\n" + chapter + "| a | x |\n" + withVersions + "| b | x |\n| c | x |\n" + withoutVersions + "| d | x |\n\n## Next\n| e | x |\n": 2,
-		"# x\n" + chapter + "| a | x |\n" + withoutVersions + "| b | x |\n| c | x |\n" + withVersions + "| d | x |\n":                       3,
+		"# x\n" + chapter + "| a | users | x |\n" + withVersions + "| b | users | x |\n| c | users | x |\n" + withoutVersions + "| d | users | x |\n\n## Next\n| e | users | x |\n": 2,
+		"# x\n" + chapter + "| a | users | x |\n" + withoutVersions + "| b | users | x |\n| c | users | x |\n" + withVersions + "| d | users | x |\n":                               3,
 	} {
 		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 			t.Fatal(err)

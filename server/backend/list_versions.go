@@ -41,6 +41,23 @@ type VersionEntry struct {
 // ListVersions returns one page of ListObjectVersions. What List says of pages that are incomplete holds
 // here too.
 func (c *Client) ListVersions(ctx context.Context, bucket string, opt ListVersionsOptions) (*VersionsPage, error) {
+	page, err := c.listVersionsOnce(ctx, bucket, opt)
+	if err != nil || page.Advances(opt) || opt.MaxKeys == 0 || len(page.Versions)+len(page.CommonPrefixes) > 0 {
+		return page, err
+	}
+	more := opt // room for what is behind the version that is repeated
+	more.MaxKeys++
+	wider, err := c.listVersionsOnce(ctx, bucket, more)
+	switch {
+	case err != nil:
+		return nil, err
+	case len(wider.Versions)+len(wider.CommonPrefixes) > opt.MaxKeys:
+		return page, nil
+	}
+	return wider, nil
+}
+
+func (c *Client) listVersionsOnce(ctx context.Context, bucket string, opt ListVersionsOptions) (*VersionsPage, error) {
 	const op = "ListObjectVersions"
 	if opt.MaxKeys < 0 || opt.MaxKeys > 1<<30 {
 		return nil, invalid(op, fmt.Errorf("page size %d is out of range", opt.MaxKeys))

@@ -177,6 +177,32 @@ func TestMarkerIsNotListedAgain(t *testing.T) {
 	}
 }
 
+// TestPageOfOneLeadsOn: a store that repeats the version which the markers name is asked for one more, and no page
+// has more than was asked for.
+func TestPageOfOneLeadsOn(t *testing.T) {
+	const stuck = "<IsTruncated>true</IsTruncated><NextKeyMarker>p/a</NextKeyMarker><NextVersionIdMarker>i</NextVersionIdMarker>"
+	from := ListVersionsOptions{KeyMarker: "p/a", VersionMarker: "i", MaxKeys: 1}
+	for name, c := range map[string]struct {
+		second  string
+		entries int
+	}{
+		"one more":                    {last + version("p/a", "i", 1) + version("p/a", "j", 1), 1},
+		"more than that":              {last + version("p/a", "j", 1) + version("p/a", "k", 1), 0},
+		"the same for ever":           {stuck + version("p/a", "i", 1), 0},
+		"nothing behind it after all": {last + version("p/a", "i", 1), 0},
+	} {
+		s := newScript(t, reply(200, versionsDocument(stuck+version("p/a", "i", 1))), reply(200, versionsDocument(c.second)))
+		p, err := newTestClient(t, s.URL).ListVersions(ctx, "bucket", from)
+		if err != nil || len(p.Versions) != c.entries {
+			t.Errorf("%s: %+v, %v", name, p, err)
+		}
+	}
+	s := newScript(t, reply(200, versionsDocument(stuck+version("p/a", "i", 1))), reply(403, "<Error><Code>AccessDenied</Code></Error>"))
+	if p, err := newTestClient(t, s.URL).ListVersions(ctx, "bucket", from); err == nil {
+		t.Errorf("a store that refuses: %+v", p)
+	}
+}
+
 func FuzzVersionsPage(f *testing.F) {
 	for _, s := range []string{versionsDocument(last + version("a", "i", 1) + marker("a", "j")), versionsDocument("<EncodingType>url</EncodingType>" + last + version("a%2B", "i", 1)), "<ListVersionsResult/>", "<x>", ""} {
 		f.Add([]byte(s), "a", "b", "/", 3)
@@ -199,4 +225,17 @@ func FuzzVersionsPage(f *testing.F) {
 			}
 		}
 	})
+}
+
+// TestMessagesAreTakenAsTheyAre: a blank at the end may be a value that is empty; the indentation of a document is not
+// the message's.
+func TestMessagesAreTakenAsTheyAre(t *testing.T) {
+	for doc, want := range map[string]string{
+		"<Error><Code>C</Code><Message>Unsupported method is </Message></Error>":       "Unsupported method is ",
+		"<Error>\n <Code>\n  C\n </Code>\n <Message>\n  text\n </Message>\n</Error>\n": "text",
+	} {
+		if code, message := parseFault([]byte(doc)); code != "C" || message != want {
+			t.Errorf("%q %q, want %q", code, message, want)
+		}
+	}
 }

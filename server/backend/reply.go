@@ -153,7 +153,10 @@ func parseFault(doc []byte) (code, message string) {
 	if xml.Unmarshal(doc, &f) != nil || f.XMLName.Local != "Error" {
 		return "", ""
 	}
-	return strings.TrimSpace(f.Code), strings.TrimSpace(f.Message)
+	if strings.ContainsAny(f.Message, "\r\n") { // indented; a blank at the end of a line is the message's own
+		f.Message = strings.TrimSpace(f.Message)
+	}
+	return strings.TrimSpace(f.Code), f.Message
 }
 
 // document demands a whole XML document with the given root element. An <Error> under a status of
