@@ -50,6 +50,7 @@ func (s *Server) locationName() string {
 // createBucket makes a bucket at the backend, in the backend's region, whatever region
 // clients see. Its first object initialises it for sealing.
 func (s *Server) createBucket(r *request) error {
+	defer s.rules.forget(r.bucket)
 	opt := backend.BucketOptions{
 		ACL: r.header("x-amz-acl"), Ownership: r.header("x-amz-object-ownership"), ObjectLock: strings.EqualFold(r.header("x-amz-bucket-object-lock-enabled"), "true"),
 		GrantFullControl: r.header("x-amz-grant-full-control"), GrantRead: r.header("x-amz-grant-read"), GrantReadACP: r.header("x-amz-grant-read-acp"),
@@ -94,6 +95,7 @@ func (s *Server) createBucket(r *request) error {
 // deleteBucket removes a bucket that is empty. Where it was written to, this takes
 // longer than leaseTime.
 func (s *Server) deleteBucket(r *request) error {
+	defer s.rules.forget(r.bucket)
 	ring, err := s.keys.Ring()
 	if err != nil {
 		return err

@@ -117,6 +117,22 @@ func TestRulesOfABucketCount(t *testing.T) {
 	g.want(g.do(call{method: "GET", target: "/bkt?cors"}), 404, "NoSuchCORSConfiguration")
 }
 
+// TestRulesEndWithTheirBucket, and that there is no such bucket ends when it is made.
+func TestRulesEndWithTheirBucket(t *testing.T) {
+	g, store, _ := newRuled(t)
+	const app = "https://app.example.com"
+	g.want(g.preflight("/made/k", app, "GET", ""), 404, "NoSuchBucket")
+	g.want(g.do(call{method: "PUT", target: "/made"}), 200, "")
+	g.want(g.preflight("/made/k", app, "GET", ""), 403, "AccessForbidden")
+	g.want(g.do(call{method: "PUT", target: "/made?cors", body: []byte(bucketRule)}), 200, "")
+	g.want(g.preflight("/made/k", app, "GET", ""), 200, "")
+	g.want(g.do(call{method: "DELETE", target: "/made"}), 204, "")
+	g.want(g.preflight("/made/k", app, "GET", ""), 404, "NoSuchBucket")
+	delete(store.docs, "made") // as the backend does with the bucket
+	g.want(g.do(call{method: "PUT", target: "/made"}), 200, "")
+	g.want(g.preflight("/made/k", app, "GET", ""), 403, "AccessForbidden")
+}
+
 // TestPreflightsCostTheBackendLittle, whoever sends them, and how many.
 func TestPreflightsCostTheBackendLittle(t *testing.T) {
 	g, store, skip := newRuled(t, func(c *Config) {
