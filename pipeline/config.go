@@ -19,9 +19,13 @@ type Config struct {
 	BatchBytes int
 	// Budget is the bytes all reservations share; 0 = 256 MiB.
 	Budget int64
+	// Admission is how many bodies move at once, see Admit; 0 = from the cores.
+	Admission int
+	// LineTimeout is how long Admit waits; 0 = 30 s, or QueueTimeout if that is longer.
+	LineTimeout time.Duration
 	// QueueTimeout is how long Reserve waits; 0 = 5 s.
 	QueueTimeout time.Duration
-	// MaxWaiting is how many may wait in Reserve at once; 0 = 4096.
+	// MaxWaiting is how many may wait in Reserve at once, and in Admit; 0 = 4096.
 	MaxWaiting int
 }
 
@@ -38,11 +42,17 @@ func (cfg Config) filled() (Config, Tuning) {
 	} else {
 		auto.Why += fmt.Sprintf("; overridden: batches of %d bytes", cfg.BatchBytes)
 	}
+	if cfg.Admission == 0 {
+		cfg.Admission = autoAdmission(allCores())
+	}
 	if cfg.Budget == 0 {
 		cfg.Budget = defaultBudget
 	}
 	if cfg.QueueTimeout == 0 {
 		cfg.QueueTimeout = defaultQueueTimeout
+	}
+	if cfg.LineTimeout == 0 {
+		cfg.LineTimeout = max(defaultLineTimeout, cfg.QueueTimeout)
 	}
 	if cfg.MaxWaiting == 0 {
 		cfg.MaxWaiting = defaultMaxWaiting
@@ -65,8 +75,12 @@ func (cfg Config) check() error {
 		return fmt.Errorf("cannot make an engine: BatchBytes is %d, one segment alone has %d", cfg.BatchBytes, cfg.SegmentBytes)
 	case cfg.Budget < 0:
 		return fmt.Errorf("cannot make an engine: Budget is %d", cfg.Budget)
+	case cfg.Admission < 0 || cfg.Admission > maxAdmission:
+		return fmt.Errorf("cannot make an engine: Admission is %d, 0 to %d are allowed", cfg.Admission, maxAdmission)
 	case cfg.QueueTimeout < 0:
 		return fmt.Errorf("cannot make an engine: QueueTimeout is %v", cfg.QueueTimeout)
+	case cfg.LineTimeout < 0:
+		return fmt.Errorf("cannot make an engine: LineTimeout is %v", cfg.LineTimeout)
 	case cfg.MaxWaiting < 0:
 		return fmt.Errorf("cannot make an engine: MaxWaiting is %d", cfg.MaxWaiting)
 	}

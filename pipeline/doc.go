@@ -80,6 +80,16 @@
 //     TestFinishedBatchesAreNotHeldBack.
 //   - No allocation per segment, at most 40 for a stream of 4 MiB: TestAllocations.
 //
+// Admission (admission.go):
+//
+//   - No more bodies hold a turn than Config.Admission, the parties get theirs one after
+//     another, and within one the first comes first: TestAdmissionIsBounded,
+//     TestAdmissionIsFair. A waiter gives up with ErrBusy, or with its context:
+//     TestAdmissionGivesUp.
+//   - A body that mostly waits, for a socket or for the budget, loses its turn to who
+//     wants it and goes on without; so turns and budget never wait for each other:
+//     TestRestingBodiesLoseTheirTurn, TestRests, TestAdmissionStorm.
+//
 // Chain and Pipe:
 //
 //   - Readers of a Chain are independent and can be rewound:
@@ -96,8 +106,8 @@
 //
 // # What is not promised
 //
-// Seal and Open take no budget: the caller reserves before the first read, or
-// the bound on memory does not hold. A blocked src or sink is not interrupted by
+// Seal and Open take no budget and no turn: the caller takes a turn (Admit), reserves,
+// and reads, in this order, or the bound on memory does not hold. A blocked src or sink is not interrupted by
 // ctx: their owner must unblock them. An error may come when earlier batches have
 // reached the sink: they are right, but they are not the object. Batches of one
 // stream may be sealed on another stream's goroutine, so a Sealer must not count

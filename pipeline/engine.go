@@ -49,6 +49,8 @@ type Engine struct {
 	wait    time.Duration
 	maxWait int64
 
+	admission admission
+
 	stats counters
 }
 
@@ -72,6 +74,8 @@ func New(cfg Config) (*Engine, error) {
 		wait:     cfg.QueueTimeout,
 		maxWait:  int64(cfg.MaxWaiting),
 	}
+	e.admission.limit, e.admission.maxWait = cfg.Admission, cfg.MaxWaiting
+	e.admission.wait, e.admission.epoch = cfg.LineTimeout, time.Now()
 	e.tuning = Tuning{Workers: e.workers, BatchBytes: e.BatchBytes(), Why: tuning.Why}
 	if w := e.Window(); w > cfg.Budget {
 		return nil, fmt.Errorf("cannot make an engine: Budget is %d, one stream alone needs %d", cfg.Budget, w)

@@ -24,8 +24,26 @@ const (
 	// defaultQueueTimeout is Config.QueueTimeout's zero value: a client retries
 	// sooner than it waits.
 	defaultQueueTimeout = 5 * time.Second
+	// defaultLineTimeout is Config.LineTimeout's zero value: who waits in line costs
+	// nothing, and clients that were sent away would send all of their body again. It is
+	// half of the minute that clients wait for an answer.
+	defaultLineTimeout = 30 * time.Second
 	// defaultMaxWaiting is Config.MaxWaiting's zero value.
 	defaultMaxWaiting = 4096
+
+	// minAdmission and turnsPerCore make Config.Admission's zero value.
+	minAdmission = 4
+	turnsPerCore = 2
+	// maxAdmission bounds Config.Admission; it is as good as no bound.
+	maxAdmission = 1 << 16
+	// A body rests that has waited longer than patience and idleShare times what it
+	// worked; sweepEvery is how often this is looked at while others wait.
+	patience   = 5 * time.Millisecond
+	idleShare  = 2
+	sweepEvery = 2 * time.Millisecond
+	// bytesPerNano: moving 2 bytes between a socket and memory, with TLS, takes some
+	// nanosecond of a core.
+	bytesPerNano = 2
 
 	// maxDepth bounds the batches one stream has with the workers at once: more
 	// than this many cores on one stream is more than any source delivers.

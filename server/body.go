@@ -8,6 +8,7 @@ import (
 	"os"
 	"time"
 
+	"github.com/s3-crypt-proxy/s3-crypt-proxy/pipeline"
 	"github.com/s3-crypt-proxy/s3-crypt-proxy/server/sigv4"
 )
 
@@ -37,6 +38,7 @@ type body struct {
 	src      io.Reader // nil: the request has no body
 	conn     net.Conn
 	progress time.Duration
+	turn     *pipeline.Turn // waits for the client are told to it; may be nil
 
 	wire  int64 // bytes declared on the wire, or chunkedWire
 	taken int64 // off the wire
@@ -152,7 +154,9 @@ func (w wireReader) Read(p []byte) (int, error) {
 			return 0, fmt.Errorf("cannot set the read deadline: %w", err)
 		}
 	}
+	b.turn.Pause()
 	n, err := b.src.Read(p)
+	b.turn.Resume(n)
 	b.taken += int64(n)
 	switch {
 	case err == nil || err == io.EOF && b.taken == b.wire:

@@ -32,7 +32,7 @@ func (c *copying) prepare() (bound string, err error) {
 		o.close()
 		return o.etag, nil
 	}
-	plain, err := c.s.openPlain(c.r.ctx, o, byteRange{0, o.plainSize()}, everything)
+	plain, err := c.s.openPlain(c.r.ctx, o, byteRange{0, o.plainSize()}, everything, nil)
 	if err != nil {
 		return "", changedSource(err)
 	}

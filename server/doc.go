@@ -68,6 +68,10 @@
 //     TestStormAgainstRemoval, TestWriteThatCrossesARemoval, TestRemovalCutAnywhere,
 //     TestRetryThatCrossesARemoval, TestRemovalTakesNoStateOfOthers,
 //     TestProxyThatDiesWhileItRemoves, TestProxyThatKnewTheOldBucket.
+//   - Bodies wait for their turn unread and without memory (turn.go). Clients that are
+//     slow, that stop or that leave keep nobody waiting, and neither does a full budget:
+//     TestSlowClientsDoNotStarveFastOnes, TestAdmissionAndBudgetDoNotBlockEachOther,
+//     TestClientsWhoLeaveGiveTheirTurnBack.
 //   - A body the handler left unread never becomes the next request:
 //     TestUnreadBodyIsNotTheNextRequest.
 //   - An upload in parts lives in its id and in the ETags of its parts alone: any
@@ -111,6 +115,6 @@
 // last byte; a PUT above the whole-object limit or under memory pressure adds
 // one goroutine for the backend leg and joins it before the answer. Every byte
 // of a body lives in a pipeline batch, whose owner is named where it changes
-// hands; reservations of the byte budget are taken before the first body byte
+// hands; a turn, then reservations of the byte budget, are taken before the first body byte
 // is read and released when the last batch is.
 package server

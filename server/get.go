@@ -362,7 +362,11 @@ func (s *Server) getOnce(r *request) error {
 		o.close()
 		return err
 	}
-	body, err := s.openPlain(r.ctx, o, part, behind)
+	if err := s.admitTurn(r, part.n); err != nil {
+		o.close()
+		return err
+	}
+	body, err := s.openPlain(r.ctx, o, part, behind, r.turn)
 	if err != nil {
 		return err
 	}

@@ -33,6 +33,7 @@ type plainBody struct {
 	src   io.Reader // stored bytes, from the first run's first segment on
 	timed *timedOpener
 	res   *pipeline.Reservation
+	turn  *pipeline.Turn  // told of waits; may be nil
 	whole pipeline.Chain  // everything, verified
 	front *pipeline.Batch // streaming: the first batch, verified
 	next  int64           // streaming: the segment of the first run after front
@@ -45,9 +46,9 @@ type plainBody struct {
 
 // openPlain makes the body of a part of an object: whole and verified where it
 // fits, else begun. behind is what openObject was asked for. It owns o, also when
-// it fails.
-func (s *Server) openPlain(ctx context.Context, o *stored, part byteRange, behind int64) (*plainBody, error) {
-	b := &plainBody{s: s, o: o, ctx: ctx, op: "GetObject", timed: &timedOpener{}, want: part.n}
+// it fails. turn, which may be nil, is the caller's.
+func (s *Server) openPlain(ctx context.Context, o *stored, part byteRange, behind int64, turn *pipeline.Turn) (*plainBody, error) {
+	b := &plainBody{s: s, o: o, ctx: ctx, op: "GetObject", timed: &timedOpener{}, want: part.n, turn: turn}
 	err := b.fetch(part, behind)
 	switch {
 	case err != nil:
@@ -170,6 +171,7 @@ func (b *plainBody) openWhole() error {
 		room += b.s.engine.Footprint(run.Skip + run.N)
 	}
 	var err error
+	// The turn is paused already.
 	if b.res, err = b.s.engine.Reserve(b.ctx, room); err != nil {
 		return err
 	}
@@ -177,7 +179,7 @@ func (b *plainBody) openWhole() error {
 		if err = b.enter(i); err != nil {
 			return err
 		}
-		err = b.s.engine.Open(b.ctx, b.src, run.Length, run.First, b.timed, func(x *pipeline.Batch) error {
+		err = b.s.engine.Open(b.ctx, pausing{b.src, b.turn}, run.Length, run.First, b.timed, func(x *pipeline.Batch) error {
 			b.whole.Append(x)
 			return nil
 		})
@@ -201,7 +203,7 @@ func (b *plainBody) openFront() error {
 	first := b.runs[0]
 	b.read = min(frontSegments*format.Stride, first.Length)
 	b.next = first.First + frontSegments
-	return b.s.engine.Open(b.ctx, b.src, b.read, first.First, b.timed, func(x *pipeline.Batch) error {
+	return b.s.engine.Open(b.ctx, pausing{b.src, b.turn}, b.read, first.First, b.timed, func(x *pipeline.Batch) error {
 		b.front = x
 		return nil
 	})
@@ -268,7 +270,7 @@ func (b *plainBody) stream(sink func(*pipeline.Batch) error) error {
 		} else if err := b.enter(i); err != nil {
 			return err
 		}
-		if err := b.s.engine.Open(b.ctx, b.src, run.Length, run.First, b.timed, sink); err != nil {
+		if err := b.s.engine.Open(b.ctx, pausing{b.src, b.turn}, run.Length, run.First, b.timed, sink); err != nil {
 			return err
 		}
 	}
@@ -295,7 +297,9 @@ func (b *plainBody) write(w io.Writer, p []byte) error {
 	if len(p) == 0 {
 		return nil
 	}
+	b.turn.Pause()
 	n, err := w.Write(p)
+	b.turn.Resume(n)
 	b.written += int64(n)
 	if err != nil {
 		return clientGone{err}

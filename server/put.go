@@ -198,6 +198,9 @@ func (r *request) conditions() (backend.Conditions, error) {
 }
 
 func (s *Server) store(p *put) (backend.Written, error) {
+	if err := s.admitTurn(p.request, p.sealer.PaddedSize()); err != nil {
+		return backend.Written{}, err
+	}
 	if p.sealer.PaddedSize() > s.wholeObject {
 		if p.offers && p.hints {
 			p.goWithout() // a hint is sent with the first request, and was asked for
@@ -349,14 +352,16 @@ func (s *Server) storeThrough(p *put) (made backend.Written, err error) {
 	return made, sealErr
 }
 
-// seal runs the body through the engine.
+// seal runs the body through the engine. What follows waits for the backend: another
+// body may move then.
 func (s *Server) seal(p *put, sink func(*pipeline.Batch) error) error {
 	timed := timeSealer(p.sealer)
 	defer func() { s.metrics.crypto("PutObject", time.Duration(timed.spent.Load())) }()
+	defer p.turn.End()
 	// The end of the body proves it, so it is proved before the first byte of padding.
 	size := p.sealer.PaddedSize()
 	src := io.MultiReader(&p.body, io.LimitReader(zeroes{}, size-p.sealer.PlainSize()))
-	return s.engine.Seal(p.ctx, src, size, timed, sink)
+	return s.engine.Seal(p.ctx, src, size, timed, pausingSink(p.turn, sink))
 }
 
 // verdict is what a failed condition means: exactly one of the three is set.

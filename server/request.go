@@ -12,6 +12,7 @@ import (
 	"github.com/valyala/fasthttp"
 
 	"github.com/s3-crypt-proxy/s3-crypt-proxy/format"
+	"github.com/s3-crypt-proxy/s3-crypt-proxy/pipeline"
 	"github.com/s3-crypt-proxy/s3-crypt-proxy/server/s3err"
 	"github.com/s3-crypt-proxy/s3-crypt-proxy/server/sigv4"
 )
@@ -29,8 +30,9 @@ type request struct {
 	lines []sigv4.Header // as received
 
 	target
-	terms     *terms // in force when it began
-	running   bool   // a drain waits for it
+	terms     *terms         // in force when it began
+	running   bool           // a drain waits for it
+	turn      *pipeline.Turn // to move its body; nil where none is needed
 	route     *route
 	accessKey string
 	client    *client // whose request it is; nil before that is proved

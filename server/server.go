@@ -267,7 +267,7 @@ func (s *Server) handle(ctx *fasthttp.RequestCtx) {
 	life, end := context.WithCancel(s.ctx)
 	stop := watchClient(ctx.Conn(), end)
 	r := &request{http: ctx, ctx: life, id: newRequestID(), began: time.Now(), terms: s.terms.Load()}
-	r.end = func() { stop(); end() }
+	r.end = func() { r.turn.End(); stop(); end() }
 	r.log = s.log.With().Str("request_id", r.id).Logger()
 	r.body = body{src: ctx.RequestBodyStream(), conn: ctx.Conn(), progress: s.progress, want: digests{engine: s.hashing}}
 	ctx.Response.Header.Set("x-amz-request-id", r.id)

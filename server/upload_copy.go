@@ -99,7 +99,7 @@ func (u *uploading) copyPart(number int, from backend.CopySource) (etag string, 
 		o.close()
 		return "", note, err
 	}
-	body, err := u.s.openPlain(u.ctx, o, span, behind)
+	body, err := u.s.openPlain(u.ctx, o, span, behind, nil)
 	if err != nil {
 		return "", note, err
 	}

@@ -49,6 +49,9 @@ func (s *Server) uploadPart(r *request) error {
 		n.offer = offer()
 		return n
 	}
+	if err := s.admitTurn(r, r.body.length); err != nil {
+		return err
+	}
 	etag, err := p.store(&r.body, note)
 	if err != nil {
 		return err
@@ -228,7 +231,8 @@ func (p *partUp) sendThrough(src io.Reader) (string, error) {
 func (p *partUp) seal(src io.Reader, sink func(*pipeline.Batch) error) error {
 	timed := timeSealer(p.sealer)
 	defer func() { p.s.metrics.crypto(p.route.op, time.Duration(timed.spent.Load())) }()
-	return p.s.engine.Seal(p.ctx, src, p.sealer.PlainSize(), timed, sink)
+	defer p.turn.End() // what follows waits for the backend
+	return p.s.engine.Seal(p.ctx, src, p.sealer.PlainSize(), timed, pausingSink(p.turn, sink))
 }
 
 // toBackend stores the part where it belongs: a staged one beside the upload.

@@ -56,7 +56,7 @@ func (s *Server) readRecord(ctx context.Context, op, bucket, key string) (meta f
 		return meta, record, fmt.Errorf("cannot read the record of an upload: %w: it has %d bytes", format.ErrUnsupported, o.plainSize())
 	}
 	meta = o.meta()
-	plain, err := s.openPlain(ctx, o, byteRange{0, o.plainSize()}, everything)
+	plain, err := s.openPlain(ctx, o, byteRange{0, o.plainSize()}, everything, nil)
 	if err != nil {
 		return meta, record, err
 	}

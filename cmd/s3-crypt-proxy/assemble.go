@@ -68,6 +68,7 @@ func assemble(cfg *config.Config, log zerolog.Logger) (p *proxy, err error) {
 		Workers:      cfg.Pipeline.Workers,
 		BatchBytes:   cfg.Encryption.ChunkSize.Int(),
 		Budget:       int64(cfg.Pipeline.Budget),
+		Admission:    cfg.Pipeline.Admission,
 		QueueTimeout: cfg.Pipeline.QueueTimeout,
 	})
 	if err != nil {

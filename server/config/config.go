@@ -133,6 +133,7 @@ func (e Encryption) Suite() (suite format.Suite, auto bool) {
 type Pipeline struct {
 	Workers      int  // 0 = all cores
 	Budget       Size // bytes in flight, all requests together
+	Admission    int  // bodies that move at once; 0 = from the cores
 	QueueTimeout time.Duration
 	WholeObject  Size   // bytes up to which an object is sealed in memory
 	Hashing      string // a hashing.Kernel

@@ -93,7 +93,7 @@ func TestFileSetsEveryKey(t *testing.T) {
 		"backend.region": "garage", "backend.access_key": "AK2", "backend.path_style": "true", "backend.insecure_skip_verify": "true", "backend.key_rules": "posix", "backend.conditional_writes": "emulated",
 		"client.access_key": "CK2", "allowed_buckets": "one-bucket,two-buckets", "region": "eu-west-1", "post_forms": "true", "bucket_cors": "true", "tls.mode": "files",
 		"tls.auto": "true", "tls.cert_file": "/c.pem", "tls.key_file": "/k.pem", "tls.names": "pbs.lan,10.0.0.1,*.lan,::1", "tls.dir": "/tls",
-		"encryption.cipher": "auto", "encryption.chunk_size": "2MiB", "encryption.block_size": "512", "encryption.block_hint": "true", "encryption.etag": "md5", "encryption.etag_cache": "0", "encryption.default_checksum": "none", "pipeline.workers": "3",
+		"encryption.cipher": "auto", "encryption.chunk_size": "2MiB", "encryption.block_size": "512", "encryption.block_hint": "true", "encryption.etag": "md5", "encryption.etag_cache": "0", "encryption.default_checksum": "none", "pipeline.workers": "3", "pipeline.admission": "9",
 		"pipeline.budget": "512MiB", "pipeline.queue_timeout": "7s", "pipeline.whole_object": "32MiB", "pipeline.hashing": "standard", "multipart.resume": "false", "limits.max_connections": "17",
 		"encryption.sealed_names": "one-bucket,*", "encryption.padded_sizes": "two-buckets",
 		"limits.max_object_size": "1GiB", "limits.header_timeout": "9s", "limits.progress_timeout": "11s", "limits.idle_timeout": "2m0s",

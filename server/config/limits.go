@@ -57,5 +57,6 @@ const (
 	maxPrefix = 1024
 
 	maxWorkers     = 1024
+	maxAdmission   = 1 << 16
 	maxConnections = 1 << 20
 )

@@ -218,6 +218,11 @@ func Keys() []Key {
 			bind: size(func(c *Config) *Size { return &c.Pipeline.Budget }, minBudget, maxBudget, false),
 		},
 		{
+			Name: "pipeline.admission", Env: "S3CP_PIPELINE_ADMISSION", Kind: Int, Default: "0", Allowed: "0 to 65536",
+			Doc:  "Bodies that are worked on at once; those beyond wait unread, the credentials in turn, and get 503 SlowDown after 30 seconds. Bodies up to 64 KiB, and those that mostly wait for their client or the backend, do not count. 0 = 2 for each core, at least 4.",
+			bind: integer(func(c *Config) *int { return &c.Pipeline.Admission }, between(0, maxAdmission)),
+		},
+		{
 			Name: "pipeline.queue_timeout", Env: "S3CP_PIPELINE_QUEUE_TIMEOUT", Kind: Duration, Default: "5s", Allowed: "10ms to 10m",
 			Doc:  "How long a request waits for its share of the budget.",
 			bind: duration(func(c *Config) *time.Duration { return &c.Pipeline.QueueTimeout }, 10*time.Millisecond, 10*time.Minute),
