@@ -45,22 +45,22 @@ func (c column) changed(name, bucket, yaml string) column {
 	return c
 }
 
-// open starts what a column needs and says where a client finds it and which process is between. stop holds what was
+// open starts what a column needs and says where a client finds it and which process is between, admin if it is a proxy. stop holds what was
 // started, also after an error.
-func (c column) open(ctx context.Context, dir string, b *rig.Backend, keys *rig.KeyHolder) (target pbs.Config, between *rig.Process, stop []func() error, err error) {
+func (c column) open(ctx context.Context, dir string, b *rig.Backend, keys *rig.KeyHolder) (target pbs.Config, between *rig.Process, admin *rig.Proxy, stop []func() error, err error) {
 	own := filepath.Join(dir, c.bucket+".column")
 	if err := os.Mkdir(own, 0o700); err != nil {
-		return target, nil, nil, err
+		return target, nil, nil, nil, err
 	}
 	switch c.kind {
 	case straight:
-		return b.PBS(c.bucket), nil, nil, nil
+		return b.PBS(c.bucket), nil, nil, nil, nil
 	case rclone:
 		r, err := rig.StartRclone(ctx, rig.RcloneConfig{Dir: own, Backend: b})
 		if err != nil {
-			return target, nil, nil, err
+			return target, nil, nil, nil, err
 		}
-		return r.PBS(c.bucket), r.Process, []func() error{r.Stop}, nil
+		return r.PBS(c.bucket), r.Process, nil, []func() error{r.Stop}, nil
 	}
 	binary := "s3-crypt-proxy"
 	if c.kind == passthrough {
@@ -69,7 +69,7 @@ func (c column) open(ctx context.Context, dir string, b *rig.Backend, keys *rig.
 	p, err := rig.StartProxy(ctx, rig.ProxyConfig{Binary: binary, Dir: own, Backend: b.Endpoint(), BackendKey: b.Credentials,
 		Region: b.Region, Buckets: []string{c.bucket}, Socket: keys.Socket, PlainHTTP: c.plain, Extra: c.yaml})
 	if err != nil {
-		return target, nil, nil, err
+		return target, nil, nil, nil, err
 	}
-	return p.PBS(c.bucket), p.Process, []func() error{p.Stop}, nil
+	return p.PBS(c.bucket), p.Process, p, []func() error{p.Stop}, nil
 }

@@ -15,6 +15,7 @@ func main() {
 	var opt options
 	flag.BoolVar(&opt.quick, "quick", false, "the two tables that tell most, in three minutes")
 	flag.StringVar(&opt.only, "only", "", "comma-separated `ids` of scenarios")
+	flag.StringVar(&opt.profiles, "profile", "", "take CPU profiles of the proxies after the measurement, into this `directory`")
 	figures := flag.Bool("json", false, "print the medians as JSON, for other programs")
 	write := flag.String("write", "", "replace the section in this `file` instead of printing it")
 	flag.Parse()
@@ -34,7 +35,7 @@ func measure(ctx context.Context, opt options, figures bool, write string) error
 	var results []result
 	for _, s := range list {
 		fmt.Fprintf(os.Stderr, "%s: %d columns, %d rounds\n", s.title, len(s.columns), s.rounds)
-		r, err := s.run(ctx)
+		r, err := s.run(ctx, opt.profiles)
 		if err != nil {
 			return fmt.Errorf("%s: %w", s.title, err)
 		}

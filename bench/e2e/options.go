@@ -21,6 +21,8 @@ const bodies = 8
 type options struct {
 	quick bool
 	only  string // ids, separated by commas; "" = all
+	// profiles is the directory for CPU profiles of the proxies; "" = none are taken.
+	profiles string
 }
 
 // scenarios are those that are asked for.

@@ -49,6 +49,7 @@ type result struct {
 type lane struct {
 	columnResult
 	between *rig.Process // nil: straight
+	admin   *rig.Proxy   // nil: between is none
 	load    *rig.Process
 	count   map[string]int // requests per window, by operation
 }
@@ -65,8 +66,8 @@ func startStore(ctx context.Context, s store, dir, bucket string) (*rig.Backend,
 	return rig.StartSink(ctx, cfg)
 }
 
-// run measures a scenario.
-func (s scenario) run(ctx context.Context) (res result, err error) {
+// run measures a scenario, and then profiles its proxies if profiles is a directory.
+func (s scenario) run(ctx context.Context, profiles string) (res result, err error) {
 	res.scenario = s
 	dir, err := os.MkdirTemp("", "s3-crypt-proxy-e2e-")
 	if err != nil {
@@ -128,6 +129,11 @@ func (s scenario) run(ctx context.Context) (res result, err error) {
 		fmt.Fprintf(os.Stderr, "  round %d of %d, every object verified\n", round+1, s.rounds)
 	}
 	for _, l := range lanes {
+		if profiles != "" {
+			if err := l.profile(ctx, profiles, s.id, s.ops); err != nil {
+				return res, fmt.Errorf("%s: %w", l.name, err)
+			}
+		}
 		if l.between != nil {
 			u, err := l.between.Usage()
 			if err != nil {
@@ -152,11 +158,11 @@ func makeBucket(ctx context.Context, b *rig.Backend, name string) error {
 // open starts a column and its load generator. stop holds what was started, also after an error.
 func (s scenario) open(ctx context.Context, c column, dir string, b *rig.Backend, keys *rig.KeyHolder) (l *lane, stop []func() error, err error) {
 	l = &lane{columnResult: columnResult{column: c, samples: map[string][]sample{}}, count: map[string]int{}}
-	target, between, stop, err := c.open(ctx, dir, b, keys)
+	target, between, admin, stop, err := c.open(ctx, dir, b, keys)
 	if err != nil {
 		return nil, stop, err
 	}
-	l.between = between
+	l.between, l.admin = between, admin
 	if l.load, err = rig.StartTool("load"); err != nil {
 		return nil, stop, err
 	}
