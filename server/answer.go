@@ -42,13 +42,22 @@ func (r *request) resetAnswer() {
 
 // answerXML writes a 200 with a document, its length known.
 func (r *request) answerXML(doc any) error {
-	out, err := xml.Marshal(doc)
+	out, err := marshal(doc)
 	if err != nil {
 		return fmt.Errorf("cannot write the answer: %w", err)
 	}
 	r.http.SetContentType("application/xml")
-	r.http.Response.SetBodyRaw(append([]byte(xml.Header), out...))
+	r.http.Response.SetBodyRaw(out)
 	return nil
+}
+
+// marshal is a document with its declaration.
+func marshal(doc any) ([]byte, error) {
+	if d, ok := doc.(xmlAppender); ok {
+		return d.appendXML(append(make([]byte, 0, d.size()), xml.Header...)), nil
+	}
+	out, err := xml.Marshal(doc)
+	return append([]byte(xml.Header), out...), err
 }
 
 // writeError writes an error document; a HEAD gets the status alone.

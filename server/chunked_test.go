@@ -31,7 +31,7 @@ const (
 	unsignedTrailer = "STREAMING-UNSIGNED-PAYLOAD-TRAILER"
 )
 
-func (p streamedPut) raw(t *testing.T, host string) []byte {
+func (p streamedPut) raw(t testing.TB, host string) []byte {
 	t.Helper()
 	headers := []sigv4.Header{{Name: "content-encoding", Value: "aws-chunked"}, {Name: "x-amz-decoded-content-length", Value: strconv.Itoa(len(p.data))}}
 	for n, v := range p.header {

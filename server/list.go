@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"encoding/xml"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -37,12 +38,12 @@ type listResult struct {
 }
 
 type listEntry struct {
-	Key          string `xml:"Key"`
-	LastModified string `xml:"LastModified"`
-	ETag         string `xml:"ETag"`
-	Size         int64  `xml:"Size"`
-	Owner        *owner `xml:"Owner,omitempty"`
-	StorageClass string `xml:"StorageClass"`
+	Key          string   `xml:"Key"`
+	LastModified listTime `xml:"LastModified"`
+	ETag         string   `xml:"ETag"`
+	Size         int64    `xml:"Size"`
+	Owner        *owner   `xml:"Owner,omitempty"`
+	StorageClass string   `xml:"StorageClass"`
 	listedChecksum
 
 	backendETag string
@@ -87,7 +88,7 @@ func (s *Server) listObjects(r *request) error {
 	if err != nil {
 		return err
 	}
-	if err := s.showETags(r, out.listed()); err != nil {
+	if err := s.showETags(r, out.listed); err != nil {
 		return err
 	}
 	if out.IsTruncated {
@@ -143,7 +144,7 @@ func (s *Server) listObjectsV1(r *request) error {
 	if err != nil {
 		return err
 	}
-	if err := s.showETags(r, out.listed()); err != nil {
+	if err := s.showETags(r, out.listed); err != nil {
 		return err
 	}
 	if out.IsTruncated {
@@ -296,17 +297,18 @@ func parseMax(name, v string) (int, error) {
 // refused by the backend client already: a listing that lies is no listing.
 func (s *Server) fillPage(r *request, out *listResult, page *backend.Page, b *bucket, owners bool) {
 	out.IsTruncated = page.Truncated
+	mine := r.owner()
+	out.Contents = slices.Grow(out.Contents, len(page.Objects))
 	for _, o := range page.Objects {
 		if strings.HasPrefix(o.Key, format.ReservedPrefix) {
 			continue
 		}
 		e := listEntry{
 			Key: o.Key, Size: s.shownSize(b, o.Key, o.Size), ETag: clientETag(o.ETag),
-			LastModified: o.LastModified.UTC().Format(xmlTime), StorageClass: shownClass(o.StorageClass),
+			LastModified: listTime(o.LastModified), StorageClass: shownClass(o.StorageClass),
 			backendETag: o.ETag, empty: o.Size == 0,
 		}
 		if owners {
-			mine := r.owner()
 			e.Owner = &mine
 		}
 		out.Contents = append(out.Contents, e)
@@ -362,7 +364,14 @@ func nameable(out *listResult, page *backend.Page) error {
 }
 
 // listEncoded is encoding-type=url of one name.
-func listEncoded(s string) string { return strings.ReplaceAll(url.QueryEscape(s), "%2F", "/") }
+func listEncoded(s string) string {
+	for i := range len(s) {
+		if c := s[i]; !('a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || strings.IndexByte("-._~/", c) >= 0) {
+			return strings.ReplaceAll(url.QueryEscape(s), "%2F", "/")
+		}
+	}
+	return s
+}
 
 // encoded percent-encodes what encoding-type=url covers, if it was asked for.
 func (l *listResult) encoded() *listResult {

@@ -41,8 +41,12 @@ func (s *Server) show(e *listedETag, c cachedETag) {
 // backend (two for an object in parts). Nothing is asked in the opaque mode. An object
 // that cannot be opened, or was replaced meanwhile, keeps the opaque form; a backend
 // that fails makes the listing fail.
-func (s *Server) showETags(r *request, list []listedETag) error {
-	if s.etagMode != ETagMD5 || len(list) == 0 {
+func (s *Server) showETags(r *request, listed func() []listedETag) error {
+	if s.etagMode != ETagMD5 {
+		return nil
+	}
+	list := listed()
+	if len(list) == 0 {
 		return nil
 	}
 	_, b, err := s.access(r.ctx, r.bucket)

@@ -35,14 +35,14 @@ const nameSpace = "http://s3.amazonaws.com/doc/2006-03-01/"
 // listedVersion is a <Version> or a <DeleteMarker>, as XMLName says.
 type listedVersion struct {
 	XMLName      xml.Name
-	Key          string `xml:"Key"`
-	VersionID    string `xml:"VersionId"`
-	IsLatest     bool   `xml:"IsLatest"`
-	LastModified string `xml:"LastModified"`
-	ETag         string `xml:"ETag,omitempty"`
-	Size         *int64 `xml:"Size"`
-	StorageClass string `xml:"StorageClass,omitempty"`
-	Owner        owner  `xml:"Owner"`
+	Key          string   `xml:"Key"`
+	VersionID    string   `xml:"VersionId"`
+	IsLatest     bool     `xml:"IsLatest"`
+	LastModified listTime `xml:"LastModified"`
+	ETag         string   `xml:"ETag,omitempty"`
+	Size         *int64   `xml:"Size"`
+	StorageClass string   `xml:"StorageClass,omitempty"`
+	Owner        owner    `xml:"Owner"`
 	listedChecksum
 
 	backendETag string // of a version
@@ -118,7 +118,7 @@ func (s *Server) listVersions(r *request) error {
 	if !out.IsTruncated {
 		out.NextKeyMarker, out.NextVersionIDMarker = "", ""
 	}
-	if err := s.showETags(r, out.listed()); err != nil {
+	if err := s.showETags(r, out.listed); err != nil {
 		return err
 	}
 	return r.answerXML(out.encoded())
@@ -160,7 +160,7 @@ func (s *Server) fillVersions(r *request, out *versionsResult, page *backend.Ver
 			return errUnnameable
 		}
 		e := listedVersion{XMLName: xml.Name{Space: nameSpace, Local: "DeleteMarker"}, Key: v.Key, VersionID: v.Version, IsLatest: v.Latest,
-			LastModified: v.LastModified.UTC().Format(xmlTime), Owner: me}
+			LastModified: listTime(v.LastModified), Owner: me}
 		if !v.Marker {
 			size := s.shownSize(b, v.Key, v.Size)
 			e.XMLName.Local, e.Size, e.ETag, e.StorageClass = "Version", &size, clientETag(v.ETag), shownClass(v.StorageClass)

@@ -30,7 +30,7 @@ const (
 
 // rig is a Server on a real loopback socket over a backend in memory.
 type rig struct {
-	t      *testing.T
+	t      testing.TB
 	s      *Server
 	store  *memory
 	addr   string
@@ -62,7 +62,7 @@ func testRing(t testing.TB, b byte) *format.Keyring {
 	return ring
 }
 
-func newRig(t *testing.T, change ...func(*Config)) *rig {
+func newRig(t testing.TB, change ...func(*Config)) *rig {
 	t.Helper()
 	g := &rig{t: t, store: newMemory("bkt", "other"), keys: &swapKeys{testRing(t, 0x42)}}
 	cfg := Config{
@@ -203,7 +203,7 @@ func (g *rig) do(c call) answer {
 	return readAnswer(g.t, bufio.NewReader(conn), c.method)
 }
 
-func readAnswer(t *testing.T, r *bufio.Reader, method string) answer {
+func readAnswer(t testing.TB, r *bufio.Reader, method string) answer {
 	t.Helper()
 	resp, err := http.ReadResponse(r, &http.Request{Method: method})
 	if err != nil {
