@@ -35,9 +35,33 @@ func signedHeaders(raw []byte) []sigv4.Header {
 			continue
 		}
 		headers = append(headers, sigv4.Header{
-			Name:  string(bytes.ToLower(name)),
+			Name:  headerName(name),
 			Value: string(bytes.Trim(value, " \t")),
 		})
 	}
 	return headers
+}
+
+// headerName lowers a name, without a copy of those that nearly every request has.
+func headerName(name []byte) string {
+	var short [32]byte
+	if len(name) > len(short) {
+		return string(bytes.ToLower(name))
+	}
+	for i, c := range name {
+		if 'A' <= c && c <= 'Z' {
+			c += 'a' - 'A'
+		}
+		short[i] = c
+	}
+	lower := short[:len(name)]
+	for _, known := range [...]string{
+		"host", "user-agent", "accept-encoding", "content-length", "content-type", "content-md5", "authorization", "range", "if-none-match", "connection", "accept",
+		"x-amz-date", "x-amz-content-sha256", "amz-sdk-invocation-id", "amz-sdk-request", "expect", "if-match",
+	} {
+		if string(lower) == known {
+			return known
+		}
+	}
+	return string(lower)
 }

@@ -3,7 +3,6 @@ package server
 import (
 	"fmt"
 	"io"
-	"strconv"
 	"sync/atomic"
 	"time"
 
@@ -37,6 +36,10 @@ type Metrics struct {
 	// statuses, by operation, is not changed; the dashboard reads it.
 	statuses map[string]*[6]atomic.Uint64
 	faults   [overload + 1]atomic.Uint64 // by class, for the dashboard
+
+	answered counters[requestLabels, *metrics.Counter]
+	moved    counters[trafficLabels, trafficCounters]
+	asked    counters[attemptLabels, *metrics.Counter]
 
 	tried, failed, retried atomic.Uint64 // attempts at the backend, for the dashboard
 
@@ -115,11 +118,10 @@ func (m *Metrics) fault(f fault) {
 }
 
 func (m *Metrics) request(method, op string, status int, took time.Duration) {
-	class := strconv.Itoa(status/100) + "xx"
 	if op == noOperation {
 		method = "other" // clients choose methods; labels must not grow with them
 	}
-	m.set.GetOrCreateCounter(metricPrefix + fmt.Sprintf(`requests_total{method=%q,operation=%q,status=%q}`, method, op, class)).Inc()
+	m.answered.get(requestLabels{method, op, status / 100}, m.addRequests).Inc()
 	m.requests.With(op).Observe(took)
 	if statuses := m.statuses[op]; statuses != nil {
 		statuses[min(max(status/100, 0), 5)].Add(1)
@@ -129,16 +131,12 @@ func (m *Metrics) request(method, op string, status int, took time.Duration) {
 // traffic counts a request of a credential, by its configured name, and of a bucket,
 // by bucketLabel. in and out are bytes of the bodies.
 func (m *Metrics) traffic(credential, bucket string, status int, in, out int64) {
-	count := func(name, label, value string) {
-		add := func(format string, n int) {
-			m.set.GetOrCreateCounter(metricPrefix + name + fmt.Sprintf(format, label, value)).Add(n)
-		}
-		add(`_requests_total{%s=%q,status="`+strconv.Itoa(status/100)+`xx"}`, 1)
-		add(`_received_bytes_total{%s=%q}`, int(in))
-		add(`_sent_bytes_total{%s=%q}`, int(out))
+	for _, k := range [...]trafficLabels{{"client", credential, status / 100}, {"bucket", bucket, status / 100}} {
+		c := m.moved.get(k, m.addTraffic)
+		c.requests.Inc()
+		c.received.Add(int(in))
+		c.sent.Add(int(out))
 	}
-	count("client", "credential", credential)
-	count("bucket", "bucket", bucket)
 }
 
 // crypto records how long the sealing, or opening, of one object took: the time
@@ -148,14 +146,14 @@ func (m *Metrics) crypto(op string, took time.Duration) { m.sealing.With(op).Obs
 // ObserveBackend counts one attempt at the backend; backend.Config.Observe
 // takes it. kind is zero for a success.
 func (m *Metrics) ObserveBackend(op string, status int, kind backend.Kind, took time.Duration, attempt int) {
-	m.set.GetOrCreateCounter(metricPrefix + fmt.Sprintf(`backend_requests_total{operation=%q,status="%d"}`, op, status)).Inc()
+	m.asked.get(attemptLabels{op, status}, m.addAttempts).Inc()
 	m.attempts.With(op).Observe(took)
 	m.tried.Add(1)
 	if status == 0 || status >= 500 {
 		m.failed.Add(1)
 	}
 	if attempt > 1 {
-		m.set.GetOrCreateCounter(metricPrefix + fmt.Sprintf(`backend_retries_total{operation=%q}`, op)).Inc()
+		m.counter(`backend_retries_total{operation=%q}`, op).Inc()
 		m.retried.Add(1)
 	}
 }

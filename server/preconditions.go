@@ -40,6 +40,9 @@ func (r *request) readConditions(prefix string) preconditions {
 // parseHTTPTime reads the forms of RFC 9110 section 5.6.7, and the ISO form some
 // SDKs send.
 func parseHTTPTime(s string) (time.Time, bool) {
+	if s == "" { // as in most requests
+		return time.Time{}, false
+	}
 	for _, form := range []string{httpTime, time.RFC1123, "Monday, 02-Jan-06 15:04:05 MST", time.ANSIC, time.RFC3339} {
 		if t, err := time.Parse(form, s); err == nil {
 			return t, true
