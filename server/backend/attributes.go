@@ -2,6 +2,7 @@ package backend
 
 import (
 	"context"
+	"net/http"
 
 	"github.com/aws/smithy-go/middleware"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
@@ -60,6 +61,18 @@ func (a *Attributes) fields() []attribute {
 		{"x-amz-grant-read-acp", &a.GrantReadACP}, {"x-amz-grant-write-acp", &a.GrantWriteACP},
 		{"x-amz-tagging", &a.Tagging}, {"x-amz-storage-class", &a.StorageClass},
 		{"x-amz-object-lock-mode", &a.LockMode}, {"x-amz-object-lock-retain-until-date", &a.RetainUntil}, {"x-amz-object-lock-legal-hold", &a.LegalHold},
+	}
+}
+
+// set adds the headers.
+func (a *Attributes) set(header http.Header) {
+	if a.BlockHint != "" {
+		header[hintHeader] = []string{a.BlockHint}
+	}
+	for _, f := range a.fields() {
+		if *f.value != "" {
+			header.Set(f.name, *f.value)
+		}
 	}
 }
 

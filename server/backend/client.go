@@ -149,3 +149,14 @@ func (c Conditions) headers() (noneMatch, match *string) {
 	}
 	return noneMatch, match
 }
+
+// set adds the headers of the conditions and of the attributes, which are signed with the rest.
+func (c Conditions) set(header http.Header) {
+	if c.IfNoneMatch {
+		header["If-None-Match"] = []string{"*"}
+	}
+	if c.IfMatch != "" {
+		header["If-Match"] = []string{c.IfMatch}
+	}
+	c.Attributes.set(header)
+}

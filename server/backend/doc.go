@@ -1,10 +1,11 @@
 // Package backend is the client of the S3 store behind the proxy.
 //
 // It is a thin, strict layer on the AWS SDK: one method an operation, static credentials, no
-// configuration from anywhere but [Config]. Reads and listings, which are most of all calls, take the
-// SDK's signer and net/http alone (request.go), to the same places (TestRequestsGoWhereTheSDKSends), and
-// listings are read by a scanner of their own, with encoding/xml for whatever it does not know
-// (plain.go, FuzzPlainIsWhatXMLIs, TestListingInAnyXML). What it adds to the SDK:
+// configuration from anywhere but [Config]. Reads, uploads and listings, which are most of all calls, take
+// the SDK's signer and net/http alone (request.go), to the same places and with the same headers
+// (TestRequestsGoWhereTheSDKSends, TestUploadsAreAsTheSDKSendsThem), and listings are read by a scanner of
+// their own, with encoding/xml for whatever it does not know (plain.go, FuzzPlainIsWhatXMLIs,
+// TestListingInAnyXML). What it adds to the SDK:
 //
 //   - An answer is believed only if it is what the operation's success looks like: the status, the whole
 //     XML document with its root element, an ETag after an upload, the Content-Range that was asked for.
@@ -41,8 +42,8 @@
 //
 // # Ownership
 //
-// The package keeps no reference to a body, a buffer or a slice after a call has returned; the SDK cuts
-// net/http's late reads off. [Object.Body] belongs to the caller, who must close it. Nothing returned
+// The package keeps no reference to a body, a buffer or a slice after a call has returned; net/http's
+// late reads are cut off (TestLateReadsOfABodyEnd). [Object.Body] belongs to the caller, who must close it. Nothing returned
 // aliases anything of the package. The strings of a [Page] are parts of one, the answer's document: keep a
 // copy of what outlives the page.
 //

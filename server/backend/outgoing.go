@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync"
 	"sync/atomic"
 )
 
@@ -16,8 +17,8 @@ var (
 // given out only after src has reported io.EOF, so that a source that fails, or goes on, leaves the
 // request incomplete and no object behind.
 //
-// net/http reads it on a goroutine of its own, but never after the SDK's call has returned: the SDK
-// wraps it so that late reads end at once. The fields below are therefore safe to look at afterwards.
+// net/http reads it on a goroutine of its own, but never after the attempt: sendingBody ends late reads. The
+// fields below are therefore safe to look at afterwards.
 type outgoing struct {
 	src  io.Reader
 	size int64
@@ -33,9 +34,6 @@ func newOutgoing(src io.Reader, size int64, seekable bool) *outgoing {
 	o.left.Store(size)
 	return o
 }
-
-// Len is the declared length; the SDK takes the Content-Length from it.
-func (o *outgoing) Len() int { return int(o.size) }
 
 // Read reads from src.
 func (o *outgoing) Read(p []byte) (int, error) {
@@ -87,8 +85,8 @@ func demandEOF(r io.Reader) error {
 	return io.ErrNoProgress
 }
 
-// stop ends a Read that waits for a source that may never deliver: the attempt is over, and the SDK is
-// going to wait for the reader.
+// stop ends a Read that waits for a source that may never deliver: the attempt is over, and
+// sendingBody is going to wait for the reader.
 func (o *outgoing) stop() {
 	if o.seekable || o.left.Load() == 0 || o.stopped.Swap(true) {
 		return
@@ -109,4 +107,29 @@ func rest(src io.Seeker) (here, left int64, err error) {
 	}
 	_, err = src.Seek(here, io.SeekStart)
 	return here, end - here, err
+}
+
+// sendingBody is an outgoing while it is being sent. net/http closes a body when it likes, perhaps long after it has
+// given the answer; Close waits for a Read that goes on, and no later one reaches the source.
+type sendingBody struct {
+	mu   sync.Mutex
+	body *outgoing // nil: closed
+}
+
+// Read reads from the body, or ends if it is closed.
+func (s *sendingBody) Read(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.body == nil {
+		return 0, io.EOF
+	}
+	return s.body.Read(p)
+}
+
+// Close takes the body away.
+func (s *sendingBody) Close() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.body = nil
+	return nil
 }

@@ -7,18 +7,16 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io"
-
-	"github.com/aws/aws-sdk-go-v2/aws"
-	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
-	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"net/http"
+	"net/url"
 )
 
 // contentType is what the store gets to know about every object.
 const contentType = "application/octet-stream"
 
-// unsigned declares UNSIGNED-PAYLOAD: the payload is authenticated by itself, and a second hash of it
-// would cost more than the whole rest of an upload.
-var unsigned = s3.WithAPIOptions(v4.SwapComputePayloadSHA256ForUnsignedPayloadMiddleware)
+// unsignedPayload is declared in place of the payload's SHA-256: the payload is authenticated by itself, and a second hash
+// of it would cost more than the whole rest of an upload.
+const unsignedPayload = "UNSIGNED-PAYLOAD"
 
 // Written names what a write has made.
 type Written struct {
@@ -52,7 +50,7 @@ func (c *Client) Put(ctx context.Context, bucket, key string, body io.Reader, si
 	if err != nil {
 		return w, err
 	}
-	var sum *string // none for a reader that can be read once
+	sum := "" // none for a reader that can be read once
 	if source.seeker != nil {
 		if sum, err = checksum(body); err != nil {
 			return w, &Error{Kind: Source, Op: op, err: err}
@@ -65,22 +63,45 @@ func (c *Client) Put(ctx context.Context, bucket, key string, body io.Reader, si
 	if cond.any() {
 		call.settle = func(ctx context.Context, f *Error) (bool, error) { return c.settlePut(ctx, bucket, key, cond, f) }
 	}
+	target := c.requests.target(bucket, key, nil)
 	err = c.do(ctx, call, func(ctx context.Context, at *attempt) error {
-		in := &s3.PutObjectInput{Bucket: &bucket, Key: &key, ContentLength: &size, ContentType: aws.String(contentType)}
-		in.IfNoneMatch, in.IfMatch = cond.headers()
-		in.ChecksumCRC32C = sum
-		if in.Body, err = source.next(at); err != nil {
-			return err
+		header := make(http.Header, 16)
+		cond.set(header)
+		if sum != "" {
+			header["X-Amz-Checksum-Crc32c"] = []string{sum}
 		}
-		out, err := c.s3.PutObject(ctx, in, unsigned, s3.WithAPIOptions(cond.Attributes.options()...))
+		resp, err := at.send(ctx, target, header, source)
 		if err != nil {
 			return err
 		}
-		w.Version = aws.ToString(out.VersionId)
-		w.ETag, err = checkETag(at, out.ETag)
+		w.Version = resp.Header.Get("X-Amz-Version-Id")
+		w.ETag, err = answeredETag(at, resp)
 		return err
 	})
 	return w, err
+}
+
+// send puts one attempt's body under a URL. net/http does not read it any more when send has returned.
+func (at *attempt) send(ctx context.Context, target *url.URL, header http.Header, source *source) (*http.Response, error) {
+	body, err := source.next(at)
+	if err != nil {
+		return nil, err
+	}
+	header["Content-Type"] = []string{contentType}
+	req, err := at.client.requests.signed(ctx, http.MethodPut, target, header, source.size, unsignedPayload)
+	if err != nil {
+		return nil, err
+	}
+	if source.size > 0 { // with none, net/http would take a body for one of unknown length
+		req.Body = &sendingBody{body: body}
+	}
+	return at.ask(req)
+}
+
+// answeredETag demands the entity tag of what was stored.
+func answeredETag(at *attempt, resp *http.Response) (string, error) {
+	etag := resp.Header.Get("Etag")
+	return checkETag(at, &etag)
 }
 
 // settlePut asks for the object after a conditional upload died without an answer: a store that refuses
@@ -135,19 +156,18 @@ func newSource(op string, body io.Reader, size int64) (*source, error) {
 }
 
 // checksum returns the CRC32C of what body has left, as S3 writes it. It costs about 0.03 ns a byte.
-func checksum(body io.Reader) (*string, error) {
+func checksum(body io.Reader) (string, error) {
 	h := crc32.New(castagnoli)
 	if _, err := io.Copy(h, body); err != nil {
-		return nil, fmt.Errorf("cannot read the body: %w", err)
+		return "", fmt.Errorf("cannot read the body: %w", err)
 	}
-	text := base64.StdEncoding.EncodeToString(h.Sum(nil))
-	return &text, nil
+	return base64.StdEncoding.EncodeToString(h.Sum(nil)), nil
 }
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 // next returns the body for one attempt and notes it there.
-func (s *source) next(at *attempt) (io.Reader, error) {
+func (s *source) next(at *attempt) (*outgoing, error) {
 	if s.seeker != nil {
 		if _, err := s.seeker.Seek(s.start, io.SeekStart); err != nil {
 			return nil, err

@@ -120,6 +120,9 @@ func (r *requests) signed(ctx context.Context, method string, target *url.URL, h
 // ask sends a request and gives its answer, if that is the one which the call describes; the caller closes its body.
 func (at *attempt) ask(req *http.Request) (*http.Response, error) {
 	resp, err := sender{at.client.transports[0]}.Do(req)
+	if req.Body != nil {
+		req.Body.Close() // net/http may do so late
+	}
 	if err != nil {
 		return nil, &smithyhttp.RequestSendError{Err: err}
 	}

@@ -2,12 +2,17 @@ package backend
 
 import (
 	"context"
+	"io"
 	"net/http"
 	"net/http/httptest"
+	"reflect"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 
 	"github.com/s3-crypt-proxy/s3-crypt-proxy/server/sigv4"
@@ -79,4 +84,75 @@ func TestRequestsGoWhereTheSDKSends(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestUploadsAreAsTheSDKSendsThem: header by header, but for what names the SDK, and with the body.
+func TestUploadsAreAsTheSDKSendsThem(t *testing.T) {
+	s := newScript(t, stored)
+	c := newTestClient(t, s.URL)
+	bucket, key, id, n, size := "bucket", "a b+é", "i/d+", int32(7), int64(5)
+	unsigned := s3.WithAPIOptions(v4.SwapComputePayloadSHA256ForUnsignedPayloadMiddleware)
+	sum, err := checksum(strings.NewReader("hello"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	with := Attributes{StorageClass: "GLACIER", Tagging: "a=b", BlockHint: "aGludA=="}
+	sdk := func(f func(context.Context, io.Reader) error) {
+		err := c.do(t.Context(), &call{answer: answerEmpty, status: [2]int{200}}, func(ctx context.Context, at *attempt) error {
+			at.body = newOutgoing(strings.NewReader("hello"), size, true)
+			return f(ctx, struct{ io.Reader }{at.body})
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	ours := func(_ any, err error) {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	type1 := contentType
+	sdk(func(ctx context.Context, body io.Reader) error {
+		_, err := c.s3.PutObject(ctx, &s3.PutObjectInput{Bucket: &bucket, Key: &key, Body: body, ContentLength: &size, ContentType: &type1, ChecksumCRC32C: &sum, IfMatch: aws.String(`"e"`)}, unsigned, s3.WithAPIOptions(with.options()...))
+		return err
+	})
+	ours(c.Put(t.Context(), bucket, key, strings.NewReader("hello"), size, Conditions{IfMatch: `"e"`, Attributes: with}))
+	sdk(func(ctx context.Context, body io.Reader) error {
+		_, err := c.s3.UploadPart(ctx, &s3.UploadPartInput{Bucket: &bucket, Key: &key, UploadId: &id, PartNumber: &n, Body: body, ContentLength: &size}, unsigned)
+		return err
+	})
+	ours(c.UploadPart(t.Context(), bucket, key, id, int(n), strings.NewReader("hello"), size))
+	for i, r := 0, s.requests(); i < len(r); i += 2 {
+		want, got := r[i], r[i+1]
+		for _, h := range []http.Header{want.header, got.header} {
+			for _, own := range []string{"Authorization", "X-Amz-Date"} {
+				if h.Get(own) == "" {
+					t.Errorf("no %s", own)
+				}
+				h.Del(own)
+			}
+		}
+		target := regexp.MustCompile(`x-id=\w+&?`).ReplaceAllString(want.target, "")
+		if target = strings.TrimRight(target, "?&"); got.target != target {
+			t.Errorf("goes to %s, not %s", got.target, target)
+		}
+		if !reflect.DeepEqual(got.header, want.header) || got.length != want.length || string(got.body) != string(want.body) {
+			t.Errorf("%v, %d, %q are not\n%v, %d, %q", got.header, got.length, got.body, want.header, want.length, want.body)
+		}
+	}
+}
+
+// TestLateReadsOfABodyEnd: net/http may go on reading when an attempt is over; the source is the next attempt's by then.
+func TestLateReadsOfABodyEnd(t *testing.T) {
+	source := strings.NewReader("hello")
+	body := &sendingBody{body: newOutgoing(source, 5, true)}
+	p := make([]byte, 2)
+	if n, err := body.Read(p); n != 2 || err != nil {
+		t.Fatal(n, err)
+	}
+	body.Close()
+	if n, err := body.Read(p); n != 0 || err != io.EOF || source.Len() != 3 {
+		t.Errorf("%d bytes, %v, and %d are left", n, err, source.Len())
+	}
+	body.Close()
 }

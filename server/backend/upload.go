@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"net/url"
 	"slices"
 	"strconv"
@@ -82,17 +83,13 @@ func (c *Client) StreamPart(ctx context.Context, bucket, key, id string, n int, 
 		return "", err
 	}
 	call := &call{op: op, answer: answerEmpty, status: [2]int{200}, once: source.seeker == nil}
+	target := c.requests.target(bucket, key, url.Values{"partNumber": {strconv.Itoa(n)}, "uploadId": {id}})
 	err = c.do(ctx, call, func(ctx context.Context, at *attempt) error {
-		in := &s3.UploadPartInput{Bucket: &bucket, Key: &key, UploadId: &id, PartNumber: aws.Int32(int32(n)), ContentLength: &size}
-		var err error
-		if in.Body, err = source.next(at); err != nil {
-			return err
-		}
-		out, err := c.s3.UploadPart(ctx, in, unsigned)
+		resp, err := at.send(ctx, target, make(http.Header, 8), source)
 		if err != nil {
 			return err
 		}
-		etag, err = checkETag(at, out.ETag)
+		etag, err = answeredETag(at, resp)
 		return err
 	})
 	return etag, err
