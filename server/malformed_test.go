@@ -2,6 +2,7 @@ package server
 
 import (
 	"bufio"
+	"encoding/xml"
 	"fmt"
 	"runtime"
 	"strconv"
@@ -72,6 +73,55 @@ func TestMalformedDocuments(t *testing.T) {
 	g.want(g.do(call{method: "POST", target: "/bkt/k?uploadId=x", body: []byte("<CompleteMultipartUpload>" + list.String() + "</CompleteMultipartUpload>")}), 400, "MalformedXML")
 	if got := g.store.callsSince(before); len(got) != 0 {
 		t.Fatalf("the backend was asked: %v", got)
+	}
+}
+
+// TestListOfPartsIsBounded: what a part of the list has beside number, ETag and checksum
+// is passed over, and not kept.
+func TestListOfPartsIsBounded(t *testing.T) {
+	list := func(fill string) []byte {
+		return []byte("<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>x</ETag>" + fill + "</Part></CompleteMultipartUpload>")
+	}
+	doc := list(strings.Repeat("<a/>", maxDeleteBody/4))
+	kept := func(parse func() any) uint64 {
+		var start, end runtime.MemStats
+		runtime.GC()
+		runtime.ReadMemStats(&start)
+		out := parse()
+		runtime.GC()
+		runtime.ReadMemStats(&end)
+		runtime.KeepAlive(out)
+		return max(end.HeapAlloc, start.HeapAlloc) - start.HeapAlloc
+	}
+	took := kept(func() any {
+		d := newXML(doc)
+		for {
+			token, err := d.Token()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if start, ok := token.(xml.StartElement); ok && start.Name.Local == "Part" {
+				var p listedPart
+				if err := d.DecodeElement(&p, &start); err != nil {
+					t.Fatal(err)
+				}
+				return &p
+			}
+		}
+	})
+	if took > 1<<20 {
+		t.Errorf("of a part of %d KiB %d KiB are kept", len(doc)>>10, took>>10)
+	}
+	for fill, ok := range map[string]bool{
+		"<Size>5</Size><Other><ChecksumCRC32>?</ChecksumCRC32></Other>": true,
+		"<ChecksumCRC32>AAAAAA==</ChecksumCRC32>":                       true,
+		strings.Repeat("<ChecksumCRC32>AAAAAA==</ChecksumCRC32>", 2):    false,
+		"<ChecksumCRC32>?</ChecksumCRC32>":                              false,
+		"<ChecksumCRC32><a/></ChecksumCRC32>":                           false,
+	} {
+		if _, err := parseParts(list(fill)); (err == nil) != ok {
+			t.Errorf("%s: %v", fill, err)
+		}
 	}
 }
 

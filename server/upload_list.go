@@ -14,35 +14,48 @@ import (
 
 // listedPart is one <Part> of a CompleteMultipartUpload document.
 type listedPart struct {
-	Number *int        `xml:"PartNumber"`
-	ETag   *string     `xml:"ETag"`
-	Other  []listedSum `xml:",any"`
+	Number *int       `xml:"PartNumber"`
+	ETag   *string    `xml:"ETag"`
+	Sums   listedSums `xml:",any"`
 }
 
-// listedSum is an element of a part that may be its checksum.
+// listedSums are the checksums of a part, of which there may be one: so no more than two
+// are kept, and nothing of the elements that are none, however many a document has.
+type listedSums []listedSum
+
 type listedSum struct {
-	XMLName xml.Name
-	Value   string `xml:",chardata"`
+	*checksum
+	value string
+}
+
+// UnmarshalXML takes an element of a part that is neither number nor ETag.
+func (l *listedSums) UnmarshalXML(d *xml.Decoder, start xml.StartElement) error {
+	name, ok := strings.CutPrefix(start.Name.Local, "Checksum")
+	c := checksumByName(name)
+	if !ok || c == nil || len(*l) > 1 {
+		return d.Skip()
+	}
+	sum := listedSum{checksum: c}
+	if err := d.DecodeElement(&sum.value, &start); err != nil {
+		return err
+	}
+	*l = append(*l, sum)
+	return nil
 }
 
 // noted reads the checksum of a part: one at most.
 func (p listedPart) noted() (n noted, err error) {
 	const argument, text = "Checksum", "Invalid Base64 or multiple checksums present in request"
-	var all, value string
-	for _, x := range p.Other {
-		name, ok := strings.CutPrefix(x.XMLName.Local, argument)
-		c := checksumByName(name)
-		if !ok || c == nil {
-			continue
-		}
-		if all += c.name + ":" + x.Value + ";"; n.checksum != nil {
-			return noted{}, s3err.Argument(argument, all, text)
-		}
-		n.checksum, value = c, strings.TrimSpace(x.Value)
-	}
-	if n.checksum == nil {
+	if len(p.Sums) == 0 {
 		return n, nil
 	}
+	first := p.Sums[0]
+	if len(p.Sums) > 1 {
+		second := p.Sums[1]
+		return n, s3err.Argument(argument, first.name+":"+first.value+";"+second.name+":"+second.value+";", text)
+	}
+	value := strings.TrimSpace(first.value)
+	n.checksum = first.checksum
 	if n.sum, err = base64.StdEncoding.DecodeString(value); err != nil || len(n.sum) != n.size {
 		return noted{}, s3err.Argument(argument, value, text)
 	}
