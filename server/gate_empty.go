@@ -31,8 +31,8 @@ type holding struct {
 // unfinished says whether there is anything that clear removes.
 func (h holding) unfinished() bool { return h.uploads || h.staged || h.hidden }
 
-// stateVersions are the versions that the backend keeps of a bucket's state: a page of
-// them, the newest first.
+// stateVersions are the versions that the backend keeps of a bucket's state, the newest
+// first.
 type stateVersions struct {
 	ids, markers []string
 	live         bool // the newest is a state, and no delete marker
@@ -58,47 +58,79 @@ func (g *gate) holds(ctx context.Context, name string) (h holding, err error) {
 		return h, err
 	}
 	h.uploads = len(uploads.Upload) > 0
-	type version struct {
-		Key, VersionId string
-		IsLatest       bool
-	}
-	var versions struct {
-		XMLName        xml.Name `xml:"ListVersionsResult"`
-		Version        []version
-		DeleteMarker   []version
-		CommonPrefixes []struct{ Prefix string }
-	}
-	if err := g.listing(ctx, name, "ListObjectVersions", url.Values{"versions": {""}, "delimiter": {"/"}, "max-keys": {"1000"}}, &versions); err != nil {
-		return h, err
-	}
-	for _, p := range versions.CommonPrefixes {
-		if p.Prefix != ownDir {
-			return h, errNotEmpty
+	err = g.versions(ctx, name, &h)
+	return h, err
+}
+
+// versionsPage are versions as the backend lists them.
+type versionsPage struct {
+	XMLName             xml.Name `xml:"ListVersionsResult"`
+	Version             []listedState
+	DeleteMarker        []listedState
+	CommonPrefixes      []struct{ Prefix string }
+	IsTruncated         bool
+	NextKeyMarker       string
+	NextVersionIdMarker string
+}
+
+// listedState is a version of what should be the state.
+type listedState struct {
+	Key, VersionId string
+	IsLatest       bool
+}
+
+// versions looks at all versions in a bucket, however few the backend lists at a time:
+// behind those of the state there may be an object's.
+func (g *gate) versions(ctx context.Context, name string, h *holding) error {
+	q := url.Values{"versions": {""}, "delimiter": {"/"}, "max-keys": {"1000"}}
+	for {
+		var page versionsPage
+		if err := g.listing(ctx, name, "ListObjectVersions", q, &page); err != nil {
+			return err
 		}
-		h.hidden = true
+		for _, p := range page.CommonPrefixes {
+			if p.Prefix != ownDir {
+				return errNotEmpty
+			}
+			h.hidden = true
+		}
+		if err := h.states.add(page); err != nil {
+			return err
+		}
+		switch {
+		case !page.IsTruncated:
+			return nil
+		case page.NextKeyMarker == "", page.NextKeyMarker == q.Get("key-marker") && page.NextVersionIdMarker == q.Get("version-id-marker"):
+			return errStuck
+		}
+		q.Set("key-marker", page.NextKeyMarker)
+		if q.Del("version-id-marker"); page.NextVersionIdMarker != "" {
+			q.Set("version-id-marker", page.NextVersionIdMarker)
+		}
 	}
-	kept := func(list []version) (ids []string, err error) {
-		for _, v := range list {
-			if isTrial(v.Key) {
+}
+
+// add takes the versions of a page, or says errNotEmpty of one that is not the state's.
+func (v *stateVersions) add(page versionsPage) error {
+	for _, list := range []struct {
+		of  []listedState
+		ids *[]string
+	}{{page.Version, &v.ids}, {page.DeleteMarker, &v.markers}} {
+		for _, x := range list.of {
+			if isTrial(x.Key) {
 				continue // the backend does not remove the bucket while it is there
 			}
-			if v.Key != format.StateKey {
-				return nil, errNotEmpty
+			if x.Key != format.StateKey {
+				return errNotEmpty
 			}
-			if v.VersionId != "" && v.VersionId != backend.NullVersion {
-				ids = append(ids, v.VersionId)
+			// Some backends begin a page with the version that the last one ended with.
+			if n := len(*list.ids); x.VersionId != "" && x.VersionId != backend.NullVersion && (n == 0 || (*list.ids)[n-1] != x.VersionId) {
+				*list.ids = append(*list.ids, x.VersionId)
 			}
 		}
-		return ids, nil
 	}
-	if h.states.ids, err = kept(versions.Version); err != nil {
-		return holding{}, err
-	}
-	if h.states.markers, err = kept(versions.DeleteMarker); err != nil {
-		return holding{}, err
-	}
-	h.states.live = slices.ContainsFunc(versions.Version, func(v version) bool { return v.IsLatest && v.Key == format.StateKey })
-	return h, nil
+	v.live = v.live || slices.ContainsFunc(page.Version, func(x listedState) bool { return x.IsLatest && x.Key == format.StateKey })
+	return nil
 }
 
 // objects returns errNotEmpty if a bucket has objects, and says whether anything lies

@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"fmt"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -14,6 +15,7 @@ import (
 // keepsVersions is a store whose versions can be asked for by relay, too.
 type keepsVersions struct {
 	*memory
+	page   int                             // how many versions it lists at a time, 0: as many as were asked for
 	erased func(version string)            // behind the removal of a version
 	bucket func(ctx context.Context) error // before the removal of the bucket
 }
@@ -22,7 +24,15 @@ func (v *keepsVersions) Relay(ctx context.Context, q backend.Question) (*backend
 	if !q.Query.Has("versions") {
 		return v.memory.Relay(ctx, q)
 	}
-	page, err := v.memory.ListVersions(ctx, q.Bucket, backend.ListVersionsOptions{MaxKeys: 1000, Delimiter: q.Query.Get("delimiter")})
+	most, err := strconv.Atoi(q.Query.Get("max-keys"))
+	if err != nil {
+		return nil, err
+	}
+	if v.page > 0 {
+		most = min(most, v.page)
+	}
+	opt := backend.ListVersionsOptions{MaxKeys: most, Delimiter: q.Query.Get("delimiter"), KeyMarker: q.Query.Get("key-marker"), VersionMarker: q.Query.Get("version-id-marker")}
+	page, err := v.memory.ListVersions(ctx, q.Bucket, opt)
 	if err != nil {
 		return nil, err
 	}
@@ -35,7 +45,8 @@ func (v *keepsVersions) Relay(ctx context.Context, q backend.Question) (*backend
 		root := map[bool]string{false: "Version", true: "DeleteMarker"}[e.Marker]
 		fmt.Fprintf(&doc, "<%s><Key>%s</Key><VersionId>%s</VersionId><IsLatest>%v</IsLatest></%s>", root, e.Key, e.Version, e.Latest, root)
 	}
-	doc.WriteString("</ListVersionsResult>")
+	fmt.Fprintf(&doc, "<IsTruncated>%v</IsTruncated><NextKeyMarker>%s</NextKeyMarker><NextVersionIdMarker>%s</NextVersionIdMarker></ListVersionsResult>",
+		page.Truncated, page.NextKeyMarker, page.NextVersionMarker)
 	return &backend.Reply{Status: 200, Body: []byte(doc.String())}, nil
 }
 
@@ -134,4 +145,56 @@ func TestRemovalOfManyStates(t *testing.T) {
 	if n := v.states(); n > 0 {
 		t.Errorf("%d versions of the state are left", n)
 	}
+}
+
+// TestRemovalSeesVersionsBehindAPage: an old version of an object that stands behind as many
+// versions as the backend lists at a time keeps the bucket, and its state in place: without
+// that, whoever writes next gives the bucket another, and the old version is lost.
+func TestRemovalSeesVersionsBehindAPage(t *testing.T) {
+	for _, behind := range []string{"old", "d/old"} {
+		v := &keepsVersions{memory: newMemory("bkt"), page: 2}
+		v.versioning["bkt"] = "Enabled"
+		g := newRig(t, quickly, func(c *Config) { c.Backend = v })
+		g.store = v.memory
+		g.put("/bkt/"+behind, []byte("x"))
+		version := g.do(call{method: "HEAD", target: "/bkt/" + behind}).header.Get(versionHeader)
+		g.want(g.do(call{method: "DELETE", target: "/bkt/" + behind}), 204, "")
+		state := v.stored("bkt", format.StateKey)
+		for range 5 {
+			if _, err := v.memory.Put(context.Background(), "bkt", format.StateKey, newBytesReader(state), int64(len(state)), backend.Conditions{}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		before := v.count()
+		g.want(g.do(call{method: "DELETE", target: "/bkt"}), 409, "BucketNotEmpty")
+		for _, c := range v.callsSince(before) {
+			if strings.HasPrefix(c, "Put") || strings.HasPrefix(c, "Delete") {
+				t.Errorf("%s: a bucket that is not empty is changed: %s", behind, c)
+			}
+		}
+		if a := g.get("/bkt/" + behind + "?versionId=" + version); string(a.body) != "x" {
+			t.Errorf("%s reads as %d %s", behind, a.status, a.body)
+		}
+	}
+}
+
+// A backend whose pages lead nowhere keeps its bucket.
+func TestRemovalEndsWhereAPageLeadsNowhere(t *testing.T) {
+	v := &keepsVersions{memory: newMemory("bkt"), page: 1}
+	g := newRig(t, quickly, func(c *Config) { c.Backend = stuckVersions{v} })
+	g.store = v.memory
+	g.put("/bkt/k", []byte("x"))
+	g.want(g.do(call{method: "DELETE", target: "/bkt/k"}), 204, "")
+	g.want(g.do(call{method: "DELETE", target: "/bkt"}), 503, "ServiceUnavailable")
+	g.put("/bkt/k", []byte("x"))
+}
+
+// stuckVersions says that there is always more, behind the same place.
+type stuckVersions struct{ *keepsVersions }
+
+func (s stuckVersions) Relay(ctx context.Context, q backend.Question) (*backend.Reply, error) {
+	if !q.Query.Has("versions") {
+		return s.keepsVersions.Relay(ctx, q)
+	}
+	return &backend.Reply{Status: 200, Body: []byte("<ListVersionsResult><IsTruncated>true</IsTruncated><NextKeyMarker>" + format.StateKey + "</NextKeyMarker><NextVersionIdMarker>v1</NextVersionIdMarker></ListVersionsResult>")}, nil
 }
