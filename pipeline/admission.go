@@ -16,6 +16,8 @@ import (
 // A body that mostly waits, for its client or for the backend, loses its turn as soon
 // as somebody wants it, and goes on without: it has memory by then, and memory must
 // not wait for turns. So turns always move on, whatever those who hold them wait for.
+// Who waits for memory keeps the turn, so that the rest waits in this line, which is
+// fair, and not in that for memory.
 type admission struct {
 	limit   int
 	maxWait int
@@ -46,15 +48,18 @@ type waiter struct {
 // moves it; End may be called by any, more than once. A nil Turn is of a body that
 // needs none.
 type Turn struct {
-	a     *admission
-	began int64 // under the lock
+	a *admission
+	// began is when it was given, or, once moving, when the body began to move; both are
+	// under the lock. begun is moving, for the one goroutine.
+	began         int64
+	moving, begun bool
 	// since is when the present wait began, 0 while at work; idle is what all waits
 	// before took. In ns since a.epoch.
 	since, idle atomic.Int64
 }
 
 // Admit waits for a turn on behalf of party, at most LineTimeout. It must not be
-// called by who holds a Reservation. The turn begins paused. Errors: ErrBusy,
+// called by who holds a Reservation. Errors: ErrBusy,
 // ErrClosed, or ctx's own.
 func (e *Engine) Admit(ctx context.Context, party string) (*Turn, error) {
 	if err := ctx.Err(); err != nil {
@@ -114,7 +119,6 @@ func (a *admission) join(party string) (waiter, error) {
 // give makes t one of those that hold a turn.
 func (a *admission) give(t *Turn) *Turn {
 	t.began = a.now()
-	t.since.Store(t.began)
 	a.held = append(a.held, t)
 	a.entered.Add(1)
 	return t
@@ -187,8 +191,13 @@ func (a *admission) sweep() {
 
 func (a *admission) now() int64 { return max(1, int64(time.Since(a.epoch))) }
 
-// rests reports whether a body waits more than it works, by more than patience.
+// rests reports whether a body waits more than it works, by more than patience. One
+// that waits for memory first keeps its turn: others would have to wait for memory, too,
+// and those who have it need no turn to go on.
 func (t *Turn) rests(now int64) bool {
+	if !t.moving {
+		return now-t.began > int64(startTime)
+	}
 	idle := t.idle.Load()
 	if since := t.since.Load(); since != 0 {
 		idle += max(0, now-since)
@@ -196,12 +205,23 @@ func (t *Turn) rests(now int64) bool {
 	return idle > int64(patience)+idleShare*(now-t.began-idle)
 }
 
-// Pause says that what follows may block: a read of a socket, a write, a wait for
-// memory.
+// Pause says that what follows may block: a read of a socket, a write.
 func (t *Turn) Pause() {
 	if t != nil {
+		t.begin()
 		t.since.Store(t.a.now())
 	}
+}
+
+// begin notes that the body begins to move.
+func (t *Turn) begin() {
+	if t.begun {
+		return
+	}
+	t.begun = true
+	t.a.mu.Lock()
+	defer t.a.mu.Unlock()
+	t.began, t.moving = t.a.now(), true
 }
 
 // Resume says that it is over, and that n bytes were moved by it; what these cost on
@@ -210,6 +230,7 @@ func (t *Turn) Resume(n int) {
 	if t == nil {
 		return
 	}
+	t.begin()
 	if since := t.since.Swap(0); since != 0 {
 		t.idle.Add(max(0, t.a.now()-since-int64(n)/bytesPerNano))
 	}

@@ -24,7 +24,7 @@ func works(turn *Turn) *Turn {
 	turn.Resume(0)
 	turn.a.mu.Lock()
 	defer turn.a.mu.Unlock()
-	turn.began -= int64(time.Hour)
+	turn.began -= int64(time.Hour) // it moves since then
 	return turn
 }
 
@@ -102,11 +102,12 @@ func TestAdmissionIsFair(t *testing.T) {
 	}
 }
 
-// TestRestingBodiesLoseTheirTurn: who waits for a socket or for the budget holds nobody
-// up, who works keeps the turn.
+// TestRestingBodiesLoseTheirTurn: who waits for a socket holds nobody up, who works keeps
+// the turn, and who waits for memory does.
 func TestRestingBodiesLoseTheirTurn(t *testing.T) {
 	e := newEngine(t, 1, func(c *Config) { c.Admission = 2; c.LineTimeout = time.Minute })
 	silent, busy := admit(t, e, "a"), works(admit(t, e, "a"))
+	silent.Pause()
 	next := admit(t, e, "b") // silent's
 	works(next)
 	if st := e.Stats(); st.Rested != 1 || st.Admitted != 2 {
@@ -122,26 +123,31 @@ func TestRestingBodiesLoseTheirTurn(t *testing.T) {
 	next.End()
 
 	all := reserve(t, e, e.Stats().Budget)
-	first, second := admit(t, e, "a"), admit(t, e, "a")
-	got := make(chan error, 2)
-	for range 2 {
+	got := make(chan error, 3)
+	for range 3 {
 		go func() {
-			r, err := e.Reserve(context.Background(), 1)
+			turn, err := e.Admit(context.Background(), "a")
 			if err == nil {
-				r.Release()
+				var r *Reservation
+				if r, err = e.Reserve(context.Background(), 1); err == nil {
+					r.Release()
+				}
+				turn.End()
 			}
 			got <- err
 		}()
 	}
-	works(admit(t, e, "b")).End() // though both wait for memory
+	until(t, "two wait for memory, one in line", func() bool { st := e.Stats(); return st.Waiting == 2 && st.InLine == 1 })
+	time.Sleep(4 * sweepEvery)
+	if st := e.Stats(); st.Waiting != 2 || st.InLine != 1 || st.Rested != 1 {
+		t.Errorf("who waits for memory lost the turn: %+v", st)
+	}
 	all.Release()
-	for range 2 {
+	for range 3 {
 		if err := <-got; err != nil {
 			t.Error(err)
 		}
 	}
-	first.End()
-	second.End()
 }
 
 // TestRests: what a turn is taken for.
@@ -161,12 +167,16 @@ func TestRests(t *testing.T) {
 		{"worked, then silent", 100 * ms, 0, 21 * ms, true},
 		{"worked, then waits", 100 * ms, 0, 61 * ms, false},
 	} {
-		turn := &Turn{began: 1}
+		turn := &Turn{began: 1, moving: true}
 		turn.idle.Store(c.idle)
 		turn.since.Store(c.since)
 		if turn.rests(1+c.age) != c.rests {
 			t.Errorf("%s: not %v", c.name, c.rests)
 		}
+	}
+	waits := &Turn{began: 1}
+	if waits.rests(int64(startTime)) || !waits.rests(int64(startTime)+2) {
+		t.Error("a turn whose body does not begin to move is not held for startTime")
 	}
 }
 

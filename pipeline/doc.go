@@ -86,8 +86,8 @@
 //     another, and within one the first comes first: TestAdmissionIsBounded,
 //     TestAdmissionIsFair. A waiter gives up with ErrBusy, or with its context:
 //     TestAdmissionGivesUp.
-//   - A body that mostly waits, for a socket or for the budget, loses its turn to who
-//     wants it and goes on without; so turns and budget never wait for each other:
+//   - A body that mostly waits for a socket loses its turn to who wants it and goes on
+//     without: who has budget never waits for a turn, and who waits for budget keeps it:
 //     TestRestingBodiesLoseTheirTurn, TestRests, TestAdmissionStorm.
 //
 // Chain and Pipe:

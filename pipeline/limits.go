@@ -41,6 +41,8 @@ const (
 	patience   = 5 * time.Millisecond
 	idleShare  = 2
 	sweepEvery = 2 * time.Millisecond
+	// startTime is how long a turn may be held before its body begins to move.
+	startTime = 5 * time.Second
 	// bytesPerNano: moving 2 bytes between a socket and memory, with TLS, takes some
 	// nanosecond of a core.
 	bytesPerNano = 2
