@@ -49,6 +49,9 @@
 // Agent costs a call over the socket for each object that is written or read, and
 // the key holder counts and bounds the calls. Objects are the same in both modes.
 //
+// Go's collector runs when garbage has reached twice what lives, or the process
+// pipeline.budget and 256 MiB; the variables GOGC and GOMEMLIMIT override that.
+//
 // # Certificate
 //
 // With tls.auto the first start makes a pair and keeps it in tls.dir; every later
@@ -121,6 +124,7 @@
 //   - Requests in flight end during a drain, new ones are told to come again; a
 //     second signal ends it: TestDrainLetsRequestsEnd, TestSecondSignalEndsTheDrain. Clients without a
 //     request do not hold it up: TestSilentClientsDoNotHoldTheDrain.
+//   - The collector's settings follow pipeline.budget: TestMemoryFollowsTheBudget.
 //   - Under systemd it takes the sockets, and says that it is ready, lives, reloads
 //     and stops: TestUnderSystemd. A socket that nobody would accept from ends the
 //     start: TestForeignSocketIsRefused.

@@ -33,6 +33,7 @@ func serve(ctx context.Context, cfg *config.Config, again func() (*config.Config
 	}
 	log, level := newLogger(cfg, stderr)
 	logConfig(log, cfg)
+	setMemory(cfg.Pipeline.Budget)
 	p, err := assemble(cfg, log)
 	if err != nil {
 		return err
