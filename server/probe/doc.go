@@ -8,7 +8,8 @@
 // format.ReservedPrefix, which no client can name or list, with a random end, and one
 // upload in parts of it that is never completed; both are removed before Bucket
 // returns, also if ctx ends, and if the removal fails a Finding names what is left. A
-// bucket whose default retention would lock the object is not written to.
+// bucket whose default retention would lock the object is not written to, nor one whose
+// store does not say whether there is any.
 //
 // # Findings
 //

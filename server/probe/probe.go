@@ -163,13 +163,19 @@ func (p *probe) lists(ctx context.Context) {
 	p.say("listing", OK, "the bucket has no sealed object yet")
 }
 
-// locks: a default retention would keep what the next questions write.
+// locks: a default retention would keep what the next questions write. Where the store
+// does not tell, it may be there.
 func (p *probe) locks(ctx context.Context) {
+	const unknown = "whether the bucket locks every new object is not known (%s), so that nothing was written to it, nor found out by writing"
 	reply, err := p.store.Relay(ctx, backend.Question{Op: "GetObjectLockConfiguration", Method: http.MethodGet, Bucket: p.bucket, Query: url.Values{"object-lock": {""}}})
 	switch {
 	case err != nil:
-		p.say("object lock", Warning, "%s", told(err))
-	case strings.Contains(string(reply.Body), "<DefaultRetention>"):
+		p.say("object lock", Warning, unknown, told(err))
+		p.over = true
+	case reply.Status == http.StatusUnauthorized || reply.Status == http.StatusForbidden:
+		p.say("object lock", Warning, unknown, fmt.Sprintf("%d %s", reply.Status, reply.Code))
+		p.over = true
+	case strings.Contains(string(reply.Body), "DefaultRetention"):
 		p.say("object lock", Warning, "the bucket locks every new object, so that nothing was written to it: what follows from writing is not known")
 		p.over = true
 	}

@@ -204,6 +204,16 @@ func TestFaultsAreFound(t *testing.T) {
 		"locked": {set: func(f *fake) {
 			f.config["GetObjectLockConfiguration"] = &backend.Reply{Status: 200, Body: []byte("<DefaultRetention>")}
 		}, says: []string{"warning object lock: the bucket locks every new object"}, ends: true},
+		"locks that nobody may ask for": {set: func(f *fake) {
+			f.config["GetObjectLockConfiguration"] = &backend.Reply{Status: 403, Code: "AccessDenied"}
+		}, says: []string{"warning object lock: whether the bucket locks every new object is not known (403 AccessDenied)"}, ends: true},
+		"locks that are not told": {set: func(f *fake) {
+			f.fail["GetObjectLockConfiguration"] = refused("x", 503, backend.Busy, "ServiceUnavailable")
+		},
+			says: []string{"warning object lock: whether the bucket locks every new object is not known"}, ends: true},
+		"no locks": {set: func(f *fake) {
+			f.config["GetObjectLockConfiguration"] = &backend.Reply{Status: 404, Code: "ObjectLockConfigurationNotFoundError"}
+		}, says: []string{"ok writing:"}},
 		"no listing":     {set: func(f *fake) { f.fail["ListObjectsV2"] = denied }, says: []string{"failed listing:", "lack the permission"}, ends: true},
 		"no writing":     {set: func(f *fake) { f.fail["PutObject"] = denied }, says: []string{"failed writing:"}, ends: true},
 		"no reading":     {set: func(f *fake) { f.fail["GetObject"] = denied }, says: []string{"failed reading a range:"}},
