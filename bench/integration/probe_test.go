@@ -58,7 +58,7 @@ func TestBackendIsProbed(t *testing.T) {
 		t.Error(err)
 	}
 	for variable, says := range map[string]string{
-		"S3CP_BACKEND_SECRET_KEY=wrong-wrong-wrong":        "SignatureDoesNotMatch",
+		"S3CP_BACKEND_SECRET_KEY=wrong-wrong-wrong":        "look at backend.access_key",
 		"S3CP_ALLOWED_BUCKETS=nowhere":                     "nowhere: bucket: it does not exist",
 		"S3CP_BACKEND_ENDPOINT=http://127.0.0.1:1":         "look at backend.endpoint",
 		"S3CP_BACKEND_ENDPOINT=https://" + backend.Address: "backend.endpoint",

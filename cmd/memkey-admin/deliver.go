@@ -123,7 +123,7 @@ func (a *app) deliver(ctx context.Context, c *config, path string, ring *keyfile
 	defer p.Wipe()
 	receipt, err := a.send(ctx, c, p)
 	if err != nil {
-		return ringAdvice(err, ring)
+		return ringAdvice(err, ring, op)
 	}
 	if err := checkReceipt(receipt, ring); err != nil {
 		return err
@@ -159,7 +159,7 @@ func (a *app) send(ctx context.Context, c *config, p *memkey.Package) (memkey.Re
 }
 
 // ringAdvice says what to type next where the ring's own state makes it clear.
-func ringAdvice(err error, ring *keyfile.Keyring) error {
+func ringAdvice(err error, ring *keyfile.Keyring, op memkey.Op) error {
 	var failed *failure
 	var refusal *memkey.Refusal
 	if !errors.As(err, &failed) || !errors.As(err, &refusal) || !ring.Pending {
@@ -167,6 +167,10 @@ func ringAdvice(err error, ring *keyfile.Keyring) error {
 	}
 	switch refusal.Status {
 	case memkey.StatusPins:
+		if op == memkey.OpEnroll {
+			failed.next = "memkey-admin status, and memkey-admin key show: the server has another ring, and wants that one"
+			break
+		}
 		failed.next = "memkey-admin key enroll, if this ring is what the server shall have: it has not been enrolled"
 	case memkey.StatusGeneration:
 		failed.next = "memkey-admin status, then memkey-admin key send --generation N with the generation it shows, if the ring is from paper"

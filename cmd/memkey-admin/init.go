@@ -122,7 +122,7 @@ func (a *app) initialise(server string, fp memkey.Fingerprint, name, sshKey stri
 	}
 	if err := a.report(initResult{
 		Config: path, Server: server, Fingerprint: fp.String(), Public: hex.EncodeToString(public), Admin: memkey.AdminFingerprint(public).String(),
-		AddCommand: fmt.Sprintf("memkey-server admin add %x --roles deliver,enroll,status --name %s", []byte(public), name), NewIdentity: fresh,
+		AddCommand: fmt.Sprintf("memkey-server admin add %x --roles deliver,enroll,clear,status --name %s", []byte(public), name), NewIdentity: fresh,
 	}); err != nil {
 		return err
 	}

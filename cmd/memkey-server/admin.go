@@ -46,7 +46,7 @@ ROLES is a list with commas:
 			return addAdmin(e, args, roles, name, cmd.OutOrStdout())
 		},
 	}
-	add.Flags().StringVar(&roles, "roles", "", "what they may do, for example `deliver,enroll,status`")
+	add.Flags().StringVar(&roles, "roles", "", "what they may do, for example `deliver,enroll,clear,status`")
 	add.Flags().StringVar(&name, "name", "", "who it is, for people: letters, digits and . _ @ -")
 	for _, f := range []string{"roles", "name"} {
 		if err := add.MarkFlagRequired(f); err != nil {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/s3-crypt-proxy/s3-crypt-proxy/format"
 	"github.com/s3-crypt-proxy/s3-crypt-proxy/server/backend"
 	"github.com/s3-crypt-proxy/s3-crypt-proxy/server/rewrap"
 )
@@ -75,7 +76,7 @@ func (s *session) explain(err error, again string) *failure {
 	case errors.Is(err, rewrap.ErrKeys):
 		return &failure{exitBucket, err, "memkey-admin status     which keys are loaded"}
 	case errors.Is(err, rewrap.ErrState):
-		return &failure{exitBucket, err, "write an object through the proxy first, if the bucket is new"}
+		return &failure{exitBucket, err, "if the bucket is new, write an object through the proxy first; if it holds objects, restore " + format.StateKey + " from a version or a copy of it"}
 	case errors.Is(err, rewrap.ErrNoConditions):
 		return &failure{exitBucket, err, "a backend with conditional writes; s3-crypt keys " + s.bucket + " works without"}
 	case errors.As(err, &store) && store.Kind == backend.NoBucket:

@@ -35,7 +35,11 @@ func (o *options) session(cmd *cobra.Command, bucket, again string, do func(*ses
 	var err error
 	if s.cfg, err = config.Load(o.config, o.environ); err != nil {
 		text := strings.ReplaceAll(err.Error(), "\n", "; ")
-		return &failure{exitConfig, fmt.Errorf("cannot use the proxy's configuration: %s", text), "s3-crypt-proxy check" + s.configFlag()}
+		next := "s3-crypt-proxy check" + s.configFlag()
+		if o.config == "" {
+			next = again + " --config FILE     with the proxy's configuration"
+		}
+		return &failure{exitConfig, fmt.Errorf("cannot use the proxy's configuration: %s", text), next}
 	}
 	store, err := backend.New(backend.Config{
 		Endpoint:           s.cfg.Backend.Endpoint,

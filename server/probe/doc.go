@@ -23,6 +23,7 @@
 //   - Of a good store every Finding is OK, and nothing is left: TestAGoodStore, and on a
 //     real one TestBackendIsProbed in bench/integration.
 //   - A store that ignores conditions, lacks an operation, denies one or whose clock is
-//     off is told apart from a good one: TestFaultsAreFound.
+//     off is told apart from a good one, and a bucket that a proxy refuses, because it
+//     holds objects and no state, from an empty one: TestFaultsAreFound.
 //   - What is written goes also when the caller gives up: TestProbeObjectGoes.
 package probe

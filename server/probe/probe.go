@@ -10,6 +10,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -57,6 +58,10 @@ const (
 	warnSkew = time.Minute
 	// cleanTime is for the removal of what was written, when ctx has ended.
 	cleanTime = 20 * time.Second
+	// lookKeys is a page that trials of proxies which died do not fill.
+	lookKeys = 32
+	// trialPrefix is of the names of trials, a proxy's and those of a probe.
+	trialPrefix = format.ReservedPrefix + "trial-"
 	// never is an entity tag that nothing written here has.
 	never = `"00000000000000000000000000000000"`
 )
@@ -73,7 +78,7 @@ func Service(ctx context.Context, s Store) Finding {
 
 // Bucket asks everything about one bucket, in order.
 func Bucket(ctx context.Context, s Store, bucket string) []Finding {
-	p := &probe{store: s, bucket: bucket, key: format.ReservedPrefix + "trial-check-" + random(), body: []byte("s3-crypt-proxy check; may be removed\n")}
+	p := &probe{store: s, bucket: bucket, key: trialPrefix + "check-" + random(), body: []byte("s3-crypt-proxy check; may be removed\n")}
 	for _, ask := range []func(context.Context){p.answers, p.lists, p.locks, p.writes} {
 		ask(ctx)
 		if p.over {
@@ -127,7 +132,7 @@ func (p *probe) answers(ctx context.Context) {
 	case reply.Status == http.StatusNotImplemented:
 		p.say(question, OK, "the store keeps no versions")
 	case reply.Status >= 400:
-		p.stop(question, "%d %s: %s", reply.Status, reply.Code, reply.Message)
+		p.stop(question, "%d %s: %s%s", reply.Status, reply.Code, strings.TrimSuffix(reply.Message, "."), advice(reply.Status, reply.Code))
 	case strings.Contains(string(reply.Body), "<Status>Enabled</Status>"):
 		p.say(question, OK, "it keeps versions: what is overwritten or deleted stays until a lifecycle rule of the backend removes it")
 	default:
@@ -154,13 +159,31 @@ func (p *probe) lists(ctx context.Context) {
 		p.stop("listing", "%s", told(err))
 		return
 	}
-	for _, o := range page.Objects {
-		if o.Key == format.StateKey {
-			p.say("listing", OK, "the bucket holds sealed objects")
-			return
-		}
+	if holdsState(page) {
+		p.say("listing", OK, "the bucket holds sealed objects")
+		return
 	}
-	p.say("listing", OK, "the bucket has no sealed object yet")
+	// The proxy begins an empty bucket only, and looks in the same way.
+	if page, err = p.store.List(ctx, p.bucket, backend.ListOptions{MaxKeys: lookKeys}); err != nil {
+		p.stop("listing", "%s", told(err))
+		return
+	}
+	others := page.Truncated
+	for _, o := range page.Objects {
+		others = others || !strings.HasPrefix(o.Key, trialPrefix)
+	}
+	switch {
+	case holdsState(page): // written between the two questions
+		p.say("listing", OK, "the bucket holds sealed objects")
+	case others:
+		p.say("listing", Failed, "the bucket holds objects, and no %s, without which none of them opens: if a proxy stored them, restore it from a version or a copy of the bucket; if not, give the proxy an empty bucket", format.StateKey)
+	default:
+		p.say("listing", OK, "the bucket is empty")
+	}
+}
+
+func holdsState(page *backend.Page) bool {
+	return slices.ContainsFunc(page.Objects, func(o backend.Entry) bool { return o.Key == format.StateKey })
 }
 
 // locks: a default retention would keep what the next questions write. Where the store
@@ -322,22 +345,26 @@ func told(err error) string {
 	if !errors.As(err, &e) {
 		return err.Error()
 	}
-	hint := ""
+	return e.Error() + advice(e.Status, e.Code)
+}
+
+// advice is what usually mends an answer of the store; status 0 is none.
+func advice(status int, code string) string {
 	switch {
-	case e.Code == "InvalidAccessKeyId" || e.Code == "SignatureDoesNotMatch":
-		hint = "; look at backend.access_key, backend.secret_key and backend.region"
-	case e.Code == "RequestTimeTooSkewed":
-		hint = "; set this machine's clock"
-	case e.Kind == backend.Denied:
-		hint = "; these credentials lack the permission"
-	case e.Kind == backend.NoBucket:
-		hint = "; make the bucket"
-	case e.Status == 0:
-		hint = "; look at backend.endpoint, the network and backend.ca_file"
-	case e.Status >= 300 && e.Status < 400:
-		hint = "; look at backend.endpoint, backend.region and backend.path_style"
+	case code == "InvalidAccessKeyId" || code == "SignatureDoesNotMatch":
+		return "; look at backend.access_key, backend.secret_key and backend.region"
+	case code == "RequestTimeTooSkewed":
+		return "; set this machine's clock"
+	case status == http.StatusForbidden:
+		return "; these credentials lack the permission"
+	case code == "NoSuchBucket":
+		return "; make the bucket"
+	case status == 0:
+		return "; look at backend.endpoint, the network and backend.ca_file"
+	case status >= 300 && status < 400:
+		return "; look at backend.endpoint, backend.region and backend.path_style"
 	}
-	return e.Error() + hint
+	return ""
 }
 
 func random() string {

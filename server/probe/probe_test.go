@@ -51,10 +51,12 @@ func (f *fake) Relay(_ context.Context, q backend.Question) (*backend.Reply, err
 	return r, nil
 }
 
-func (f *fake) List(context.Context, string, backend.ListOptions) (*backend.Page, error) {
+func (f *fake) List(_ context.Context, _ string, opt backend.ListOptions) (*backend.Page, error) {
 	page := &backend.Page{}
 	for key := range f.objects {
-		page.Objects = append(page.Objects, backend.Entry{Key: key})
+		if strings.HasPrefix(key, opt.Prefix) {
+			page.Objects = append(page.Objects, backend.Entry{Key: key})
+		}
 	}
 	return page, f.fail["ListObjectsV2"]
 }
@@ -176,7 +178,11 @@ func TestAGoodStore(t *testing.T) {
 	if s := Service(t.Context(), f); s.Verdict != OK || s.Detail != "1 buckets" {
 		t.Errorf("%+v", s)
 	}
-	f.objects[format.StateKey] = nil
+	f.objects[trialPrefix+"of-a-proxy-that-died"] = nil
+	if got := text(Bucket(t.Context(), f, "bkt")); !strings.Contains(got, "ok listing: the bucket is empty") {
+		t.Error(got)
+	}
+	f.objects[format.StateKey], f.objects["a/b"] = nil, nil
 	if got := text(Bucket(t.Context(), f, "bkt")); !strings.Contains(got, "the bucket holds sealed objects") {
 		t.Error(got)
 	}
@@ -193,8 +199,12 @@ func TestFaultsAreFound(t *testing.T) {
 	}{
 		"no bucket": {set: func(f *fake) { f.config["GetBucketVersioning"] = &backend.Reply{Status: 404, Code: "NoSuchBucket"} }, says: []string{"failed bucket: it does not exist"}, ends: true},
 		"wrong secret": {set: func(f *fake) {
-			f.fail["GetBucketVersioning"] = refused("x", 403, backend.Denied, "SignatureDoesNotMatch")
-		}, says: []string{"failed bucket:", "look at backend.access_key"}, ends: true},
+			f.config["GetBucketVersioning"] = &backend.Reply{Status: 403, Code: "SignatureDoesNotMatch", Message: "It does not."}
+		}, says: []string{"failed bucket: 403 SignatureDoesNotMatch: It does not; look at backend.access_key"}, ends: true},
+		"no permission": {set: func(f *fake) {
+			f.config["GetBucketVersioning"] = &backend.Reply{Status: 403, Code: "AccessDenied"}
+		}, says: []string{"failed bucket: 403 AccessDenied", "lack the permission"}, ends: true},
+		"a lost state":    {set: func(f *fake) { f.objects["a/b"] = nil }, says: []string{"failed listing: the bucket holds objects, and no _objcryptproxy___.json"}, left: true},
 		"nobody there":    {set: func(f *fake) { f.fail["GetBucketVersioning"] = refused("x", 0, backend.Busy, "") }, says: []string{"failed bucket:", "look at backend.endpoint"}, ends: true},
 		"a clock far off": {set: func(f *fake) { f.skew = -time.Hour }, says: []string{"failed clock: the backend's is -1h0m0s away"}},
 		"a clock off":     {set: func(f *fake) { f.skew = 5 * time.Minute }, says: []string{"warning clock: the backend's is 5m0s away"}},
