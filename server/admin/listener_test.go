@@ -154,3 +154,23 @@ func TestShutdownLetsAnswersEnd(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestBodiesAreRefused: no path has a use for one, and one that never comes would keep its
+// connection for as long as the answer may take: for good, where events are sent.
+func TestBodiesAreRefused(t *testing.T) {
+	f := newFixture(t)
+	f.http.ReadTimeout = 200 * time.Millisecond
+	addr := serve(t, f, "127.0.0.1:0")
+	for _, head := range []string{"HEAD /api/v1/live", "GET /healthz"} {
+		for _, length := range []string{"Content-Length: 5", "Transfer-Encoding: chunked"} {
+			c := dial(t, addr)
+			if _, err := io.WriteString(c, head+" HTTP/1.1\r\nHost: x\r\n"+length+"\r\n\r\n"); err != nil {
+				t.Fatal(err)
+			}
+			answer, err := io.ReadAll(c) // until the connection ends
+			if err != nil || !strings.HasPrefix(string(answer), "HTTP/1.1 400 ") {
+				t.Errorf("%s, %s: %q, %v", head, length, answer, err)
+			}
+		}
+	}
+}

@@ -84,6 +84,11 @@ func (s *Server) handler() http.Handler {
 			h.Set("WWW-Authenticate", `Bearer realm="s3-crypt-proxy"`)
 			http.Error(w, "unauthorized", http.StatusUnauthorized)
 			return
+		case r.ContentLength != 0:
+			// Before the deadline is moved: net/http waits for what is left of a body.
+			h.Set("Connection", "close")
+			http.Error(w, "no body is wanted", http.StatusBadRequest)
+			return
 		case r.Method != http.MethodGet && r.Method != http.MethodHead:
 			h.Set("Allow", "GET, HEAD")
 			http.Error(w, "method not allowed", http.StatusMethodNotAllowed)
