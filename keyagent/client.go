@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"sync/atomic"
 	"time"
 )
 
@@ -35,6 +36,7 @@ type ClientConfig struct {
 type Client struct {
 	config   ClientConfig
 	derivers *deriveConns
+	supplied atomic.Bool
 }
 
 // NewClient checks config and opens nothing.
@@ -89,6 +91,10 @@ func (c *Client) Run(ctx context.Context, apply func(Ring) error) error {
 		return ring.Generation, func() error { return applyRing(ring, apply) }, err
 	})
 }
+
+// Supplied says whether the agent is connected and what it has now was taken: false while it is away, and after it came
+// back without keys, when a process that started now would get none. Safe for concurrent use with Run and Watch.
+func (c *Client) Supplied() bool { return c.supplied.Load() }
 
 // Watch is Run for a process that never holds a master: apply gets the names of the keys, and Derive what is derived of
 // them. The names are apply's for good.
@@ -149,6 +155,7 @@ func (c *Client) connection(ctx context.Context, next nextFunc, pause *backoff, 
 	connected()
 	c.config.Logf("key agent: connected to %q", c.config.Socket)
 
+	defer c.supplied.Store(false)
 	var retry time.Time // zero unless the last ring was not taken
 	for have := uint64(0); ; {
 		generation, apply, err := next(agent, have, retry)
@@ -162,9 +169,11 @@ func (c *Client) connection(ctx context.Context, next nextFunc, pause *backoff, 
 		if err := apply(); err != nil {
 			c.config.Logf("key agent: cannot use the ring of generation %d: %v", have, err)
 			applied, retry = false, time.Now().Add(pause.next())
+			c.supplied.Store(false)
 			continue
 		}
 		applied, retry = true, time.Time{}
+		c.supplied.Store(true)
 	}
 }
 

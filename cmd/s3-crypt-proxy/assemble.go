@@ -153,6 +153,7 @@ func assemble(cfg *config.Config, log zerolog.Logger) (p *proxy, err error) {
 	if err != nil {
 		return p, &failure{exitConfig, &configError{fmt.Errorf("memkey.socket_path: %w", err)}}
 	}
+	p.keys.holder.Store(p.agent)
 	return p, nil
 }
 

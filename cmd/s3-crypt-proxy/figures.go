@@ -32,6 +32,7 @@ var ownTable = []metric.Desc{
 	{Name: "s3_crypt_proxy_admin_auth_failures_total", Kind: metric.Counter, Help: "Requests to the admin listener with a wrong token, or without the one they need."},
 	{Name: "s3_crypt_proxy_tls_certificate_expiry_timestamp_seconds", Kind: metric.Gauge, Help: "When the certificate of the S3 listener expires; absent without TLS."},
 	{Name: "s3_crypt_proxy_key_loaded_timestamp_seconds", Kind: metric.Gauge, Help: "Since when the key ring in use is; 0 = there is none."},
+	{Name: "s3_crypt_proxy_key_holder_supplies", Kind: metric.Gauge, Help: "1 = the key holder is connected and its keys were taken; 0 = it is away or has none, so that a proxy that starts now gets no key."},
 	{Name: "s3_crypt_proxy_keyring_keys", Kind: metric.Gauge, Help: "Keys in the ring: the active one, and older ones that still open."},
 	{Name: "s3_crypt_proxy_block_key_requests_total", Kind: metric.Counter, Labels: []string{"result"}, Help: "Questions to the key holder for the keys of an object; memkey.mode agent only."},
 	{Name: "s3_crypt_proxy_block_key_duration_seconds", Kind: metric.HistogramKind, Help: "Time that the key holder took to answer them; memkey.mode agent only."},
@@ -48,6 +49,12 @@ func newFigures(store *certificate.Store, k *keys) *figures {
 	f.own.NewGauge("s3_crypt_proxy_key_loaded_timestamp_seconds", func() float64 {
 		if l := k.current.Load(); l != nil {
 			return float64(l.at.UnixMilli()) / 1000
+		}
+		return 0
+	})
+	f.own.NewGauge("s3_crypt_proxy_key_holder_supplies", func() float64 {
+		if k.supplied() {
+			return 1
 		}
 		return 0
 	})

@@ -8,6 +8,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/s3-crypt-proxy/s3-crypt-proxy/format"
+	"github.com/s3-crypt-proxy/s3-crypt-proxy/keyagent"
 	"github.com/s3-crypt-proxy/s3-crypt-proxy/server"
 	"github.com/s3-crypt-proxy/s3-crypt-proxy/server/admin"
 )
@@ -27,6 +28,7 @@ type keys struct {
 	log     zerolog.Logger
 	mode    string                              // of the configuration
 	asked   func(took time.Duration, err error) // mode agent: after each derivation; nil = nobody counts
+	holder  atomic.Pointer[keyagent.Client]     // whom they come from; nil = not made yet
 }
 
 // Ring returns the keyring of this moment, or format.ErrNoKey.
@@ -65,7 +67,16 @@ func (k *keys) ProbeKeys() (mode string, err error) {
 	var head [54]byte // no block begins with it
 	copy(head[10:], id[:])
 	_, err = ring.BlockKeys(id, head, where)
+	if err == nil && !k.supplied() {
+		mode += "; memkey-server is away or has no key: deliver one before this proxy restarts"
+	}
 	return mode, err
+}
+
+// supplied says whether the key holder could give the keys again.
+func (k *keys) supplied() bool {
+	client := k.holder.Load()
+	return client != nil && client.Supplied()
 }
 
 // clear takes the keys away; requests that began go on with the ring they have.

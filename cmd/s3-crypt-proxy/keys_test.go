@@ -158,6 +158,10 @@ func TestKeysComeOverTheSocket(t *testing.T) {
 		t.Fatal(err)
 	}
 	k := &keys{log: zerolog.Nop()}
+	k.holder.Store(client)
+	if k.supplied() {
+		t.Error("supplied before there was a connection")
+	}
 	wg.Go(func() { _ = client.Run(ctx, k.apply) }) // ends with ctx
 	until := func(what string, ok func() bool) {
 		t.Helper()
@@ -176,8 +180,73 @@ func TestKeysComeOverTheSocket(t *testing.T) {
 		}
 		until("key "+string(fill), func() bool { return k.KeyStatus().ID == wantID(t, fill).String() })
 	}
+	until("supplied", k.supplied)
 	holder.Clear()
 	until("cleared", func() bool { return !k.KeyStatus().Loaded })
+}
+
+// TestAHolderWithoutKeysIsTold: the holder is killed and comes back without keys. The proxy goes on, and says that its own
+// restart would be without.
+func TestAHolderWithoutKeysIsTold(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	defer cancel()
+	socket := filepath.Join(t.TempDir(), "s")
+	serve := func(holder *keyagent.Holder) (stop func()) {
+		t.Helper()
+		ln, err := keyagent.Listen(socket)
+		if err != nil {
+			t.Fatal(err)
+		}
+		life, end := context.WithCancel(ctx)
+		done := make(chan struct{})
+		go func() { defer close(done); _ = keyagent.Serve(life, ln, holder, keyagent.Policy{}) }() // ends with life
+		return func() { end(); <-done }
+	}
+	holder := keyagent.NewHolder()
+	if _, err := holder.Load(ring(t, 1, 'a').Keys); err != nil {
+		t.Fatal(err)
+	}
+	stop := serve(holder)
+	client, err := keyagent.NewClient(keyagent.ClientConfig{Socket: socket, MaxBackoff: 50 * time.Millisecond})
+	if err != nil {
+		t.Fatal(err)
+	}
+	k := &keys{log: zerolog.Nop(), mode: "export"}
+	k.holder.Store(client)
+	wg.Go(func() { _ = client.Run(ctx, k.apply) }) // ends with ctx
+	told := func(text string) func() bool {
+		return func() bool {
+			mode, err := k.ProbeKeys()
+			return err == nil && mode == "mode export"+text
+		}
+	}
+	const away = "; memkey-server is away or has no key: deliver one before this proxy restarts"
+	until := func(what string, ok func() bool) {
+		t.Helper()
+		for range 2000 {
+			if ok() {
+				return
+			}
+			time.Sleep(5 * time.Millisecond)
+		}
+		t.Fatalf("never: %s", what)
+	}
+	until("supplied", told(""))
+	stop()
+	until("away", told(away))
+	empty := keyagent.NewHolder()
+	stop = serve(empty)
+	defer stop()
+	time.Sleep(300 * time.Millisecond) // several attempts: it is connected, and nothing comes
+	if !told(away)() {
+		t.Error("a holder without keys counts as one that supplies")
+	}
+	if _, err := empty.Load(ring(t, 1, 'a').Keys); err != nil {
+		t.Fatal(err)
+	}
+	until("supplied again", told(""))
 }
 
 func TestKeysUnderConcurrentUse(t *testing.T) {
