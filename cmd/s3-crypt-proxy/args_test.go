@@ -54,7 +54,7 @@ func TestEveryCommandIsExplained(t *testing.T) {
 			t.Errorf("%s: no help, no exit status, no function or any arguments", c.Name())
 		}
 	}
-	if len(names) != 2 || !names["check"] || !names["fingerprint"] {
+	if len(names) != 3 || !names["check"] || !names["fingerprint"] || !names["tune"] {
 		t.Errorf("commands %v", names)
 	}
 }

@@ -57,7 +57,7 @@ func newRoot(environ []string) *cobra.Command {
 	root.SetHelpCommand(newHelp(root))
 	root.CompletionOptions.DisableDefaultCmd = true
 	root.PersistentFlags().StringVar(&file, "config", "", "the YAML configuration `FILE`; without it, variables alone")
-	root.AddCommand(newCheck(load), newFingerprint(load))
+	root.AddCommand(newCheck(load), newFingerprint(load), newTune())
 	return root
 }
 

@@ -35,7 +35,7 @@ func TestWrongUsage(t *testing.T) {
 
 func TestHelpNamesEverything(t *testing.T) {
 	for args, want := range map[string][]string{
-		"help":       {"-v, --version", "--config FILE", "one dash or two", "check", "fingerprint", "explain a command"},
+		"help":       {"-v, --version", "--config FILE", "one dash or two", "check", "fingerprint", "tune", "explain a command"},
 		"-h":         {"-v, --version", "check", "fingerprint"},
 		"help help":  {"2 there is no such command"},
 		"help check": {"--keys", "-h, --help", "redacted", "Exit status"},

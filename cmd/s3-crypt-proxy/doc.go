@@ -8,6 +8,7 @@
 //	s3-crypt-proxy check [-config FILE]         explain the configuration, and try the backend with it
 //	s3-crypt-proxy check --keys                 explain every key there is
 //	s3-crypt-proxy fingerprint [-config FILE]   print the certificate's fingerprint as PBS wants it
+//	s3-crypt-proxy tune                         measure this host, and say what to set
 //	s3-crypt-proxy -version, -v
 //	s3-crypt-proxy help [COMMAND]
 //
@@ -111,6 +112,7 @@
 //   - What doc.go says about exit codes is what the code does: TestExitCodesAreDocumented.
 //   - A clear takes the keys away at once, a repeated ring changes nothing, a ring
 //     that cannot be used leaves the old one: TestKeys*.
+//   - tune measures, and prints what the configuration takes: TestTune*.
 //   - check finds what is wrong with a backend and leaves nothing there:
 //     TestBackendIsProbed in bench/integration, and package server/probe.
 //   - In mode agent the proxy serves without a master, and refuses with 503 while
