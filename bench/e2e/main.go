@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -33,24 +34,28 @@ func measure(ctx context.Context, opt options, figures bool, write string) error
 		return err
 	}
 	var results []result
+	var failed []error
 	for _, s := range list {
 		fmt.Fprintf(os.Stderr, "%s: %d columns, %d rounds\n", s.title, len(s.columns), s.rounds)
 		r, err := s.run(ctx, opt.profiles)
 		if err != nil {
-			return fmt.Errorf("%s: %w", s.title, err)
+			// The others took their minutes: what was measured is not thrown away.
+			failed = append(failed, fmt.Errorf("%s: %w", s.title, err))
+			if ctx.Err() != nil {
+				break
+			}
+			continue
 		}
 		results = append(results, r)
 	}
 	if figures {
-		return writeFigures(os.Stdout, results)
+		return errors.Join(append(failed, writeFigures(os.Stdout, results))...)
 	}
 	section, err := render(opt, report.Machine(ctx), results)
-	if err != nil {
-		return err
-	}
-	if write == "" {
+	if err == nil && write != "" {
+		err = report.Replace(write, "e2e", section)
+	} else if err == nil {
 		fmt.Print(section)
-		return nil
 	}
-	return report.Replace(write, "e2e", section)
+	return errors.Join(append(failed, err)...)
 }

@@ -64,7 +64,7 @@ func (s *sdk) put(ctx context.Context, key string, body *pbs.Body) error {
 }
 
 func (s *sdk) parts(ctx context.Context, key string, body *pbs.Body) error {
-	begun, err := s.client.CreateMultipartUpload(ctx, &s3.CreateMultipartUploadInput{Bucket: s.bucket, Key: &key})
+	begun, err := s.client.CreateMultipartUpload(ctx, &s3.CreateMultipartUploadInput{Bucket: s.bucket, Key: &key, ChecksumAlgorithm: types.ChecksumAlgorithmCrc32})
 	if err != nil {
 		return err
 	}
@@ -73,7 +73,8 @@ func (s *sdk) parts(ctx context.Context, key string, body *pbs.Body) error {
 		piece := rest[:min(partSize, len(rest))]
 		rest = rest[len(piece):]
 		n := aws.Int32(int32(len(list) + 1))
-		out, err := s.client.UploadPart(ctx, &s3.UploadPartInput{Bucket: s.bucket, Key: &key, UploadId: begun.UploadId, PartNumber: n, Body: bytes.NewReader(piece)})
+		out, err := s.client.UploadPart(ctx, &s3.UploadPartInput{Bucket: s.bucket, Key: &key, UploadId: begun.UploadId, PartNumber: n, Body: bytes.NewReader(piece),
+			ChecksumAlgorithm: types.ChecksumAlgorithmCrc32})
 		if err != nil {
 			return err
 		}
