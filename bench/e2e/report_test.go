@@ -41,6 +41,8 @@ func TestRender(t *testing.T) {
 		"| PUT, SHA-256 and MD5, XChaCha20-Poly1305: ns of CPU a byte | at most 2.30 | 3.73 (3.73–3.73) | **no** |",
 		"| PUT, XChaCha20-Poly1305: MiB/s, direct = 1, all on two cores | at least 0.80 | 1.00 (1.00–1.00) | yes |",
 		"| 64 times 16 MiB in flight: peak MiB, budget 256 | at most 352 | 77 (77–77) | yes |",
+		"- PUT, SHA-256 and MD5, XChaCha20-Poly1305: ns of CPU a byte: what is left is",
+		"- 1 GiB, one connection, PUT: MiB/s of two workers, one = 1: with one worker, client, proxy and store already keep the",
 	} {
 		if !strings.Contains(got, want) {
 			t.Errorf("no %q in\n%s", want, got)
@@ -56,8 +58,29 @@ func TestEveryTargetHasItsColumns(t *testing.T) {
 			t.Errorf("%s: there is no scenario %q", target.text, target.from)
 			continue
 		}
-		if _, err := target.value(of(full()[i])); err != nil {
+		r := of(full()[i])
+		if _, err := target.value(r); err != nil {
 			t.Errorf("%s: %v", target.text, err)
+		}
+		if why, err := target.why(r); err != nil || why == "" {
+			t.Errorf("%s falls short without a reason: %v", target.text, err)
+		}
+	}
+}
+
+// TestSharedCores: the bound is the quotient of what everything costs together.
+func TestSharedCores(t *testing.T) {
+	for _, s := range full() {
+		if s.id != "rclone" {
+			continue
+		}
+		for op, want := range map[string]string{
+			protocol.Get:  "a GiB costs them 7.00 s of CPU together, and 3.00 where client and store talk over plain HTTP; the quotient, 0.43,",
+			protocol.Head: "a request costs them 35.00 ms of CPU together, and 15.00 where client and store talk over plain HTTP; the quotient, 0.43,",
+		} {
+			if got, err := sharedCores(op)(of(s)); err != nil || !strings.Contains(got, want) {
+				t.Errorf("%s: %q, %v", op, got, err)
+			}
 		}
 	}
 }
