@@ -24,6 +24,7 @@ func render(opt options, machine string, results []result) (string, error) {
 	b.WriteString("Every object was read back and compared after each round, off the clock.\n")
 	b.WriteString("`direct` goes to the backend over plain HTTP without TLS; the others have TLS in front of the proxy and plain HTTP behind it, unless the title says otherwise.\n")
 	b.WriteString("Behind `direct` versitygw checks the client's digests itself; behind a proxy, which has checked them, it gets an unsigned payload.\n")
+	b.WriteString("versitygw runs with `--io-buffer-size 65536` for every column: with its default of 1 MiB it makes a buffer of that size for each ranged read, which is what a HEAD of ours asks for, and 700 µs of its CPU.\n")
 	b.WriteString("`pass-through` is the same proxy built with sealing and hashing off: what it costs is our plumbing. CPU seconds a GiB are also ns a byte, to 7 %.\n\n")
 	fmt.Fprintf(&b, "Machine: %s\n\n", machine)
 	held, err := renderTargets(results)
