@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/s3-crypt-proxy/s3-crypt-proxy/pipeline"
+	"github.com/s3-crypt-proxy/s3-crypt-proxy/server/backend"
 	"github.com/s3-crypt-proxy/s3-crypt-proxy/server/sigv4"
 )
 
@@ -38,7 +39,8 @@ type body struct {
 	src      io.Reader // nil: the request has no body
 	conn     net.Conn
 	progress time.Duration
-	turn     *pipeline.Turn // waits for the client are told to it; may be nil
+	turn     *pipeline.Turn  // waits for the client are told to it; may be nil
+	effort   *backend.Effort // of the request, if the body is an object's
 
 	wire  int64 // bytes declared on the wire, or chunkedWire
 	taken int64 // off the wire
@@ -67,6 +69,7 @@ func (b *body) Read(p []byte) (int, error) {
 	if left := b.length - b.got; int64(len(p)) > left {
 		p = p[:left]
 	}
+	b.effort.Spend() // the client would have to send it again
 	n := 0
 	for n < len(p) && b.err == nil {
 		var k int

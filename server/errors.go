@@ -107,6 +107,7 @@ var faults = []fault{
 // backendFaults says what a client is told of a backend's answer. Anything not
 // here is 503: a client tries again, and PBS never takes it for absence.
 var backendFaults = map[backend.Kind]fault{
+	backend.Unreachable:  backendUnreachable,
 	backend.NotFound:     {code: s3err.NoSuchKey, text: "", label: "not_found", class: clientFault},
 	backend.NoBucket:     {code: s3err.NoSuchBucket, text: "", label: "no_bucket", class: clientFault},
 	backend.Precondition: {code: s3err.PreconditionFailed, text: "", label: "precondition", class: clientFault},
@@ -117,6 +118,9 @@ var backendFaults = map[backend.Kind]fault{
 
 // backendUnavailable is every other failure of the backend.
 var backendUnavailable = fault{code: s3err.ServiceUnavailable, text: "the backend is not available", label: "unavailable", class: backendFault}
+
+// backendUnreachable: nothing answers at the backend's address.
+var backendUnreachable = fault{code: s3err.ServiceUnavailable, text: "the backend cannot be reached; try again", label: "unreachable", class: backendFault}
 
 // clientLeft is a request whose client closed the connection: nobody's fault here.
 var clientLeft = fault{code: s3err.ServiceUnavailable, text: "the client closed the connection", label: "client_left", class: clientFault}
@@ -233,7 +237,7 @@ func (s *Server) fail(r *request, err error) {
 	}
 	writeError(r.http, answer, r.resource(), r.id)
 	r.showMarker(err)
-	if f.class == overload {
+	if f.class == overload || f == backendUnreachable || f == backendUnavailable {
 		h.Set("Retry-After", strconv.Itoa(retryAfterSeconds))
 	}
 	if f.code == s3err.InvalidRange && contentRange != "" {
@@ -241,5 +245,6 @@ func (s *Server) fail(r *request, err error) {
 	}
 }
 
-// retryAfterSeconds is what a client of a full proxy is asked to wait.
+// retryAfterSeconds is what a client is asked to wait for a full proxy, or a backend
+// that is away.
 const retryAfterSeconds = 2

@@ -134,7 +134,7 @@ func (e *errReader) Read(p []byte) (int, error) {
 func TestBackendFaultIsNever404(t *testing.T) {
 	g := newRig(t)
 	g.put("/bkt/k", pattern(100_000))
-	for _, kind := range []backend.Kind{backend.Busy, backend.Denied, backend.Invalid, backend.Conflict, backend.Precondition} {
+	for _, kind := range []backend.Kind{backend.Busy, backend.Unreachable, backend.Denied, backend.Invalid, backend.Conflict, backend.Precondition} {
 		g.store.before = func(op, _, key string) error {
 			if op == "Get" && key == "k" {
 				return fault4(kind, op)

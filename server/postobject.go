@@ -84,6 +84,7 @@ func (s *Server) takeForm(r *request) error {
 	}
 	r.success = f.success()
 	r.body.length = length
+	r.body.effort = &r.effort
 	r.body.file = file
 	r.body.want, err = r.claims(sigv4.Payload{Mode: sigv4.Unsigned})
 	return err

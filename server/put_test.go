@@ -231,10 +231,28 @@ func TestBusyProxySaysSlowDown(t *testing.T) {
 	}
 }
 
+// TestBackendThatIsAwayIsWorthAnotherTry: clients that heed Retry-After come again, and are
+// told nothing of the backend's address.
+func TestBackendThatIsAwayIsWorthAnotherTry(t *testing.T) {
+	g := newRig(t)
+	g.put("/bkt/first", nil)
+	for kind, again := range map[backend.Kind]bool{backend.Unreachable: true, backend.Busy: true, backend.Denied: false, backend.Invalid: false} {
+		g.store.before = func(op, _, _ string) error { return fault4(kind, op) }
+		a := g.do(call{method: "GET", target: "/bkt/first"})
+		g.want(a, 503, "ServiceUnavailable")
+		if got := a.header.Get("Retry-After") != ""; got != again {
+			t.Errorf("%s: Retry-After is %q", kind, a.header.Get("Retry-After"))
+		}
+		if kind == backend.Unreachable && !strings.Contains(string(a.body), "cannot be reached") {
+			t.Errorf("%s: %s", kind, a.body)
+		}
+	}
+}
+
 func TestBackendFaultOnPutIs503(t *testing.T) {
 	g := newRig(t)
 	g.put("/bkt/first", nil)
-	for _, kind := range []backend.Kind{backend.Busy, backend.Denied, backend.Invalid} {
+	for _, kind := range []backend.Kind{backend.Busy, backend.Unreachable, backend.Denied, backend.Invalid} {
 		g.store.before = func(op, _, key string) error {
 			if op == "Put" && key == "k" {
 				return fault4(kind, op)

@@ -7,6 +7,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/s3-crypt-proxy/s3-crypt-proxy/server/admin"
 )
 
@@ -14,10 +16,23 @@ import (
 // must not be a way to make the proxy call its backend at will.
 const readyTTL = 2 * time.Second
 
+// readyAsks is how many buckets are asked for at once: one that is slow to answer must
+// not use up the time of the rest.
+const readyAsks = 8
+
 type readyCache struct {
 	mu     sync.Mutex
 	at     time.Time
+	away   bool // what reach said then
 	checks []admin.Check
+}
+
+// reach is a Backend that knows whether its last request found a way to the store.
+type reach interface{ Unreachable() bool }
+
+func (s *Server) unreachable() bool {
+	b, ok := s.gate.backend.(reach) // the one that was given, nothing around it
+	return ok && b.Unreachable()
 }
 
 // Ready tells, dependency by dependency, whether requests can be served: the
@@ -27,10 +42,12 @@ type readyCache struct {
 func (s *Server) Ready(ctx context.Context) []admin.Check {
 	s.ready.mu.Lock()
 	defer s.ready.mu.Unlock()
-	if s.ready.checks != nil && time.Since(s.ready.at) < readyTTL {
+	// What requests found out since counts at once.
+	if s.ready.checks != nil && time.Since(s.ready.at) < readyTTL && s.ready.away == s.unreachable() {
 		return s.ready.checks
 	}
-	s.ready.checks, s.ready.at = s.readiness(ctx), time.Now()
+	s.ready.checks = s.readiness(ctx)
+	s.ready.at, s.ready.away = time.Now(), s.unreachable()
 	return s.ready.checks
 }
 
@@ -62,25 +79,41 @@ func (s *Server) readiness(ctx context.Context) []admin.Check {
 		names = append(names, b)
 	}
 	sort.Strings(names)
+	found := make([]error, len(names))
+	var asking errgroup.Group
+	asking.SetLimit(readyAsks)
+	for i, b := range names {
+		asking.Go(func() error {
+			found[i] = s.readyBucket(ctx, ring, err, b)
+			return nil
+		})
+	}
+	_ = asking.Wait() // found has them
 	var buckets []admin.Check
 	var away error
 	answered := false
-	for _, b := range names {
-		var berr error
-		if err != nil {
-			berr = s.backend.HeadBucket(ctx, b)
-		} else {
-			_, berr = s.gate.open(ctx, ring, b, false)
-		}
-		if berr != nil && faultOf(berr) == backendUnavailable {
-			away = berr
+	for i, b := range names {
+		if f := faultOf(found[i]); found[i] != nil && (f == backendUnavailable || f == backendUnreachable) {
+			away = found[i]
 		} else {
 			answered = true
 		}
-		buckets = append(buckets, check("bucket "+b, berr))
+		buckets = append(buckets, check("bucket "+b, found[i]))
 	}
 	if answered {
 		away = nil
 	}
 	return append(append(checks, check("backend", away)), buckets...)
+}
+
+// readyBucket asks for one bucket. The gate goes by what it learned a while ago, unless
+// the backend could not be reached since. keyErr: there is no ring.
+func (s *Server) readyBucket(ctx context.Context, ring Keyring, keyErr error, bucket string) error {
+	if keyErr != nil || s.unreachable() {
+		if err := s.backend.HeadBucket(ctx, bucket); err != nil || keyErr != nil {
+			return err
+		}
+	}
+	_, err := s.gate.open(ctx, ring, bucket, false)
+	return err
 }

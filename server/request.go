@@ -13,6 +13,7 @@ import (
 
 	"github.com/s3-crypt-proxy/s3-crypt-proxy/format"
 	"github.com/s3-crypt-proxy/s3-crypt-proxy/pipeline"
+	"github.com/s3-crypt-proxy/s3-crypt-proxy/server/backend"
 	"github.com/s3-crypt-proxy/s3-crypt-proxy/server/s3err"
 	"github.com/s3-crypt-proxy/s3-crypt-proxy/server/sigv4"
 )
@@ -20,12 +21,14 @@ import (
 // request is one S3 call, typed once. A handler reads from it, moves bytes, and
 // either writes an answer through http or returns an error before it wrote any.
 type request struct {
-	http  *fasthttp.RequestCtx
-	ctx   context.Context // ends with the server, and when watchClient sees the client leave
-	end   func()          // frees ctx; finish calls it, for a streamed answer after the last byte
-	id    string
-	began time.Time
-	log   zerolog.Logger
+	http *fasthttp.RequestCtx
+	ctx  context.Context // ends with the server, and when watchClient sees the client leave
+	// effort is what ctx is: the backend may be waited for longer once the object's body was read.
+	effort backend.Effort
+	end    func() // frees ctx; finish calls it, for a streamed answer after the last byte
+	id     string
+	began  time.Time
+	log    zerolog.Logger
 
 	lines []sigv4.Header // as received
 
@@ -181,6 +184,7 @@ func (s *Server) admitBody(r *request, v sigv4.Verified) error {
 			return s3err.New(s3err.MalformedXML, "the list has %d bytes, 1 to %d are allowed", r.body.length, maxPartList)
 		}
 	case objectBody:
+		r.body.effort = &r.effort
 		if r.body.wire != chunkedWire && !r.hasHeader("content-length") {
 			return s3err.New(s3err.MissingContentLength, "the body must come with a Content-Length")
 		}

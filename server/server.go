@@ -266,7 +266,9 @@ func (s *Server) handle(ctx *fasthttp.RequestCtx) {
 	s.metrics.active.Add(1)
 	life, end := context.WithCancel(s.ctx)
 	stop := watchClient(ctx.Conn(), end)
-	r := &request{http: ctx, ctx: life, id: newRequestID(), began: time.Now(), terms: s.terms.Load()}
+	r := &request{http: ctx, id: newRequestID(), began: time.Now(), terms: s.terms.Load()}
+	r.effort.Context = life
+	r.ctx = &r.effort
 	r.end = func() { r.turn.End(); stop(); end() }
 	r.log = s.log.With().Str("request_id", r.id).Logger()
 	r.body = body{src: ctx.RequestBodyStream(), conn: ctx.Conn(), progress: s.progress, want: digests{engine: s.hashing}}

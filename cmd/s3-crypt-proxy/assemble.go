@@ -183,6 +183,10 @@ func rules(cfg *config.Config) []server.CORSRule {
 	return out
 }
 
+// unreachableTime is how long a request that lost nothing yet goes on while no connection
+// to the backend opens: enough for a restart, and less than clients wait (PBS reads for 4 s).
+const unreachableTime = 2 * time.Second
+
 // backendConfig is what the backend's client gets; m may be nil.
 func backendConfig(cfg *config.Config, m *server.Metrics) backend.Config {
 	b := backend.Config{
@@ -193,6 +197,7 @@ func backendConfig(cfg *config.Config, m *server.Metrics) backend.Config {
 		PathStyle:          cfg.Backend.PathStyle,
 		InsecureSkipVerify: cfg.Backend.InsecureSkipVerify,
 		CAFile:             cfg.Backend.CAFile,
+		UnreachableTime:    unreachableTime,
 	}
 	if m != nil {
 		b.Observe, b.ObserveClock = m.ObserveBackend, m.ObserveClock

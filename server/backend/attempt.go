@@ -62,16 +62,25 @@ func (c *Client) do(ctx context.Context, call *call, try func(ctx context.Contex
 	if limit == 0 {
 		limit = c.config.Attempts
 	}
-	var firstFailure time.Time
+	var start, firstFailure time.Time
 	unsure := false
 	for n := 1; ; n++ {
 		began := time.Now()
+		if n == 1 {
+			start = began
+		}
 		actx, cancel := context.WithCancelCause(ctx)
 		at := &attempt{client: c, call: call, number: n, cancel: cancel}
 		err := try(context.WithValue(actx, attemptKey{}, at), at)
 		fault := c.judge(ctx, actx, at, err)
 		if !at.keep {
 			cancel(nil)
+		}
+		switch {
+		case at.status != 0:
+			c.reached(true)
+		case fault != nil && fault.Kind == Unreachable:
+			c.reached(false)
 		}
 		if c.config.Observe != nil {
 			kind := Kind("")
@@ -82,6 +91,7 @@ func (c *Client) do(ctx context.Context, call *call, try func(ctx context.Contex
 		}
 		if fault == nil {
 			c.budget.put()
+			effortOf(ctx).Spend()
 			return nil
 		}
 		fault.Attempts, fault.Unsure = n, unsure
@@ -104,7 +114,9 @@ func (c *Client) do(ctx context.Context, call *call, try func(ctx context.Contex
 			firstFailure = time.Now()
 		}
 		wait := c.backoff.delay(n, fault.throttled, at.retryAfter)
-		if time.Since(firstFailure)+wait > c.config.RetryTime || !c.budget.take() {
+		if time.Since(firstFailure)+wait > c.config.RetryTime ||
+			fault.Kind == Unreachable && time.Since(start)+wait > c.patience(ctx) ||
+			tooLate(ctx, wait) || !c.budget.take() {
 			return fault.Error
 		}
 		if !sleep(ctx, wait) {
@@ -113,6 +125,12 @@ func (c *Client) do(ctx context.Context, call *call, try func(ctx context.Contex
 			return f
 		}
 	}
+}
+
+// tooLate says that ctx ends before a wait does: what is known now is the answer.
+func tooLate(ctx context.Context, wait time.Duration) bool {
+	end, ok := ctx.Deadline()
+	return ok && time.Until(end) <= wait
 }
 
 // fault is a judged failure.
@@ -149,6 +167,9 @@ func (c *Client) judge(ctx, actx context.Context, at *attempt, err error) *fault
 		f.err, f.retry, f.reached = errStalled, true, true
 	case errors.As(err, &send):
 		f.err, f.retry, f.reached = send.Err, retryTransport(send.Err), !neverSent(send.Err)
+		if unreachable(send.Err) {
+			f.Kind = Unreachable
+		}
 	case at.sent:
 		// The answer had the right status and form, but the SDK could make no sense of it.
 		f.err, f.retry, f.reached, f.malformed = cause(err), true, true, true

@@ -21,6 +21,7 @@ type Client struct {
 	budget     *budget
 	backoff    backoff
 	open       atomic.Int64 // connections
+	away       atomic.Bool  // the last that was tried of the store: no connection
 }
 
 // New checks the configuration and returns a client; it sends nothing. An error names the field.
@@ -74,6 +75,16 @@ func (c *Client) Close() {
 
 // Connections is the number of connections to the store that are open now, in use or idle.
 func (c *Client) Connections() int64 { return c.open.Load() }
+
+// Unreachable says that the last attempt of all calls found no way to the store, and that no
+// answer has come since.
+func (c *Client) Unreachable() bool { return c.away.Load() }
+
+func (c *Client) reached(yes bool) {
+	if c.away.Load() == yes { // every request comes here, and few change it
+		c.away.Store(!yes)
+	}
+}
 
 // String leaves the credentials out.
 func (c *Client) String() string { return c.config.String() }

@@ -1,6 +1,7 @@
 package backend
 
 import (
+	"cmp"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
@@ -36,11 +37,14 @@ type Config struct {
 	Attempts int
 	// RetryTime is how long after the first failure of a call another attempt may begin. Default 30 s.
 	RetryTime time.Duration
+	// UnreachableTime is the same, after the beginning of the call, while no connection to the store can
+	// be opened, for calls that are not an Effort in which something was spent. Default: RetryTime.
+	UnreachableTime time.Duration
 	// RetryBudget is the number of retries all calls together have in store; every call that succeeds
 	// puts one back, so that sustained failures can at most double the requests. Default 1000.
 	RetryBudget int
 
-	// DialTimeout and TLSTimeout bound the two halves of opening a connection. Default 10 s each.
+	// DialTimeout and TLSTimeout bound the two halves of opening a connection. Default 5 s and 10 s.
 	DialTimeout, TLSTimeout time.Duration
 	// AnswerTimeout bounds the wait for an answer's header once the request is sent. Default 1 min.
 	AnswerTimeout time.Duration
@@ -115,6 +119,7 @@ func (c Config) withDefaults() (Config, error) {
 		def   time.Duration
 	}{
 		{"RetryTime", &c.RetryTime, defaultRetryTime},
+		{"UnreachableTime", &c.UnreachableTime, cmp.Or(c.RetryTime, defaultRetryTime)},
 		{"DialTimeout", &c.DialTimeout, defaultDialTimeout},
 		{"TLSTimeout", &c.TLSTimeout, defaultTLSTimeout},
 		{"AnswerTimeout", &c.AnswerTimeout, defaultAnswerTimeout},

@@ -27,6 +27,13 @@
 //     the sealed block where the configuration wants one, no client's hash, and the payload is
 //     declared unsigned because it authenticates itself (TestPutSendsExactlyWhatIsPromised).
 //
+// # A store that is not there
+//
+// A call that cannot open a connection is given up after [Config.UnreachableTime], far earlier than one that
+// is answered badly: nobody is going to be overwhelmed, and the caller's caller has a patience of its own. A
+// request that holds what its client would have to bring again says so with an [Effort] and waits for
+// RetryTime as ever (TestUnreachableStoreIsGivenUpSoon, TestEffortIsNotWasted).
+//
 // # Uploads
 //
 // An upload's length is declared first, and its last bytes are sent only after the source has reported

@@ -57,7 +57,7 @@ const (
 	defaultAttempts        = 16
 	defaultRetryTime       = 30 * time.Second
 	defaultRetryBudget     = 1000
-	defaultDialTimeout     = 10 * time.Second
+	defaultDialTimeout     = 5 * time.Second
 	defaultTLSTimeout      = 10 * time.Second
 	defaultAnswerTimeout   = time.Minute
 	defaultSlowTimeout     = 10 * time.Minute

@@ -192,7 +192,7 @@ func TestErrorsHoldNoSecret(t *testing.T) {
 	_, err2 := put(newTestClient(t, down.URL), pattern(10), Conditions{})
 	var b bytes.Buffer
 	for _, e := range []error{err, err2} {
-		wantKind(t, e, map[bool]Kind{true: Denied, false: Busy}[e == err])
+		wantKind(t, e, map[bool]Kind{true: Denied, false: Unreachable}[e == err])
 		b.WriteString(e.Error())
 	}
 	for _, v := range []any{c, c.config, &c.config} {

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 )
 
@@ -156,6 +157,28 @@ func neverSent(err error) bool {
 	var op *net.OpError
 	return errors.As(err, &op) && op.Op == "dial"
 }
+
+// unreachable tells whether err is about the way to the store: its name, its address or
+// its port. A dial that fails for want of descriptors or ports of our own is not.
+func unreachable(err error) bool {
+	var op *net.OpError
+	if !errors.As(err, &op) || op.Op != "dial" {
+		return false
+	}
+	var name *net.DNSError
+	if op.Timeout() || errors.As(err, &name) {
+		return true
+	}
+	for _, no := range noWay {
+		if errors.Is(err, no) {
+			return true
+		}
+	}
+	return false
+}
+
+// noWay is what connect(2) says of an address that does not answer.
+var noWay = [...]error{syscall.ECONNREFUSED, syscall.ECONNRESET, syscall.EHOSTUNREACH, syscall.EHOSTDOWN, syscall.ENETUNREACH, syscall.ENETDOWN}
 
 // clockAhead compares a Date header with our clock. The header has whole seconds, cut off, so that
 // a clock that agrees may seem up to one second late: that is none.
