@@ -69,7 +69,7 @@ func TestClientTriesAgainWhenApplyFailsAndStillHearsClearAtOnce(t *testing.T) {
 	h := newTestHolder(t)
 	load(t, h, 1)
 	socket, _ := serveTest(t, h, Policy{})
-	got := make(chan seen, 100)
+	got, taken := make(chan seen, 100), make(chan struct{}, 100)
 	var fail atomic.Bool
 	fail.Store(true)
 	stop := runClient(t, ClientConfig{Socket: socket, MinBackoff: 10 * time.Millisecond, MaxBackoff: 20 * time.Millisecond},
@@ -79,13 +79,14 @@ func TestClientTriesAgainWhenApplyFailsAndStillHearsClearAtOnce(t *testing.T) {
 			if fail.Load() {
 				return errors.New("not now")
 			}
+			taken <- struct{}{}
 			return nil
 		})
 	for range 3 {
 		want(t, got, 1, 1)
 	}
 	fail.Store(false)
-	time.Sleep(100 * time.Millisecond)
+	receive(t, taken)
 	for len(got) > 0 {
 		<-got
 	}
@@ -293,12 +294,16 @@ func TestClientWaitsOncePerFailedApply(t *testing.T) {
 		return errors.New("never")
 	})
 	want(t, got, 1, 1)
-	began := time.Now()
-	for range 10 {
-		want(t, got, 1, 1)
+	quickest := time.Hour
+	for n := 0; n < 10 && quickest > 12*pause; n++ { // again on a machine that is busy with something else
+		began := time.Now()
+		for range 10 {
+			want(t, got, 1, 1)
+		}
+		quickest = min(quickest, time.Since(began))
 	}
-	if took := time.Since(began); took < 10*pause/2 || took > 12*pause {
-		t.Errorf("10 attempts took %v, want %v to %v", took, 10*pause/2, 10*pause)
+	if quickest < 10*pause/2 || quickest > 12*pause {
+		t.Errorf("10 attempts took %v, want %v to %v", quickest, 10*pause/2, 10*pause)
 	}
 	stop()
 }

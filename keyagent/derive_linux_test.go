@@ -258,17 +258,16 @@ func TestAgentOnlyUsersGetNoMasters(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 300*time.Millisecond)
-	defer cancel()
-	_ = c.Run(ctx, func(Ring) error { t.Error("got a ring"); return nil }) // its only error is ctx's
-	refused := false
-	for len(logs) > 0 {
-		line := <-logs
-		refused = refused || strings.Contains(line, refusedMode.String())
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		_ = c.Run(ctx, func(Ring) error { t.Error("got a ring"); return nil }) // its only error is ctx's
+	}()
+	for !strings.Contains(receive(t, logs), refusedMode.String()) {
 	}
-	if !refused {
-		t.Error("the refusal did not say why")
-	}
+	cancel()
+	receive(t, ended)
 	if _, err := deriveClient(t, socket).Derive(idOf(testKey(100)), nil); err != nil {
 		t.Errorf("derive: %v", err)
 	}
@@ -278,7 +277,7 @@ func TestDeriveRateIsBounded(t *testing.T) {
 	h := newTestHolder(t)
 	load(t, h, 1)
 	var good, bad atomic.Int64
-	socket, _ := serveTest(t, h, Policy{Deriver: hashDeriver{}, DeriveRate: 20, Derived: func(_ Peer, err error) {
+	socket, _ := serveTest(t, h, Policy{Deriver: hashDeriver{}, DeriveRate: 5, Derived: func(_ Peer, err error) {
 		if err == nil {
 			good.Add(1)
 		} else {
@@ -287,12 +286,12 @@ func TestDeriveRateIsBounded(t *testing.T) {
 	}})
 	c := deriveClient(t, socket)
 	refused := 0
-	for range 60 {
+	for end := time.Now().Add(30 * time.Second); refused < 20 && time.Now().Before(end); {
 		if _, err := c.Derive(idOf(testKey(100)), nil); errors.Is(err, ErrBusy) {
 			refused++
 		}
 	}
-	if refused < 20 || good.Load() < 20 || bad.Load() < 20 {
+	if refused < 20 || good.Load() < 5 || bad.Load() < 20 {
 		t.Errorf("%d refused; counted %d good, %d bad", refused, good.Load(), bad.Load())
 	}
 	r := newRate(10)

@@ -326,7 +326,7 @@ func checkLeaks(t testing.TB) {
 	goroutines, fds, locked := runtime.NumGoroutine(), openFDs(t), lockedKB()
 	t.Cleanup(func() {
 		var g, f, l int
-		for range 200 {
+		for range 2000 {
 			g, f, l = runtime.NumGoroutine(), openFDs(t), lockedKB()
 			if g <= goroutines && f <= fds && l <= locked {
 				return

@@ -5,6 +5,8 @@ import (
 	"context"
 	"errors"
 	"io"
+	"runtime"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -55,6 +57,16 @@ func TestBudgetIsFairAndBounded(t *testing.T) {
 	e := newEngine(t, 1, func(c *Config) { c.Budget = 10 << 20; c.MaxWaiting = 5; c.QueueTimeout = time.Minute })
 	all := reserve(t, e, 10<<20)
 	order := make(chan int, 5)
+	// queued counts who is in the semaphore's line: Waiting counts them a moment before.
+	queued := func() (n int) {
+		buf := make([]byte, 1<<20)
+		for g := range strings.SplitSeq(string(buf[:runtime.Stack(buf, true)]), "\n\n") {
+			if strings.Contains(g, "[select") && strings.Contains(g, "semaphore.(*Weighted).Acquire") {
+				n++
+			}
+		}
+		return n
+	}
 	var done sync.WaitGroup
 	// The first waiter is large; the small ones behind it must not overtake.
 	for i, n := range []int64{10 << 20, 1, 10 << 20, 1, 10 << 20} {
@@ -68,10 +80,7 @@ func TestBudgetIsFairAndBounded(t *testing.T) {
 			r.Release()
 			r.Release() // twice is fine
 		})
-		for e.Stats().Waiting != int64(i+1) {
-			time.Sleep(time.Millisecond)
-		}
-		time.Sleep(5 * time.Millisecond) // counted, but perhaps not yet queued
+		until(t, "it waits", func() bool { return e.Stats().Waiting == int64(i+1) && queued() == i+1 })
 	}
 	began := time.Now()
 	if _, err := e.Reserve(context.Background(), 1); !errors.Is(err, ErrBusy) || time.Since(began) > 10*time.Second {

@@ -212,7 +212,7 @@ func TestFinishedBatchesAreNotHeldBack(t *testing.T) {
 	if _, err := write.Write(plain[:testBatch+testSegment]); err != nil {
 		t.Fatal(err)
 	}
-	time.Sleep(20 * time.Millisecond)
+	until(t, "the first batch is sealed", func() bool { return e.Stats().Sealed >= testBatch })
 	if _, err := write.Write(plain[testBatch+testSegment : testBatch+2*testSegment]); err != nil {
 		t.Fatal(err)
 	}
@@ -221,7 +221,7 @@ func TestFinishedBatchesAreNotHeldBack(t *testing.T) {
 		if k != testBatch {
 			t.Fatalf("%d bytes", k)
 		}
-	case <-time.After(5 * time.Second):
+	case <-time.After(20 * time.Second):
 		t.Error("a finished batch waits for the source")
 	}
 	write.CloseWithError(fmt.Errorf("enough"))

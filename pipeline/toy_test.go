@@ -135,7 +135,7 @@ func newEngine(t testing.TB, workers int, change ...func(*Config)) *Engine {
 func settle(t testing.TB, base int) {
 	t.Helper()
 	for i := 0; runtime.NumGoroutine() > base; i++ {
-		if i > 200 {
+		if i > 4000 {
 			buf := make([]byte, 1<<16)
 			t.Fatalf("%d goroutines, %d before:\n%s", runtime.NumGoroutine(), base, buf[:runtime.Stack(buf, true)])
 		}

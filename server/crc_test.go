@@ -67,7 +67,7 @@ func TestTenThousandJoinsTakeNoTime(t *testing.T) {
 	for range 10_000 {
 		sum = c.crc.join(sum, sum, 5<<30-12345)
 	}
-	if took := time.Since(began); took > 5*time.Second {
+	if took := time.Since(began); took > 10*time.Second { // 30 ms
 		t.Errorf("%s", took)
 	}
 }

@@ -132,7 +132,9 @@ func TestPartsWithoutProofAreNotTold(t *testing.T) {
 	objects[one] = kept
 	for id, parts := range g.store.uploads {
 		if len(parts) == 2 {
-			g.store.uploads[id][1] = append(slices.Clone(parts[1][:len(parts[1])-1]), 'x')
+			changed := slices.Clone(parts[1])
+			changed[len(changed)-1] ^= 1
+			g.store.uploads[id][1] = changed
 			g.store.uploads[id][2] = nil
 		}
 	}

@@ -261,3 +261,13 @@ func signHeaders(method, host, target string, h map[string]string, sha string, a
 	}
 	return out
 }
+
+// until polls a condition that must come true.
+func (g *rig) until(what string, ok func() bool) {
+	g.t.Helper()
+	for end := time.Now().Add(20 * time.Second); !ok(); time.Sleep(2 * time.Millisecond) {
+		if time.Now().After(end) {
+			g.t.Fatal("it does not come true: " + what)
+		}
+	}
+}

@@ -106,7 +106,7 @@ func TestStormOfKeys(t *testing.T) {
 	over := func() bool {
 		took := time.Since(began)
 		enough := changes.Load() >= 20 && stored.Load() >= 64 && refused.Load() >= 10 && read.Load() >= 32
-		return took > 10*time.Second || took > length && enough
+		return took > 40*time.Second || took > length && enough
 	}
 	ended := make(chan struct{})
 	storm.Go(func() {

@@ -220,26 +220,26 @@ func TestBadInput(t *testing.T) {
 // refusedFor waits until a change of keys has reached the proxy.
 func refusedFor(t *testing.T, c *pbs.Client, want int) {
 	t.Helper()
-	for deadline := time.Now().Add(5 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(10 * time.Millisecond) {
 		_, err := c.Get(context.Background(), "good")
 		if status(err) == want {
 			return
 		}
 		if time.Now().After(deadline) {
-			t.Fatalf("5 s after the change: %v, want status %d", err, want)
+			t.Fatalf("20 s after the change: %v, want status %d", err, want)
 		}
 	}
 }
 
 func awaitKey(t *testing.T, c *pbs.Client) {
 	t.Helper()
-	for deadline := time.Now().Add(5 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(10 * time.Millisecond) {
 		_, err := c.Get(context.Background(), "good")
 		if err == nil {
 			return
 		}
 		if time.Now().After(deadline) {
-			t.Fatalf("5 s after the key came back: %v", err)
+			t.Fatalf("20 s after the key came back: %v", err)
 		}
 	}
 }

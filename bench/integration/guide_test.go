@@ -256,7 +256,7 @@ func (g *guide) checkBodies(t *testing.T) {
 func (g *guide) wantRefused(t *testing.T) {
 	t.Helper()
 	c := newClient(t, g.proxy.PBS(bucket), func(c *pbs.Config) { c.Waits = []time.Duration{} })
-	for until := time.Now().Add(2 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+	for until := time.Now().Add(20 * time.Second); ; time.Sleep(10 * time.Millisecond) {
 		_, err := c.HeadObject(context.Background(), "guide/x")
 		if err != nil && strings.Contains(err.Error(), "503") {
 			return

@@ -110,7 +110,7 @@ func TestGetNeedsItsHeaders(t *testing.T) {
 	s.answer = func(e exchangeSeen) string {
 		return "HTTP/1.1 200 OK\r\nConnection: close\r\n" + lines([]string{goodETag, goodType, goodDate}) + "Content-Length: 1\r\n\r\n"
 	}
-	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
 	defer cancel()
 	go func() { time.Sleep(50 * time.Millisecond); cancel() }()
 	if _, err := s.client().Get(ctx, "k"); err == nil {

@@ -39,7 +39,7 @@ func TestNothingSurvivesTheParent(t *testing.T) {
 		t.Fatalf("the grandchild %q does not run: %v", line, err)
 	}
 	parent.Kill() // SIGKILL: the parent can do nothing for its child
-	for deadline := time.Now().Add(5 * time.Second); running(child); time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(20 * time.Second); running(child); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			syscall.Kill(child, syscall.SIGKILL)
 			t.Fatal("the grandchild survived its parent")

@@ -41,11 +41,11 @@ func newDesk(t *testing.T) *desk {
 	if d.server, err = newKeyServer(filepath.Join(dir, "server")); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = d.server.stop(); d.server.identity.Wipe() })
+	t.Cleanup(d.server.end)
 	if err := d.server.start(0, 0); err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
 	if err := awaitServer(ctx, d.server.address); err != nil {
 		t.Fatal(err)

@@ -15,6 +15,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"github.com/s3-crypt-proxy/s3-crypt-proxy/bench/rig"
 	"github.com/s3-crypt-proxy/s3-crypt-proxy/keyagent"
 	"github.com/s3-crypt-proxy/s3-crypt-proxy/keyagent/audit"
 	"github.com/s3-crypt-proxy/s3-crypt-proxy/keyagent/keyfile"
@@ -27,6 +28,7 @@ type keyServer struct {
 	dir      string
 	identity *keyfile.Identity
 	address  string
+	release  func() // gives the address back
 
 	mu     sync.Mutex
 	admins []memkey.Admin
@@ -43,7 +45,18 @@ func newKeyServer(dir string) (*keyServer, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &keyServer{dir: dir, identity: id, address: "127.0.0.1:0"}, os.MkdirAll(dir, 0o700)
+	address, release, err := rig.HoldPort()
+	if err != nil {
+		return nil, err
+	}
+	return &keyServer{dir: dir, identity: id, address: address, release: release}, os.MkdirAll(dir, 0o700)
+}
+
+// end stops it for good.
+func (s *keyServer) end() {
+	_ = s.stop() // what it was told is told to the test where it matters
+	s.identity.Wipe()
+	s.release()
 }
 
 // start runs it with a clock that is off, and sessions that live so long.
@@ -84,7 +97,6 @@ func (s *keyServer) start(off, sessions time.Duration) error {
 	if err != nil {
 		return err
 	}
-	s.address = l.Addr().String()
 	s.server = memkey.NewServer(agent, cert, func() bool { return s.vault.State().Loaded })
 	inner := s.server.Handler
 	s.server.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -101,7 +113,7 @@ func (s *keyServer) start(off, sessions time.Duration) error {
 // unlocked tries until a lock of the last start is free: a child that another script is just starting holds it as well,
 // between its fork and its exec.
 func unlocked(open func() error) (err error) {
-	for range 400 {
+	for range 4000 {
 		if err = open(); err == nil {
 			return nil
 		}
@@ -152,7 +164,7 @@ func theServer(ts *testscript.TestScript) *keyServer {
 		s, err := newKeyServer(filepath.Join(ts.Getenv("WORK"), "server"))
 		ts.Check(err)
 		*box = s
-		ts.Defer(func() { _ = s.stop(); s.identity.Wipe() })
+		ts.Defer(s.end)
 	}
 	return *box
 }

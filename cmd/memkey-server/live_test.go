@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	ports "github.com/s3-crypt-proxy/s3-crypt-proxy/bench/rig"
 	"github.com/s3-crypt-proxy/s3-crypt-proxy/keyagent"
 	"github.com/s3-crypt-proxy/s3-crypt-proxy/keyagent/memkey"
 )
@@ -70,7 +71,7 @@ func TestEndWipesAndIsNoClear(t *testing.T) {
 	begin := time.Now()
 	for n := next(); n != 0; n = next() {
 	}
-	if took := time.Since(begin); took > time.Second {
+	if took := time.Since(begin); took > 10*time.Second {
 		t.Errorf("a clear took %v to the proxy", took)
 	}
 }
@@ -150,12 +151,12 @@ func TestLogHasNoSecrets(t *testing.T) {
 
 func freeAddress(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	address, release, err := ports.HoldPort()
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close()
-	return l.Addr().String()
+	t.Cleanup(release)
+	return address
 }
 
 // TestNotify plays systemd: the server says when it is ready, that it lives, and when it ends.

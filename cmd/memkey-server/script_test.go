@@ -165,7 +165,7 @@ func sendCommand(ts *testscript.TestScript, _ bool, args []string) {
 }
 
 func get(ts *testscript.TestScript, _ bool, args []string) {
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, "GET", "https://"+ts.Getenv("ADDR")+args[1], nil)
 	ts.Check(err)

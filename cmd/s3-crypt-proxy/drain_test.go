@@ -18,6 +18,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"github.com/s3-crypt-proxy/s3-crypt-proxy/bench/rig"
 	"github.com/s3-crypt-proxy/s3-crypt-proxy/server/config"
 	"github.com/s3-crypt-proxy/s3-crypt-proxy/server/sigv4"
 )
@@ -139,11 +140,10 @@ func (b *bench) wait(t *testing.T) error {
 
 func (b *bench) until(t *testing.T, text string) {
 	t.Helper()
-	for range 2000 {
+	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); time.Sleep(2 * time.Millisecond) {
 		if strings.Contains(b.log.String(), text) {
 			return
 		}
-		time.Sleep(2 * time.Millisecond)
 	}
 	t.Fatalf("never logged: %q\n%s", text, b.log)
 }
@@ -235,7 +235,7 @@ func TestSilentClientsDoNotHoldTheDrain(t *testing.T) {
 	if err := b.wait(t); err != nil {
 		t.Error(err)
 	}
-	if took := time.Since(began); took > 5*time.Second {
+	if took := time.Since(began); took > 15*time.Second {
 		t.Errorf("the drain took %v", took)
 	}
 }
@@ -272,7 +272,7 @@ func TestShutdownTimeoutEndsTheDrain(t *testing.T) {
 	if !errors.As(err, &f) || f.code != exitCut || !strings.Contains(err.Error(), "shutdown_timeout passed") {
 		t.Errorf("%v", err)
 	}
-	if took := time.Since(began); took > 5*time.Second {
+	if took := time.Since(began); took > 15*time.Second {
 		t.Errorf("took %v", took)
 	}
 	running.Close()
@@ -299,12 +299,11 @@ func TestNothingStaysOpen(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer taken.Close()
-	free, err := net.Listen("tcp", "127.0.0.1:0")
+	addr, release, err := rig.HoldPort()
 	if err != nil {
 		t.Fatal(err)
 	}
-	addr := free.Addr().String()
-	free.Close()
+	defer release()
 	cfg, err := config.Load("", []string{
 		"S3CP_LISTEN_ADDR=" + addr, "S3CP_ADMIN_LISTEN_ADDR=" + taken.Addr().String(), "S3CP_ADMIN_TOKEN=0123456789abcdef",
 		"S3CP_BACKEND_ENDPOINT=http://127.0.0.1:1", "S3CP_BACKEND_ACCESS_KEY=a", "S3CP_BACKEND_SECRET_KEY=b",

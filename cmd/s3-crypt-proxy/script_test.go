@@ -107,13 +107,12 @@ func (p *process) text() string {
 
 // await returns the first log line with text in it.
 func (p *process) await(text string) (string, bool) {
-	for range 2000 {
+	for end := time.Now().Add(30 * time.Second); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
 		for line := range strings.Lines(p.text()) {
 			if strings.Contains(line, text) {
 				return line, true
 			}
 		}
-		time.Sleep(5 * time.Millisecond)
 	}
 	return "", false
 }
@@ -176,7 +175,7 @@ func ends(ts *testscript.TestScript, _ bool, args []string) {
 }
 
 func get(ts *testscript.TestScript, _ bool, args []string) {
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, "GET", args[1], nil)
 	ts.Check(err)

@@ -79,7 +79,7 @@ func storm(t *testing.T, mode string) {
 	// A busy machine gets its time, but not for ever.
 	over := func() bool {
 		took := time.Since(began)
-		return took > 10*time.Second || took > length && enough()
+		return took > 40*time.Second || took > length && enough()
 	}
 	ended := make(chan struct{})
 	var weather, clients sync.WaitGroup

@@ -113,7 +113,7 @@ func stopped(ts *testscript.TestScript, _ bool, args []string) {
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	ts.Check(cmd.Start())
 	w := theWorld(ts)
-	for began := time.Now(); w.puts() < puts && time.Since(began) < 20*time.Second; {
+	for began := time.Now(); w.puts() < puts && time.Since(began) < 60*time.Second; {
 		time.Sleep(2 * time.Millisecond)
 	}
 	ts.Check(cmd.Process.Signal(sig))

@@ -36,7 +36,7 @@ func TestClearEndsTheWork(t *testing.T) {
 		w.holder.Clear()
 	})
 	file := filepath.Join(t.TempDir(), "cp")
-	code, stdout, stderr := w.run(t.Context(), "rewrap", bucket, "--rate", "200/s", "--checkpoint", file)
+	code, stdout, stderr := w.run(t.Context(), "rewrap", bucket, "--rate", "10/s", "--checkpoint", file)
 	wg.Wait()
 	if code != int(exitKeys) || !strings.Contains(stderr, "were cleared") || !strings.Contains(stderr, "\ntry: memkey-admin key send") {
 		t.Errorf("%d\n%s", code, stderr)

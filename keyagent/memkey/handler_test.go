@@ -149,7 +149,7 @@ func TestSlowBodyIsCut(t *testing.T) {
 	defer conn.Close()
 	fmt.Fprintf(conn, "POST /key HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%s\x03", m3Fixed+packageUnit+aeadTag, magic)
 	start := time.Now()
-	if err := conn.SetReadDeadline(start.Add(readTime + 5*time.Second)); err != nil {
+	if err := conn.SetReadDeadline(start.Add(readTime + 20*time.Second)); err != nil {
 		t.Fatal(err)
 	}
 	answer, err := io.ReadAll(conn)

@@ -163,7 +163,7 @@ func TestSharesClearedMeanwhile(t *testing.T) {
 	}()
 	select {
 	case <-slow.in:
-	case <-time.After(5 * time.Second):
+	case <-time.After(20 * time.Second):
 		t.Fatal("the last share did not come to the log")
 	}
 	r.Clear("now")

@@ -38,7 +38,7 @@ func dial(t *testing.T, addr string) net.Conn {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { c.Close() })
-	if err := c.SetDeadline(time.Now().Add(10 * time.Second)); err != nil {
+	if err := c.SetDeadline(time.Now().Add(30 * time.Second)); err != nil {
 		t.Fatal(err)
 	}
 	return c
@@ -67,7 +67,7 @@ func TestSlowClientIsCut(t *testing.T) {
 	if _, err := io.Copy(io.Discard, slow); err != nil {
 		t.Fatal(err)
 	}
-	if took := time.Since(began); took > 5*time.Second {
+	if took := time.Since(began); took > 20*time.Second {
 		t.Errorf("cut after %v", took)
 	}
 }
@@ -111,11 +111,10 @@ func TestConnectionsAreBounded(t *testing.T) {
 		t.Errorf("a held connection was lost: %v", err)
 	}
 	held[1].Close()
-	for range 1000 {
+	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); time.Sleep(time.Millisecond) {
 		if _, err := get(dial(t, addr)); err == nil {
 			return
 		}
-		time.Sleep(time.Millisecond)
 	}
 	t.Error("a freed place was never given away")
 }

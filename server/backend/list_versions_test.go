@@ -136,7 +136,7 @@ func TestDeleteMarkersAreTold(t *testing.T) {
 		"405 of a proxy":    {s3fault(405, "MethodNotAllowed", "x"), Busy, nil},
 	} {
 		s := newScript(t, tc.st)
-		_, err := newTestClient(t, s.URL, impatient).Get(ctx, "bucket", "key", GetOptions{Version: "v"})
+		_, err := newTestClient(t, s.URL).Get(ctx, "bucket", "key", GetOptions{Version: "v"})
 		e := wantKind(t, err, tc.want)
 		if tc.mark == nil && e.Marker != nil || tc.mark != nil && (e.Marker == nil || *e.Marker != *tc.mark) {
 			t.Errorf("%s: %+v", name, e.Marker)
@@ -161,7 +161,7 @@ func TestDeleteManyTellsVersionsApart(t *testing.T) {
 	}
 	// An answer about another version is none about this one.
 	s = newScript(t, deleted("<Deleted><Key>a</Key><VersionId>2</VersionId></Deleted>"))
-	rs, err = newTestClient(t, s.URL, impatient).DeleteManyWith(ctx, "bucket", []ObjectID{{"a", "1"}}, DeleteOptions{})
+	rs, err = newTestClient(t, s.URL).DeleteManyWith(ctx, "bucket", []ObjectID{{"a", "1"}}, DeleteOptions{})
 	if err == nil {
 		t.Errorf("%+v", rs)
 	}

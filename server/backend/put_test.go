@@ -226,7 +226,7 @@ func TestWaitingSourceIsWoken(t *testing.T) {
 			select {
 			case err := <-done:
 				wantKind(t, err, tc.want)
-			case <-time.After(5 * time.Second):
+			case <-time.After(20 * time.Second):
 				t.Fatal("Put waits for its source for ever")
 			}
 		})
