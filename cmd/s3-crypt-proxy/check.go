@@ -37,10 +37,14 @@ refused before. Secrets from files and systemd credentials stay where they are.
 What is wrong goes to stderr, all of it at once, and so do warnings. It makes no
 certificate and listens nowhere.
 
-Then it tries the backend with every bucket of allowed_buckets, or those given:
+Then it looks whether memkey-server answers this user at memkey.socket_path, and
+whether this user could make a certificate in tls.dir: run it as the proxy's user.
+It asks for no key.
+
+Last it tries the backend with every bucket of allowed_buckets, or those given:
 clock, permissions, ranges, conditional writes, uploads in parts, deletion. It reads
 and changes nothing of yours: it writes a few bytes under a name of the proxy's own
-and removes them. --offline leaves this out.
+and removes them. --offline leaves out all that is beyond the configuration.
 
 Exit status: 0 good (perhaps with warnings), 3 configuration, 4 certificate, 7 the
 backend cannot be used.`,
@@ -62,10 +66,11 @@ backend cannot be used.`,
 			// Whoever interrupts it must not leave the object of the trial behind.
 			ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
 			defer stop()
+			tryHost(ctx, cfg, cmd.OutOrStdout(), cmd.ErrOrStderr())
 			return tryBackend(ctx, cfg, buckets, cmd.OutOrStdout(), cmd.ErrOrStderr())
 		},
 	}
-	cmd.Flags().BoolVar(&offline, "offline", false, "do not try the backend")
+	cmd.Flags().BoolVar(&offline, "offline", false, "look at the configuration alone: not at the key holder, tls.dir and the backend")
 	cmd.Flags().StringArrayVar(&buckets, "bucket", nil, "try the backend with this `BUCKET`; may be repeated")
 	cmd.Flags().BoolVar(&keys, "keys", false, "explain every key there is")
 	return cmd

@@ -22,6 +22,10 @@ const (
 	// shortToken: below this many characters an admin token earns a warning.
 	shortToken = 16
 
+	// shortSecret: below this many characters a client's secret earns a warning. Those of
+	// AWS have 40.
+	shortSecret = 16
+
 	// pbsReuse is how long PBS keeps an idle connection for another request. An
 	// idle timeout below it makes PBS send into closed connections.
 	pbsReuse = 90 * time.Second

@@ -34,6 +34,15 @@ func (l *loader) warn() {
 	if n := len(c.Admin.Token.Reveal()); n < shortToken {
 		add("admin.token", "it has fewer than %d characters; `openssl rand -hex 24` makes a good one", shortToken)
 	}
+	weak := func(key string, s Secret) {
+		if n := len(s.Reveal()); s.IsSet() && n < shortSecret {
+			add(key, "it has %d characters, and whoever sees one signed request can try guesses at it for ever; AWS's have 40: `openssl rand -hex 20` makes a good one", n)
+		}
+	}
+	weak("client.secret_key", c.Client.SecretKey)
+	for i, x := range c.Clients {
+		weak(entryKey("clients", i, "secret_key"), x.SecretKey)
+	}
 	if c.Limits.IdleTimeout <= pbsReuse {
 		add("limits.idle_timeout", "%v is not above the %v for which PBS uses a connection again: uploads will fail on closed connections", c.Limits.IdleTimeout, pbsReuse)
 	}

@@ -71,7 +71,7 @@ const (
 func Service(ctx context.Context, s Store) Finding {
 	buckets, err := s.Buckets(ctx)
 	if err != nil {
-		return Finding{"list of buckets", Failed, told(err)}
+		return Finding{"list of buckets", Failed, told(err, "s3:ListAllMyBuckets")}
 	}
 	return Finding{"list of buckets", OK, fmt.Sprintf("%d buckets", len(buckets))}
 }
@@ -120,7 +120,7 @@ func (p *probe) answers(ctx context.Context) {
 	before := time.Now()
 	reply, err := p.store.Relay(ctx, backend.Question{Op: "GetBucketVersioning", Method: http.MethodGet, Bucket: p.bucket, Query: url.Values{"versioning": {""}}})
 	if err != nil {
-		p.stop(question, "%s", told(err))
+		p.stop(question, "%s", told(err, ""))
 		return
 	}
 	if at, err := http.ParseTime(reply.Header.Get("Date")); err == nil {
@@ -131,8 +131,11 @@ func (p *probe) answers(ctx context.Context) {
 		p.stop(question, "it does not exist; make it at the backend, or let a client make it")
 	case reply.Status == http.StatusNotImplemented:
 		p.say(question, OK, "the store keeps no versions")
-	case reply.Status >= 400:
-		p.stop(question, "%d %s: %s%s", reply.Status, reply.Code, strings.TrimSuffix(reply.Message, "."), advice(reply.Status, reply.Code))
+	case refusesAll(reply.Code):
+		p.stop(question, "%s", answered(reply, ""))
+	case reply.Status >= 300:
+		// Only a look: listing comes next, and tells what is wrong with all requests.
+		p.say(question, Warning, "whether it keeps versions is not known: %s", answered(reply, "s3:GetBucketVersioning"))
 	case strings.Contains(string(reply.Body), "<Status>Enabled</Status>"):
 		p.say(question, OK, "it keeps versions: what is overwritten or deleted stays until a lifecycle rule of the backend removes it")
 	default:
@@ -156,7 +159,7 @@ func (p *probe) clock(ahead, took time.Duration) {
 func (p *probe) lists(ctx context.Context) {
 	page, err := p.store.List(ctx, p.bucket, backend.ListOptions{Prefix: format.ReservedPrefix, MaxKeys: 10})
 	if err != nil {
-		p.stop("listing", "%s", told(err))
+		p.stop("listing", "%s", told(err, "s3:ListBucket"))
 		return
 	}
 	if holdsState(page) {
@@ -165,7 +168,7 @@ func (p *probe) lists(ctx context.Context) {
 	}
 	// The proxy begins an empty bucket only, and looks in the same way.
 	if page, err = p.store.List(ctx, p.bucket, backend.ListOptions{MaxKeys: lookKeys}); err != nil {
-		p.stop("listing", "%s", told(err))
+		p.stop("listing", "%s", told(err, "s3:ListBucket"))
 		return
 	}
 	others := page.Truncated
@@ -193,10 +196,10 @@ func (p *probe) locks(ctx context.Context) {
 	reply, err := p.store.Relay(ctx, backend.Question{Op: "GetObjectLockConfiguration", Method: http.MethodGet, Bucket: p.bucket, Query: url.Values{"object-lock": {""}}})
 	switch {
 	case err != nil:
-		p.say("object lock", Warning, unknown, told(err))
+		p.say("object lock", Warning, unknown, told(err, "s3:GetBucketObjectLockConfiguration"))
 		p.over = true
 	case reply.Status == http.StatusUnauthorized || reply.Status == http.StatusForbidden:
-		p.say("object lock", Warning, unknown, fmt.Sprintf("%d %s", reply.Status, reply.Code))
+		p.say("object lock", Warning, unknown, answered(reply, "s3:GetBucketObjectLockConfiguration"))
 		p.over = true
 	case strings.Contains(string(reply.Body), "DefaultRetention"):
 		p.say("object lock", Warning, "the bucket locks every new object, so that nothing was written to it: what follows from writing is not known")
@@ -214,7 +217,7 @@ func (p *probe) put(ctx context.Context, cond backend.Conditions) error {
 
 func (p *probe) writes(ctx context.Context) {
 	if err := p.put(ctx, backend.Conditions{}); err != nil {
-		p.stop("writing", "%s", told(err))
+		p.stop("writing", "%s", told(err, "s3:PutObject"))
 		if unsure(err) {
 			p.written = append(p.written, backend.Written{})
 			p.clean(ctx)
@@ -227,7 +230,7 @@ func (p *probe) writes(ctx context.Context) {
 func (p *probe) reads(ctx context.Context) {
 	o, err := p.store.Get(ctx, p.bucket, p.key, backend.GetOptions{Range: &backend.Range{First: 1, Last: 3}})
 	if err != nil {
-		p.say("reading a range", Failed, "%s", told(err))
+		p.say("reading a range", Failed, "%s", told(err, "s3:GetObject"))
 		return
 	}
 	defer o.Body.Close()
@@ -262,7 +265,7 @@ func (p *probe) condition(name string, err error, lost string) {
 	case errors.As(err, &e) && e.Status == http.StatusNotImplemented:
 		p.say(question, Warning, "the store has no such condition: %s", lost)
 	default:
-		p.say(question, Warning, "%s", told(err))
+		p.say(question, Warning, "%s", told(err, "s3:PutObject"))
 	}
 }
 
@@ -272,16 +275,16 @@ func (p *probe) uploads(ctx context.Context) {
 	const question = "uploads in parts"
 	id, err := p.store.CreateUpload(ctx, p.bucket, p.key)
 	if err != nil {
-		p.say(question, Failed, "large objects cannot be stored: %s", told(err))
+		p.say(question, Failed, "large objects cannot be stored: %s", told(err, "s3:PutObject"))
 		return
 	}
 	etag, err := p.store.UploadPart(ctx, p.bucket, p.key, id, 1, bytes.NewReader(p.body), int64(len(p.body)))
 	if err != nil {
-		p.say(question, Failed, "large objects cannot be stored: %s", told(err))
+		p.say(question, Failed, "large objects cannot be stored: %s", told(err, "s3:PutObject"))
 	} else {
 		p.say(question, OK, "")
 		if _, err := p.store.CopyPart(ctx, p.bucket, p.key, id, 2, backend.CopySource{Bucket: p.bucket, Key: p.key}, backend.Range{First: 0, Last: 3}); err != nil {
-			p.say("copying inside the backend", Warning, "large objects cannot be copied: %s", told(err))
+			p.say("copying inside the backend", Warning, "large objects cannot be copied: %s", told(err, "s3:GetObject and s3:PutObject"))
 		} else {
 			p.say("copying inside the backend", OK, "")
 		}
@@ -297,7 +300,7 @@ func (p *probe) uploads(ctx context.Context) {
 	clean, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanTime)
 	defer cancel()
 	if err := p.store.AbortUpload(clean, p.bucket, p.key, id); err != nil {
-		p.say(question, Warning, "an unfinished upload of %s is left: %s", p.key, told(err))
+		p.say(question, Warning, "an unfinished upload of %s is left: %s", p.key, told(err, "s3:AbortMultipartUpload"))
 	}
 }
 
@@ -316,7 +319,7 @@ func (p *probe) removes(ctx context.Context) {
 			version = ""
 		}
 		if _, err := p.store.DeleteWith(ctx, p.bucket, p.key, backend.DeleteOptions{Version: version}); err != nil {
-			p.say("deleting", Warning, "the object %s is left, and clients cannot delete: %s", p.key, told(err))
+			p.say("deleting", Warning, "the object %s is left, and clients cannot delete: %s", p.key, told(err, "s3:DeleteObject"))
 			return
 		}
 	}
@@ -331,7 +334,7 @@ func (p *probe) removes(ctx context.Context) {
 		return
 	}
 	// Without the right to list, S3 answers 403 for what is not there.
-	p.say("deleting", Failed, "what was deleted is not answered as absent: %s", told(err))
+	p.say("deleting", Failed, "what was deleted is not answered as absent: %s", told(err, "s3:ListBucket"))
 }
 
 func unsure(err error) bool {
@@ -339,24 +342,44 @@ func unsure(err error) bool {
 	return errors.As(err, &e) && (e.Unsure || e.Status == 0 || e.Status >= 500)
 }
 
-// told is an error for people: what the store said, and what usually mends it.
-func told(err error) string {
+// told is an error for people: what the store said, and what usually mends it; permission
+// as in advice.
+func told(err error, permission string) string {
 	var e *backend.Error
 	if !errors.As(err, &e) {
 		return err.Error()
 	}
-	return e.Error() + advice(e.Status, e.Code)
+	return e.Error() + advice(e.Status, e.Code, permission)
 }
 
-// advice is what usually mends an answer of the store; status 0 is none.
-func advice(status int, code string) string {
+// answered is told for an answer that is passed on.
+func answered(r *backend.Reply, permission string) string {
+	text := strings.TrimSpace(fmt.Sprintf("%d %s", r.Status, r.Code))
+	if m := strings.TrimSuffix(r.Message, "."); m != "" {
+		text += ": " + m
+	}
+	return text + advice(r.Status, r.Code, permission)
+}
+
+// refusesAll says that a code is about the credentials, whatever they ask for.
+func refusesAll(code string) bool {
+	switch code {
+	case "InvalidAccessKeyId", "SignatureDoesNotMatch", "RequestTimeTooSkewed", "AuthorizationHeaderMalformed":
+		return true
+	}
+	return false
+}
+
+// advice is what usually mends an answer of the store; status 0 is none. permission is
+// what AWS calls the right to ask, or empty.
+func advice(status int, code, permission string) string {
 	switch {
-	case code == "InvalidAccessKeyId" || code == "SignatureDoesNotMatch":
+	case code == "InvalidAccessKeyId" || code == "SignatureDoesNotMatch" || code == "AuthorizationHeaderMalformed":
 		return "; look at backend.access_key, backend.secret_key and backend.region"
 	case code == "RequestTimeTooSkewed":
 		return "; set this machine's clock"
 	case status == http.StatusForbidden:
-		return "; these credentials lack the permission"
+		return strings.TrimSuffix("; these credentials lack the permission "+permission, " ")
 	case code == "NoSuchBucket":
 		return "; make the bucket"
 	case status == 0:

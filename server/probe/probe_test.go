@@ -203,9 +203,16 @@ func TestFaultsAreFound(t *testing.T) {
 		}, says: []string{"failed bucket: 403 SignatureDoesNotMatch: It does not; look at backend.access_key"}, ends: true},
 		"no permission": {set: func(f *fake) {
 			f.config["GetBucketVersioning"] = &backend.Reply{Status: 403, Code: "AccessDenied"}
-		}, says: []string{"failed bucket: 403 AccessDenied", "lack the permission"}, ends: true},
+		}, says: []string{"warning bucket: whether it keeps versions is not known: 403 AccessDenied; these credentials lack the permission s3:GetBucketVersioning", "ok clock", "ok listing", "ok writing"}},
+		"no such question": {set: func(f *fake) {
+			f.config["GetBucketVersioning"] = &backend.Reply{Status: 405, Code: "MethodNotAllowed"}
+		}, says: []string{"warning bucket: whether it keeps versions is not known: 405 MethodNotAllowed", "ok writing"}},
+		"another region": {set: func(f *fake) {
+			f.config["GetBucketVersioning"] = &backend.Reply{Status: 301, Code: "PermanentRedirect"}
+			f.fail["ListObjectsV2"] = refused("ListObjectsV2", 301, backend.Busy, "PermanentRedirect")
+		}, says: []string{"warning bucket:", "failed listing:", "look at backend.endpoint, backend.region"}, ends: true},
 		"a lost state":    {set: func(f *fake) { f.objects["a/b"] = nil }, says: []string{"failed listing: the bucket holds objects, and no _objcryptproxy___.json"}, left: true},
-		"nobody there":    {set: func(f *fake) { f.fail["GetBucketVersioning"] = refused("x", 0, backend.Busy, "") }, says: []string{"failed bucket:", "look at backend.endpoint"}, ends: true},
+		"nobody there":    {set: func(f *fake) { f.fail["GetBucketVersioning"] = refused("x", 0, backend.Unreachable, "") }, says: []string{"failed bucket:", "look at backend.endpoint"}, ends: true},
 		"a clock far off": {set: func(f *fake) { f.skew = -time.Hour }, says: []string{"failed clock: the backend's is -1h0m0s away"}},
 		"a clock off":     {set: func(f *fake) { f.skew = 5 * time.Minute }, says: []string{"warning clock: the backend's is 5m0s away"}},
 		"versions": {set: func(f *fake) {
@@ -216,7 +223,7 @@ func TestFaultsAreFound(t *testing.T) {
 		}, says: []string{"warning object lock: the bucket locks every new object"}, ends: true},
 		"locks that nobody may ask for": {set: func(f *fake) {
 			f.config["GetObjectLockConfiguration"] = &backend.Reply{Status: 403, Code: "AccessDenied"}
-		}, says: []string{"warning object lock: whether the bucket locks every new object is not known (403 AccessDenied)"}, ends: true},
+		}, says: []string{"warning object lock: whether the bucket locks every new object is not known (403 AccessDenied; these credentials lack the permission s3:GetBucketObjectLockConfiguration)"}, ends: true},
 		"locks that are not told": {set: func(f *fake) {
 			f.fail["GetObjectLockConfiguration"] = refused("x", 503, backend.Busy, "ServiceUnavailable")
 		},
@@ -224,7 +231,7 @@ func TestFaultsAreFound(t *testing.T) {
 		"no locks": {set: func(f *fake) {
 			f.config["GetObjectLockConfiguration"] = &backend.Reply{Status: 404, Code: "ObjectLockConfigurationNotFoundError"}
 		}, says: []string{"ok writing:"}},
-		"no listing":     {set: func(f *fake) { f.fail["ListObjectsV2"] = denied }, says: []string{"failed listing:", "lack the permission"}, ends: true},
+		"no listing":     {set: func(f *fake) { f.fail["ListObjectsV2"] = denied }, says: []string{"failed listing:", "lack the permission s3:ListBucket"}, ends: true},
 		"no writing":     {set: func(f *fake) { f.fail["PutObject"] = denied }, says: []string{"failed writing:"}, ends: true},
 		"no reading":     {set: func(f *fake) { f.fail["GetObject"] = denied }, says: []string{"failed reading a range:"}},
 		"no uploads":     {set: func(f *fake) { f.fail["CreateMultipartUpload"] = denied }, says: []string{"failed uploads in parts: large objects cannot be stored"}},

@@ -1,0 +1,106 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"io/fs"
+	"net"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"syscall"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/s3-crypt-proxy/s3-crypt-proxy/keyagent"
+	"github.com/s3-crypt-proxy/s3-crypt-proxy/server/config"
+)
+
+// TestCheckFindsTheKeyHolder: one that answers is good, whatever keys it has; a socket
+// that nobody serves, or somebody else, is not.
+func TestCheckFindsTheKeyHolder(t *testing.T) {
+	l := newLive(t, keyagent.Policy{})
+	cfg := &config.Config{}
+	cfg.Memkey.SocketPath = l.socket
+	says := func() (good, bad string) {
+		var stdout, stderr bytes.Buffer
+		tryHost(t.Context(), cfg, &stdout, &stderr)
+		return stdout.String(), stderr.String()
+	}
+	if good, bad := says(); bad != "" || !strings.Contains(good, "memkey-server answers at "+l.socket) {
+		t.Errorf("with a key holder: %q, %q", good, bad)
+	}
+	cfg.Memkey.ServerUsers = []string{"2147483647"}
+	if good, bad := says(); !strings.Contains(bad, "is served by") || strings.Contains(good, "answers") {
+		t.Errorf("with a key holder of another user: %q, %q", good, bad)
+	}
+	cfg.Memkey.ServerUsers = nil
+
+	dead := filepath.Join(t.TempDir(), "dead")
+	ln, err := net.ListenUnix("unix", &net.UnixAddr{Name: dead, Net: "unix"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ln.SetUnlinkOnClose(false)
+	ln.Close()
+	cfg.Memkey.SocketPath = dead
+	if _, bad := says(); !strings.Contains(bad, "nobody listens at "+dead) {
+		t.Errorf("with a socket that nobody serves: %q", bad)
+	}
+}
+
+func TestCheckFindsADirectoryThatCannotBeMade(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	shut := filepath.Join(dir, "shut")
+	if err := os.Mkdir(shut, 0o500); err != nil {
+		t.Fatal(err)
+	}
+	if os.Geteuid() == 0 {
+		// Root may write everywhere: this thread looks with the eyes of a user who owns nothing.
+		if err := os.Chmod(dir, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Chmod(filepath.Dir(dir), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Chown(dir, nobody, -1); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Chmod(shut, 0o555); err != nil {
+			t.Fatal(err)
+		}
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+		if _, err := unix.SetfsuidRetUid(nobody); err != nil {
+			t.Fatal(err)
+		}
+		defer func() {
+			if _, err := unix.SetfsuidRetUid(0); err != nil {
+				t.Error(err)
+			}
+		}()
+	}
+	for path, want := range map[string]error{
+		dir:                             nil,
+		filepath.Join(dir, "new", "er"): nil,
+		shut:                            syscall.EACCES,
+		filepath.Join(shut, "a", "b"):   syscall.EACCES,
+		file:                            syscall.ENOTDIR,
+		filepath.Join(file, "below"):    syscall.ENOTDIR,
+	} {
+		err := canMake(path)
+		var where *fs.PathError
+		if !errors.Is(err, want) || err != nil && (!errors.As(err, &where) || where.Path == "") {
+			t.Errorf("%s: %v, want %v", path, err, want)
+		}
+	}
+}
+
+// nobody owns nothing.
+const nobody = 65534
