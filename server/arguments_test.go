@@ -52,7 +52,7 @@ func TestArgumentsAreRefusedInS3sWords(t *testing.T) {
 	}
 	g.saying(with(map[string]string{"x-amz-mp-object-size": "-1"}), 400, "InvalidRequest", "x-amz-mp-object-size header is less than zero: '-1'")
 	g.saying(with(map[string]string{"x-amz-mp-object-size": "a"}), 400, "InvalidRequest", "x-amz-mp-object-size header is invalid: 'a'")
-	g.saying(with(map[string]string{"x-amz-mp-object-size": "2"}), 400, "InvalidRequest", "header value 2 does not match what was computed: 1")
+	g.saying(with(map[string]string{"x-amz-mp-object-size": "2"}), 400, "InvalidRequest", "header value 1 does not match what was computed: 2", "<additionalMessage>the header says 2 bytes, the parts have 1</additionalMessage>")
 	g.saying(with(map[string]string{"x-amz-checksum-crc32": "AAAAAA==", "x-amz-checksum-crc32c": "AAAAAA==", "x-amz-checksum-type": "COMPOSITE"}), 400, "InvalidRequest", "Expecting a single x-amz-checksum- header")
 	g.want(with(map[string]string{"x-amz-mp-object-size": "1"}), 200, "")
 }

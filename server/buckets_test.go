@@ -1,6 +1,7 @@
 package server
 
 import (
+	"bytes"
 	"encoding/xml"
 	"fmt"
 	"slices"
@@ -54,7 +55,7 @@ func TestListingsOfBothVersionsGiveEveryNameOnce(t *testing.T) {
 		for query, all := range map[string][]string{"": want, "&delimiter=%2F": grouped, "&delimiter=%2F&encoding-type=url": grouped, "&prefix=a%2F": {"a/1", "a/2", "a/3/x"}, "&prefix=a%2F&delimiter=%2F": {"a/1", "a/2", "a/3/"}} {
 			query = fmt.Sprintf("max-keys=%d%s", n, query)
 			if n == 0 {
-				if p := g.page("/bkt?" + query); p.IsTruncated || len(p.names()) > 0 || p.Marker == nil {
+				if p := g.page("/bkt?" + query); p.IsTruncated || len(p.names()) > 0 || p.Marker != nil {
 					t.Errorf("max-keys=0: %+v", p)
 				}
 				continue
@@ -91,6 +92,28 @@ func TestListingsOfBothVersionsGiveEveryNameOnce(t *testing.T) {
 			if !slices.Equal(got, all) {
 				t.Errorf("V2 %s: %q, want %q", query, got, all)
 			}
+		}
+	}
+}
+
+// Listings tell the prefix and the marker that were asked for, the empty ones too: older
+// PBS, which always asks for a prefix, cannot read a listing without. Who has not asked is
+// told of none.
+func TestListingsTellWhatWasAskedFor(t *testing.T) {
+	g := newRig(t)
+	g.put("/bkt/a/1", []byte("x"))
+	for query, want := range map[string][2]bool{
+		"": {false, false}, "prefix=": {true, false}, "prefix": {true, false}, "prefix=a%2F": {true, false}, "marker=": {false, true},
+		"prefix=&marker=A": {true, true}, "prefix=a&encoding-type=url&marker=": {true, true},
+		"list-type=2": {false, false}, "list-type=2&prefix=": {true, false}, "list-type=2&prefix=a%2F": {true, false}, "list-type=2&marker=x": {false, false},
+	} {
+		a := g.do(call{method: "GET", target: "/bkt/?" + query})
+		g.want(a, 200, "")
+		if got := [2]bool{bytes.Contains(a.body, []byte("<Prefix>")), bytes.Contains(a.body, []byte("<Marker>"))}; got != want {
+			t.Errorf("%q: %v in %s", query, got, a.body)
+		}
+		if !bytes.Contains(a.body, []byte("<Key>a/1</Key>")) {
+			t.Errorf("%q: %s", query, a.body)
 		}
 	}
 }

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"fmt"
 	"net/url"
 	"strings"
 
@@ -8,11 +9,17 @@ import (
 )
 
 // claim is how a request says that it is signed.
-type claim struct{ credential, signature string }
+type claim struct {
+	credential, signature string
+	signed                string // what it is over, if the client sent just that: the policy of a form
+}
+
+// maxClaim is how much of what was signed is shown: nobody is known to have sent it.
+const maxClaim = 1024
 
 // showClaim adds what the request says of its own signature, as S3 does: the access
-// key, and the signature where that is what did not match. Nothing that we computed
-// is shown.
+// key, and where the signature did not match, that and what of the client's own it is over.
+// Nothing that we computed is shown.
 func (r *request) showClaim(e *s3err.Error) {
 	credential, signature := r.claim.credential, r.claim.signature
 	if credential == "" {
@@ -25,6 +32,10 @@ func (r *request) showClaim(e *s3err.Error) {
 	e.With("AWSAccessKeyId", key)
 	if e.Code == s3err.SignatureDoesNotMatch {
 		e.With("SignatureProvided", signature)
+		if r.claim.signed != "" {
+			text := r.claim.signed[:min(len(r.claim.signed), maxClaim)]
+			e.With("StringToSign", text).With("StringToSignBytes", fmt.Sprintf("% x", text))
+		}
 	}
 }
 

@@ -50,6 +50,9 @@ func (s *Server) copyObject(r *request) error {
 		return err
 	}
 	made, err := c.run()
+	if errors.Is(err, errNotModified) {
+		return r.notModified()
+	}
 	if err != nil {
 		return writeRefusal(err, c.with)
 	}
@@ -257,14 +260,17 @@ func sourceFault(err error, from backend.CopySource) error {
 	return versionFault(err, from.Key, from.Version)
 }
 
-// held applies the conditions. S3 answers 412 where a read would get 304: a copy that
-// was not made is a failure.
+// held applies the conditions.
 func (c *copying) held(etag string, modified time.Time) error {
-	err := c.conditions.check(c.s.namesOf(c.origin, etag), modified)
-	if errors.Is(err, errNotModified) {
-		return s3err.New(s3err.PreconditionFailed, "")
-	}
-	return err
+	return c.conditions.check(c.s.namesOf(c.origin, etag), modified)
+}
+
+// notModified answers a copy whose source is what the client has already, as it asked: 304,
+// as for a read, and nothing was copied.
+func (r *request) notModified() error {
+	r.resetAnswer()
+	r.http.SetStatusCode(304)
+	return nil
 }
 
 // mover moves bodies into a bucket on behalf of a request, within the engine's budget.

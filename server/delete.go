@@ -99,6 +99,14 @@ type deleteRequest struct {
 		Modified *string `xml:"LastModifiedTime"`
 		Size     *string `xml:"Size"`
 	} `xml:"Object"`
+	// What else is there, so that a list which nobody could read is not taken for an empty one.
+	Others []struct{} `xml:",any"`
+	Text   string     `xml:",chardata"`
+}
+
+// empty says whether the document asks for nothing, in so many words.
+func (d *deleteRequest) empty() bool {
+	return len(d.Objects) == 0 && len(d.Others) == 0 && strings.TrimSpace(d.Text) == ""
 }
 
 type deleteResult struct {
@@ -172,7 +180,7 @@ func (s *Server) deleteObjects(r *request) error {
 }
 
 // parseDelete reads a Delete document strictly: known root, 1 to 1,000 keys,
-// each non-empty and within S3's length; no conditions.
+// each non-empty and within S3's length, or nothing at all; no conditions.
 func parseDelete(doc []byte) (ids []backend.ObjectID, quiet bool, err error) {
 	var d deleteRequest
 	if err := readXML(doc, &d); err != nil {
@@ -180,6 +188,9 @@ func parseDelete(doc []byte) (ids []backend.ObjectID, quiet bool, err error) {
 	}
 	if d.XMLName.Local != "Delete" {
 		return nil, false, s3err.New(s3err.MalformedXML, "the document's root is not Delete")
+	}
+	if d.empty() {
+		return nil, d.Quiet, nil
 	}
 	if len(d.Objects) == 0 || len(d.Objects) > maxDeleteKeys {
 		return nil, false, s3err.New(s3err.MalformedXML, "the document names %d keys, 1 to %d are allowed", len(d.Objects), maxDeleteKeys)

@@ -169,6 +169,33 @@ func TestFolderMarkers(t *testing.T) {
 	}
 }
 
+// TestFoldersWithoutAContentType are told by it all the same; nothing else is.
+func TestFoldersWithoutAContentType(t *testing.T) {
+	g := newRig(t)
+	d, _ := newDirectories(t)
+	for target, want := range map[string]string{"/bkt/dir/": folderContentType, "/bkt/full/": defaultContentType, "/bkt/empty": defaultContentType, "/bkt/said/": "text/plain"} {
+		var body []byte
+		header := map[string]string{}
+		switch target {
+		case "/bkt/full/":
+			body = []byte("x")
+		case "/bkt/said/":
+			header["content-type"] = "text/plain"
+		}
+		for _, rig := range []*rig{g, d} {
+			if rig == d && body != nil {
+				continue // it has no such folders
+			}
+			rig.want(rig.do(call{method: "PUT", target: target, header: header, body: body}), 200, "")
+			for _, method := range []string{"GET", "HEAD"} {
+				if a := rig.do(call{method: method, target: target}); a.header.Get("Content-Type") != want {
+					t.Errorf("%s %s: %q", method, target, a.header.Get("Content-Type"))
+				}
+			}
+		}
+	}
+}
+
 // TestFolderMarkersOnlyWhereTheyMust: a store that keeps content under such names gets the
 // object as any other.
 func TestFolderMarkersOnlyWhereTheyMust(t *testing.T) {

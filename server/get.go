@@ -294,6 +294,9 @@ func (r *request) describe(o *stored, etag string) {
 	h := &r.http.Response.Header
 	meta := o.meta()
 	_, numbered := r.query.get("partNumber")
+	if meta.ContentType == "" && format.FolderKey(o.key) && o.plainSize() == 0 {
+		meta.ContentType = folderContentType
+	}
 	writeMeta(h, meta)
 	if c, ok := openChecksum(meta); ok && (!numbered || o.multi == nil) && !r.hasHeader("range") && r.wantsChecksum() {
 		r.showChecksum(c)

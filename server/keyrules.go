@@ -124,7 +124,7 @@ type keyAnswer struct {
 }
 
 // admitKey refuses a key that the backend may take for another one: nil, or
-// InvalidArgument, or why the backend could not be asked. write: something will be
+// InvalidArgument, or InvalidName for one that is no name there, or why the backend could not be asked. write: something will be
 // stored or removed, for which a fresh bucket has to have its state first.
 func (s *Server) admitKey(ctx context.Context, bucketName, key string, write bool) error {
 	if key == "" || s.keyRules.mode == KeyRulesAny {
@@ -141,6 +141,9 @@ func (s *Server) admitKey(ctx context.Context, bucketName, key string, write boo
 				return err
 			}
 		}
+		if !apart && nameless(key) {
+			return s3err.New(s3err.InvalidName, "the key has %s; the backend would take it for another key", kind.name)
+		}
 		if !apart {
 			return s3err.New(s3err.InvalidArgument, "the key has %s; the backend would take it for another key", kind.name)
 		}
@@ -148,15 +151,30 @@ func (s *Server) admitKey(ctx context.Context, bucketName, key string, write boo
 	return nil
 }
 
-// admitSource is admitKey for the source of a copy.
+// admitSource is admitKey for the source of a copy. Of a bucket that is not there nobody
+// can say what it does with dots: the name is what is wrong first. A key that is refused
+// and has a question mark, which was encoded, was meant to name a version by what follows it.
 func (s *Server) admitSource(ctx context.Context, bucketName, key string) error {
 	err := s.admitKey(ctx, bucketName, key, false)
-	var own *s3err.Error
-	if errors.As(err, &own) && own.Code == s3err.InvalidArgument {
-		return s3err.Argument("x-amz-copy-source", key, "Invalid copy source object key")
+	if !refusedKey(err) && !(backendKind(err) == backend.NoBucket && hasDots(key)) {
+		return err
 	}
-	return err
+	if _, version, ok := strings.Cut(key, "?"+versionParam+"="); ok {
+		return s3err.Argument(versionParam, version, "Invalid version id specified")
+	}
+	return s3err.Argument("x-amz-copy-source", key, "Invalid copy source object key")
 }
+
+// refusedKey says whether admitKey refused the key itself.
+func refusedKey(err error) bool {
+	var own *s3err.Error
+	return errors.As(err, &own) && (own.Code == s3err.InvalidArgument || own.Code == s3err.InvalidName)
+}
+
+// nameless says whether nothing is left of a key where names are paths, or more than its
+// last part may be resolved away: dots, or slashes alone. S3 itself answers keys that climb
+// out of their bucket with a bare 400.
+func nameless(key string) bool { return hasDots(key) || strings.Trim(key, "/") == "" }
 
 // keepsApart asks the backend whether keys of a kind are names of their own.
 func (s *Server) keepsApart(ctx context.Context, bucketName string, kind int, write bool) (bool, error) {

@@ -15,14 +15,14 @@ import (
 	"github.com/s3-crypt-proxy/s3-crypt-proxy/server/s3err"
 )
 
-// listResult is S3's answer with every element older PBS versions demand.
-// Contents come in one run, then CommonPrefixes. What only one version of the
+// listResult is S3's answer with every element older PBS versions demand: they always ask
+// for a prefix. Contents come in one run, then CommonPrefixes. What only one version of the
 // call has is a pointer or left out when empty.
 type listResult struct {
 	XMLName               xml.Name `xml:"http://s3.amazonaws.com/doc/2006-03-01/ ListBucketResult"`
 	Name                  string   `xml:"Name"`
-	Prefix                string   `xml:"Prefix"`
-	Marker                *string  `xml:"Marker"` // V1, also when empty
+	Prefix                *string  `xml:"Prefix"` // as asked for, also when empty
+	Marker                *string  `xml:"Marker"` // V1, the same
 	Delimiter             string   `xml:"Delimiter,omitempty"`
 	MaxKeys               int      `xml:"MaxKeys"`
 	EncodingType          string   `xml:"EncodingType,omitempty"`
@@ -137,8 +137,10 @@ func (s *Server) listObjectsV1(r *request) error {
 	if err != nil {
 		return err
 	}
-	marker, _ := r.query.get("marker")
-	out.Marker = &marker
+	marker, asked := r.query.get("marker")
+	if asked {
+		out.Marker = &marker
+	}
 	opt.StartAfter = beyond(marker, opt)
 	page, err := s.listFull(r, opt, out, true, nil)
 	if err != nil {
@@ -161,7 +163,10 @@ func (s *Server) listObjectsV1(r *request) error {
 // gives the token of the page behind one; nil continues behind the last name, for a
 // backend that was asked by name.
 func (s *Server) listFull(r *request, opt backend.ListOptions, out *listResult, owners bool, next func(listedPage) string) (page listedPage, err error) {
-	asked := opt.MaxKeys
+	asked, begin := opt.MaxKeys, ""
+	if out.Marker != nil {
+		begin = *out.Marker
+	}
 	for rounds := 0; ; rounds++ {
 		before := page.last()
 		if page, err = s.listPage(r, opt, out, owners); err != nil {
@@ -174,7 +179,7 @@ func (s *Server) listFull(r *request, opt backend.ListOptions, out *listResult, 
 		if !page.Truncated || room == 0 && !ownBehind(page.last(), opt.Prefix) {
 			return page, nil
 		}
-		if next == nil && page.last() <= max(before, *out.Marker) || rounds == maxOwnPages {
+		if next == nil && page.last() <= max(before, begin) || rounds == maxOwnPages {
 			return page, s3err.New(s3err.ServiceUnavailable, "the backend's listing does not advance")
 		}
 		if opt.MaxKeys = room; room == 0 {
@@ -275,9 +280,11 @@ func (r *request) listOptions() (backend.ListOptions, *listResult, error) {
 		}
 		out.EncodingType = v
 	}
-	opt.Prefix, _ = r.query.get("prefix")
+	if prefix, ok := r.query.get("prefix"); ok {
+		opt.Prefix, out.Prefix = prefix, &prefix
+	}
 	opt.Delimiter, _ = r.query.get("delimiter")
-	out.Prefix, out.Delimiter, out.MaxKeys = opt.Prefix, opt.Delimiter, opt.MaxKeys
+	out.Delimiter, out.MaxKeys = opt.Delimiter, opt.MaxKeys
 	return opt, out, nil
 }
 
@@ -379,9 +386,11 @@ func (l *listResult) encoded() *listResult {
 		return l
 	}
 	enc := listEncoded
-	l.Prefix, l.Delimiter, l.StartAfter, l.NextMarker = enc(l.Prefix), enc(l.Delimiter), enc(l.StartAfter), enc(l.NextMarker)
-	if l.Marker != nil {
-		*l.Marker = enc(*l.Marker)
+	l.Delimiter, l.StartAfter, l.NextMarker = enc(l.Delimiter), enc(l.StartAfter), enc(l.NextMarker)
+	for _, echoed := range []*string{l.Prefix, l.Marker} {
+		if echoed != nil {
+			*echoed = enc(*echoed)
+		}
 	}
 	for i := range l.Contents {
 		l.Contents[i].Key = enc(l.Contents[i].Key)

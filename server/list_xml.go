@@ -37,7 +37,9 @@ func (l *listResult) size() int {
 func (l *listResult) appendXML(b []byte) []byte {
 	b = append(b, `<ListBucketResult xmlns="`+nameSpace+`">`...)
 	b = appendElement(b, "Name", l.Name)
-	b = appendElement(b, "Prefix", l.Prefix)
+	if l.Prefix != nil {
+		b = appendElement(b, "Prefix", *l.Prefix)
+	}
 	if l.Marker != nil {
 		b = appendElement(b, "Marker", *l.Marker)
 	}

@@ -40,11 +40,15 @@ func TestListingsAreWrittenAsXMLDoes(t *testing.T) {
 		return out
 	}
 	for range 500 {
-		l := &listResult{Name: text(), Prefix: text(), Delimiter: text(), MaxKeys: r.IntN(2000), EncodingType: text(), IsTruncated: flag(), NextMarker: text(),
+		l := &listResult{Name: text(), Delimiter: text(), MaxKeys: r.IntN(2000), EncodingType: text(), IsTruncated: flag(), NextMarker: text(),
 			ContinuationToken: text(), NextContinuationToken: text(), StartAfter: text(), CommonPrefixes: prefixes()}
 		if flag() {
 			marker, count := text(), r.IntN(1000)
 			l.Marker, l.KeyCount = &marker, &count
+		}
+		if flag() {
+			prefix := text()
+			l.Prefix = &prefix
 		}
 		v := &versionsResult{Name: text(), Prefix: text(), KeyMarker: text(), VersionIDMarker: text(), NextKeyMarker: text(), NextVersionIDMarker: text(),
 			MaxKeys: r.IntN(2000), Delimiter: text(), EncodingType: text(), IsTruncated: flag(), CommonPrefixes: prefixes()}

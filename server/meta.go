@@ -14,6 +14,10 @@ import (
 // defaultContentType is what S3 answers for an object stored without one.
 const defaultContentType = "binary/octet-stream"
 
+// folderContentType is what a folder has that was stored without one: an empty object whose
+// name ends in a slash. Clients that show folders know them by it.
+const folderContentType = "application/x-directory"
+
 const userPrefix = "x-amz-meta-"
 
 // redirectHeader is where S3's web sites send a browser that asks for the object. There is

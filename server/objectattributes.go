@@ -78,6 +78,9 @@ func (s *Server) objectAttributes(r *request) error {
 		return err
 	}
 	o, err := s.openKnown(r.ctx, r.bucket, r.key, version)
+	if isMarker(err) {
+		return s3err.Wrap(s3err.NoSuchKey, err, "") // it has no attributes, whoever names it
+	}
 	if err != nil {
 		return err
 	}

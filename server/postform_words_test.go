@@ -40,6 +40,9 @@ func TestFormsAreRefusedInS3sWords(t *testing.T) {
 	refused(signed(func(f *sigv4.Form) { f.Credential = "x" }), 400, "InvalidArgument", "<ArgumentName>x-amz-credential</ArgumentName><ArgumentValue>x</ArgumentValue>")
 	wrong := strings.Repeat("0", 64)
 	refused(signed(func(f *sigv4.Form) { f.Signature = wrong }), 403, "SignatureDoesNotMatch", "<AWSAccessKeyId>"+testAccess+"<", "<SignatureProvided>"+wrong+"<")
+	refused(signed(func(f *sigv4.Form) { f.Policy = "wrong" }), 403, "SignatureDoesNotMatch", "<StringToSign>wrong</StringToSign>", "<StringToSignBytes>77 72 6f 6e 67</StringToSignBytes>")
+	refused(signed(func(f *sigv4.Form) { f.Policy = strings.Repeat("w", maxClaim+1) }), 403, "SignatureDoesNotMatch", "<StringToSign>"+strings.Repeat("w", maxClaim)+"</StringToSign>",
+		"<StringToSignBytes>"+strings.TrimSuffix(strings.Repeat("77 ", maxClaim), " ")+"</StringToSignBytes>")
 	refused(uploadForm{access: "NOBODY"}, 403, "InvalidAccessKeyId", "<AWSAccessKeyId>NOBODY<")
 	for conditions, want := range map[string]string{
 		`, []`: "Invalid Condition: missing operation identifier.", `, 1`: "Invalid condition test: must be a List or Object.", `, null`: "Invalid condition test",

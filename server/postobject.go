@@ -179,7 +179,7 @@ func (s *Server) authenticateForm(r *request, fields map[string]string) error {
 	if fields["policy"] == "" {
 		return badPolicy("Expecting '{' but found End-of-Input")
 	}
-	r.claim.credential, r.claim.signature = fields["x-amz-credential"], fields["x-amz-signature"]
+	r.claim = claim{fields["x-amz-credential"], fields["x-amz-signature"], fields["policy"]}
 	key, err := r.terms.verifier.VerifyForm(sigv4.Form{Algorithm: fields["x-amz-algorithm"], Credential: fields["x-amz-credential"],
 		Date: fields["x-amz-date"], Signature: fields["x-amz-signature"], Policy: fields["policy"]})
 	if err != nil {

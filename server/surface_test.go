@@ -248,13 +248,21 @@ func TestDeleteObjects(t *testing.T) {
 	if g.store.stored("bkt", "k0") != nil {
 		t.Fatal("still there")
 	}
+	for _, doc := range []string{"<Delete></Delete>", "<Delete/>", "<Delete>\n <Quiet>false</Quiet>\n</Delete>"} {
+		a := g.do(call{method: "POST", target: "/bkt/?delete", body: []byte(doc)})
+		if g.want(a, 200, ""); bytes.Contains(a.body, []byte("Deleted")) || bytes.Contains(a.body, []byte("Error")) {
+			t.Errorf("%s: %s", doc, a.body)
+		}
+	}
 	before := g.store.count()
 	long := "<Delete>" + strings.Repeat("<Object><Key>k</Key></Object>", 1001) + "</Delete>"
 	for doc, code := range map[string]string{
-		"not xml":           "MalformedXML",
-		"<Other/>":          "MalformedXML",
-		"<Delete></Delete>": "MalformedXML",
-		long:                "MalformedXML",
+		"not xml":  "MalformedXML",
+		"<Other/>": "MalformedXML",
+		"<Delete><Objects><Key>k</Key></Objects></Delete>": "MalformedXML",
+		"<Delete><Quiet>true</Quiet><Key>k</Key></Delete>": "MalformedXML",
+		"<Delete>k</Delete>": "MalformedXML",
+		long:                 "MalformedXML",
 		"<Delete><Object><Key></Key></Object></Delete>":                                                                                                  "UserKeyMustBeSpecified",
 		"<Delete><Object><Key>" + format.StateKey + "</Key></Object></Delete>":                                                                           "AccessDenied",
 		"<Delete><Object><Key>" + strings.Repeat("k", 1025) + "</Key></Object></Delete>":                                                                 "KeyTooLongError",

@@ -139,7 +139,10 @@ func (r *request) checkObjectSize(plan *format.Plan) error {
 	case n < 0:
 		return s3err.New(s3err.InvalidRequest, "Value for x-amz-mp-object-size header is less than zero: '%d'", n)
 	case n != plan.PlainSize():
-		return s3err.New(s3err.InvalidRequest, "The provided 'x-amz-mp-object-size' header value %d does not match what was computed: %d", n, plan.PlainSize())
+		// The other servers' sentence has the two sizes in this order, and clients compare
+		// sentences; which is which stands beside it.
+		return s3err.New(s3err.InvalidRequest, "The provided 'x-amz-mp-object-size' header value %d does not match what was computed: %d", plan.PlainSize(), n).
+			With("additionalMessage", fmt.Sprintf("the header says %d bytes, the parts have %d", n, plan.PlainSize()))
 	}
 	return nil
 }

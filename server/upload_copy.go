@@ -64,6 +64,9 @@ func (s *Server) uploadPartCopy(r *request) error {
 			}
 			return r.answerXML(out)
 		}
+		if errors.Is(err, errNotModified) {
+			return r.notModified()
+		}
 		if !errors.Is(err, errChanged) {
 			return err
 		}
@@ -84,9 +87,6 @@ func (u *uploading) copyPart(number int, from backend.CopySource) (etag string, 
 		return "", note, sourceFault(err, from)
 	}
 	err = u.readConditions("x-amz-copy-source-").check(u.s.namesOf(o.meta(), o.etag), o.modified)
-	if errors.Is(err, errNotModified) {
-		err = s3err.New(s3err.PreconditionFailed, "a condition on the source does not hold")
-	}
 	span := byteRange{0, o.plainSize()}
 	if err == nil && u.hasHeader(sourceRangeHeader) {
 		span, err = sourceRange(spec, o.plainSize())

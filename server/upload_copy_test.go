@@ -85,9 +85,9 @@ func TestUploadPartCopyRefusals(t *testing.T) {
 		"open":           {"bkt/src", "bytes=5-", "", "", 400, "InvalidArgument"},
 		"no range":       {"bkt/src", "5-6", "", "", 400, "InvalidArgument"},
 		"if-match":       {"bkt/src", "", "x-amz-copy-source-if-match", `"0"`, 412, "PreconditionFailed"},
-		"if-none-match":  {"bkt/src", "", "x-amz-copy-source-if-none-match", etag, 412, "PreconditionFailed"},
+		"if-none-match":  {"bkt/src", "", "x-amz-copy-source-if-none-match", etag, 304, ""},
 		"unmodified":     {"bkt/src", "", "x-amz-copy-source-if-unmodified-since", time.Unix(0, 0).UTC().Format(http.TimeFormat), 412, "PreconditionFailed"},
-		"modified":       {"bkt/src", "", "x-amz-copy-source-if-modified-since", time.Now().UTC().Format(http.TimeFormat), 412, "PreconditionFailed"},
+		"modified":       {"bkt/src", "", "x-amz-copy-source-if-modified-since", time.Now().UTC().Format(http.TimeFormat), 304, ""},
 		"if-match holds": {"bkt/src", "", "x-amz-copy-source-if-match", etag, 200, ""},
 	} {
 		call := u.copyCall(1, c.source, c.span)

@@ -53,6 +53,12 @@ func versionFault(err error, key, version string) error {
 	return err
 }
 
+// isMarker says whether a delete marker is what a reader found.
+func isMarker(err error) bool {
+	var e *backend.Error
+	return errors.As(err, &e) && e.Marker != nil
+}
+
 // showMarker tells a reader that a delete marker is what it found.
 func (r *request) showMarker(err error) {
 	var e *backend.Error
@@ -62,7 +68,7 @@ func (r *request) showMarker(err error) {
 	h := &r.http.Response.Header
 	h.Set("x-amz-delete-marker", "true")
 	r.showVersion(e.Marker.Version)
-	if e.Status == http.StatusMethodNotAllowed {
+	if r.http.Response.StatusCode() == http.StatusMethodNotAllowed {
 		h.Set("Allow", http.MethodDelete)
 		if e.Marker.Modified != "" {
 			h.Set("Last-Modified", e.Marker.Modified)

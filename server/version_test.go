@@ -112,6 +112,12 @@ func TestDeleteMarkers(t *testing.T) {
 			t.Errorf("%s of a marker: %d %v %s", method, a.status, a.header, a.body)
 		}
 	}
+	for _, target := range []string{"/bkt/k?attributes", "/bkt/k?attributes&versionId=" + marker} {
+		a := g.do(call{method: "GET", target: target, header: map[string]string{"x-amz-object-attributes": "ETag"}})
+		if g.want(a, 404, "NoSuchKey"); a.header.Get("X-Amz-Delete-Marker") != "true" || a.header.Get("Allow") != "" {
+			t.Errorf("%s: %v", target, a.header)
+		}
+	}
 	g.want(g.do(call{method: "PUT", target: "/bkt/c", header: map[string]string{"x-amz-copy-source": "bkt/k?versionId=" + marker}}), 400, "InvalidRequest")
 	g.want(g.do(call{method: "PUT", target: "/bkt/c", header: map[string]string{"x-amz-copy-source": "bkt/k"}}), 404, "NoSuchKey")
 	if a := g.get("/bkt/k?versionId=" + old); string(a.body) != "old" {

@@ -29,6 +29,7 @@ const (
 	InvalidBucketName                   Code = "InvalidBucketName"
 	InvalidChunkSizeError               Code = "InvalidChunkSizeError"
 	InvalidDigest                       Code = "InvalidDigest"
+	InvalidName                         Code = "400" // S3 says so of keys that climb out of their bucket
 	InvalidLocationConstraint           Code = "InvalidLocationConstraint"
 	InvalidObjectState                  Code = "InvalidObjectState"
 	InvalidPart                         Code = "InvalidPart"
@@ -110,6 +111,7 @@ var table = map[Code]row{
 	InvalidChunkSizeError:               {http.StatusBadRequest, "Only the last chunk is allowed to have a size less than 8192 bytes", fixed},
 	InvalidDigest:                       {http.StatusBadRequest, "The Content-Md5 you specified is not valid.", fixed},
 	InvalidLocationConstraint:           {http.StatusBadRequest, "The specified location-constraint is not valid", fixed},
+	InvalidName:                         {http.StatusBadRequest, "Bad Request", fixed},
 	InvalidObjectState:                  {http.StatusForbidden, "The operation is not valid for the object's storage class", fixed},
 	InvalidPart:                         {http.StatusBadRequest, "One or more of the specified parts could not be found.  The part may not have been uploaded, or the specified entity tag may not match the part's entity tag.", fixed},
 	InvalidPartNumber:                   {http.StatusRequestedRangeNotSatisfiable, "The requested partnumber is not satisfiable.", fixed},

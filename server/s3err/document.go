@@ -14,6 +14,8 @@ const (
 	// maxMessage is more than any sentence; a message may name what the client
 	// sent.
 	maxMessage = 1024
+	// maxField holds as much in hexadecimal, with spaces.
+	maxField = 3 * maxMessage
 	// maxFields is more than S3 has for any code.
 	maxFields = 8
 	// maxRequestID is far above the length of ours.
@@ -32,7 +34,7 @@ func AppendXML(dst []byte, e *Error, resource, requestID string) []byte {
 	message, additional := e.shown()
 	element(b, "Message", message, maxMessage)
 	for _, f := range e.Fields[:min(len(e.Fields), maxFields)] {
-		element(b, f.Name, f.Value, maxMessage)
+		element(b, f.Name, f.Value, maxField)
 	}
 	if additional != "" {
 		element(b, "additionalMessage", additional, maxMessage)

@@ -47,7 +47,7 @@ func TestEveryCodeHasARow(t *testing.T) {
 		if !ok || r.status < 400 || r.status > 599 || r.message == "" {
 			t.Errorf("%s: %+v", c, r)
 		}
-		if name != string(c) {
+		if name != string(c) && c != InvalidName { // which S3 has no word for
 			t.Errorf("%s is named %s", c, name)
 		}
 		if other, ok := seen[r.message]; ok {
