@@ -119,6 +119,11 @@ func (s *Server) finish(r *request, err error) {
 			line = r.log.Warn()
 		}
 		line.Str("fault", f.label).AnErr("cause", err)
+		if f.class == authFault && r.accessKey == "" {
+			if claim := r.claimedKey(); claim != "" {
+				line.Str("claimed_access_key", claim)
+			}
+		}
 		if status < 400 {
 			// The answer had begun: the connection was broken instead.
 			s.metrics.fault(f)

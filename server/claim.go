@@ -3,6 +3,7 @@ package server
 import (
 	"fmt"
 	"net/url"
+	"strconv"
 	"strings"
 
 	"github.com/s3-crypt-proxy/s3-crypt-proxy/server/s3err"
@@ -21,10 +22,7 @@ const maxClaim = 1024
 // key, and where the signature did not match, that and what of the client's own it is over.
 // Nothing that we computed is shown.
 func (r *request) showClaim(e *s3err.Error) {
-	credential, signature := r.claim.credential, r.claim.signature
-	if credential == "" {
-		credential, signature = claimed(r.header("Authorization"), string(r.http.URI().QueryString()))
-	}
+	credential, signature := r.saidOfItself()
 	key, _, _ := strings.Cut(credential, "/")
 	if key == "" {
 		return
@@ -37,6 +35,36 @@ func (r *request) showClaim(e *s3err.Error) {
 			e.With("StringToSign", text).With("StringToSignBytes", fmt.Sprintf("% x", text))
 		}
 	}
+}
+
+// maxClaim is how many bytes of an access key that nobody proved go into the log.
+const maxClaim = 64
+
+// claimedKey is the access key that the request names, for the log: bounded, in printable
+// ASCII, and never one of our secrets, as sent by who took one for the other.
+func (r *request) claimedKey() string {
+	credential, _ := r.saidOfItself()
+	for key, secret := range r.terms.secrets {
+		if strings.HasPrefix(credential+"/", secret+"/") {
+			return "(the secret of " + r.terms.byKey[key].name + ")"
+		}
+	}
+	key, _, _ := strings.Cut(credential, "/")
+	cut := key[:min(len(key), maxClaim)]
+	shown := strconv.QuoteToASCII(cut)
+	shown = shown[1 : len(shown)-1]
+	if len(cut) < len(key) {
+		shown += "..."
+	}
+	return shown
+}
+
+// saidOfItself is the claim of a form, or what the headers or the query have of one.
+func (r *request) saidOfItself() (credential, signature string) {
+	if r.claim.credential != "" {
+		return r.claim.credential, r.claim.signature
+	}
+	return claimed(r.header("Authorization"), string(r.http.URI().QueryString()))
 }
 
 // claimed reads the credential and the signature of a request that was refused, for
