@@ -37,8 +37,8 @@ func (r *request) showClaim(e *s3err.Error) {
 	}
 }
 
-// maxClaim is how many bytes of an access key that nobody proved go into the log.
-const maxClaim = 64
+// maxClaimedKey is how many bytes of an access key that nobody proved go into the log.
+const maxClaimedKey = 64
 
 // claimedKey is the access key that the request names, for the log: bounded, in printable
 // ASCII, and never one of our secrets, as sent by who took one for the other.
@@ -50,7 +50,7 @@ func (r *request) claimedKey() string {
 		}
 	}
 	key, _, _ := strings.Cut(credential, "/")
-	cut := key[:min(len(key), maxClaim)]
+	cut := key[:min(len(key), maxClaimedKey)]
 	shown := strconv.QuoteToASCII(cut)
 	shown = shown[1 : len(shown)-1]
 	if len(cut) < len(key) {
