@@ -36,8 +36,12 @@
 //
 // # Uploads
 //
+// What can seek and write by itself is lent to the connection where it lies, with no buffer between (lend.go,
+// TestLentBodiesArriveWhole, TestClosedBodyIsLentNoFurther); it is given back before the call returns.
+//
 // An upload's length is declared first, and its last bytes are sent only after the source has reported
-// io.EOF, so that a source that fails leaves no object (TestFailingSourceLeavesTheRequestIncomplete). A
+// io.EOF, so that a source that fails leaves no object (TestFailingSourceLeavesTheRequestIncomplete,
+// TestLendingSourceThatFails). A
 // source that can seek is sent again on a retry, any other never (TestStreamIsNeverSentTwice).
 //
 // A conditional upload from 128 KiB on asks with "Expect: 100-continue" first, so that the bytes of an

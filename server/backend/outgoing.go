@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"sync"
 	"sync/atomic"
 )
@@ -110,10 +111,13 @@ func rest(src io.Seeker) (here, left int64, err error) {
 }
 
 // sendingBody is an outgoing while it is being sent. net/http closes a body when it likes, perhaps long after it has
-// given the answer; Close waits for a Read that goes on, and no later one reaches the source.
+// given the answer; Close waits for a Read or a write that goes on, and no later one reaches the source.
 type sendingBody struct {
 	mu   sync.Mutex
 	body *outgoing // nil: closed
+
+	closing atomic.Bool              // no further byte is wanted
+	lentTo  atomic.Pointer[net.Conn] // nil: the body is not being lent
 }
 
 // Read reads from the body, or ends if it is closed.
@@ -128,7 +132,7 @@ func (s *sendingBody) Read(p []byte) (int, error) {
 
 // Close takes the body away.
 func (s *sendingBody) Close() error {
-	s.mu.Lock()
+	s.await()
 	defer s.mu.Unlock()
 	s.body = nil
 	return nil

@@ -119,10 +119,10 @@ func (r *requests) signed(ctx context.Context, method string, target *url.URL, h
 
 // ask sends a request and gives its answer, if that is the one which the call describes; the caller closes its body.
 func (at *attempt) ask(req *http.Request) (*http.Response, error) {
-	resp, err := sender{at.client.transports[0]}.Do(req)
 	if req.Body != nil {
-		req.Body.Close() // net/http may do so late
+		defer req.Body.Close() // net/http may do so late; before the answer was read, this may cut it off
 	}
+	resp, err := sender{at.client.transports[0]}.Do(req)
 	if err != nil {
 		return nil, &smithyhttp.RequestSendError{Err: err}
 	}

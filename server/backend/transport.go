@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"io"
 	"net"
 	"net/http"
 	"sync"
@@ -96,6 +97,9 @@ type abruptConn struct {
 
 func (c *abruptConn) Close() error { return c.raw.Close() }
 
+// ReadFrom sends the body of an upload.
+func (c *abruptConn) ReadFrom(r io.Reader) (int64, error) { return readFrom(c, r) }
+
 // progressConn bounds every single Write. net/http has no limit for a server that stops reading; reads
 // are bounded by AnswerTimeout and by the readers of the bodies, since an idle connection reads too.
 type progressConn struct {
@@ -115,6 +119,9 @@ func (c *progressConn) Write(p []byte) (int, error) {
 	}
 	return c.Conn.Write(p)
 }
+
+// ReadFrom sends the body of an upload.
+func (c *progressConn) ReadFrom(r io.Reader) (int64, error) { return readFrom(c, r) }
 
 // sender is the HTTP client that the SDK gets. It calls the transport directly: no redirect is ever
 // followed, no cookie kept.
