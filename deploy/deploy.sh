@@ -378,7 +378,7 @@ The proxy answers 503 until it has a key. On the administrator's machine, once:
   memkey-admin key generate
   memkey-admin key export --paper key.pdf
   memkey-admin key enroll
-After every start of memkey-server: memkey-admin key send. More: /usr/share/doc/s3-crypt-proxy/install.md
+After every start of memkey-server: memkey-admin key send. More: /usr/share/doc/s3-crypt-proxy/docs/keys.md
 SUMMARY
 }
 

@@ -113,6 +113,8 @@ func (s *scene) install(t *testing.T) {
 	if got := s.run(t, "getent passwd s3-crypt-proxy memkey | cut -d: -f1,6,7; id -nG s3-crypt-proxy"); got != "s3-crypt-proxy:/var/lib/s3-crypt-proxy:/usr/sbin/nologin\nmemkey:/var/lib/memkey:/usr/sbin/nologin\ns3-crypt-proxy" {
 		t.Errorf("users: %q", got)
 	}
+	// What the documents, and the last line of the deployment, point to.
+	s.run(t, "cd /usr/share/doc/s3-crypt-proxy && test -s docs/keys.md -a -s docs/install.md -a -s format/SPEC.md -a -s deploy/prometheus/alerts.yml -a -s examples/proxy.yaml -a -s changelog.gz -a -s copyright")
 	s.run(t, "for p in s3-crypt-proxy memkey-server memkey-admin s3-crypt; do $p --version; done")
 	if out := s.run(t, "dpkg --verify s3-crypt-proxy; dpkg -i /root/first.deb"); strings.Contains(out, "Creating") {
 		t.Errorf("installing again makes something:\n%s", out)
