@@ -33,6 +33,7 @@ func (g *rig) shown(key string) string {
 
 // TestObjectsWithoutAChecksumGetS3s: whatever way the bytes come, and go to the backend.
 func TestObjectsWithoutAChecksumGetS3s(t *testing.T) {
+	t.Parallel()
 	c := checksumByCode(codeCRC64NVME)
 	fused, err := hashing.New(hashing.Auto, 2)
 	if err != nil {
@@ -85,6 +86,7 @@ func TestObjectsWithoutAChecksumGetS3s(t *testing.T) {
 // TestUploadsWithoutAChecksumGetS3s: of parts that were sent, with and without checksums
 // of their own, and copied, through several proxies; the same when Complete comes twice.
 func TestUploadsWithoutAChecksumGetS3s(t *testing.T) {
+	t.Parallel()
 	c := checksumByCode(codeCRC64NVME)
 	for name, change := range map[string]func(*Config){"opaque": func(*Config) {}, "md5": withMD5} {
 		t.Run(name, func(t *testing.T) {
@@ -141,6 +143,7 @@ func TestUploadsWithoutAChecksumGetS3s(t *testing.T) {
 // TestDefaultChecksumCostsNoObjectAnything: where there is no room for it in the block or
 // in memory, or it is switched off, the object is stored without, and as it was before.
 func TestDefaultChecksumCostsNoObjectAnything(t *testing.T) {
+	t.Parallel()
 	data := pattern(3 * mib)
 	t.Run("no room in the block", func(t *testing.T) {
 		for _, change := range []func(*Config){func(*Config) {}, withMD5} {

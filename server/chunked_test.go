@@ -98,6 +98,7 @@ func sumOf(name string, data []byte) sigv4.Header {
 }
 
 func TestStreamedBodiesAreStoredWithoutTheirFraming(t *testing.T) {
+	t.Parallel()
 	g := newRig(t, func(c *Config) { c.WholeObject = 12 << 20 })
 	for _, n := range []int{0, 1, 65536, 200_001, 13 << 20} { // the last one goes in parts
 		data := pattern(n)

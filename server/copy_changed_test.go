@@ -30,6 +30,7 @@ func (l *laxCopies) CopyPart(ctx context.Context, bucket, key, id string, n int,
 // TestCopyOfAChangingSource: on a store that ignores the condition of a copied range, an
 // object of two sources' pieces is never called a copy, nor put in another's place.
 func TestCopyOfAChangingSource(t *testing.T) {
+	t.Parallel()
 	for _, parts := range []bool{false, true} {
 		store := &laxCopies{}
 		g := newRig(t, func(c *Config) { store.memory = c.Backend.(*memory); c.Backend = store })

@@ -36,6 +36,7 @@ func emulate(c *Config) { c.EmulateConditions = true }
 // TestEmulatedConditions: on a store that ignores conditions they hold all the same, on
 // every verb and whatever way a body takes.
 func TestEmulatedConditions(t *testing.T) {
+	t.Parallel()
 	for _, whole := range []int64{0, 1} {
 		t.Run(fmt.Sprint(whole), func(t *testing.T) {
 			g, _ := deafRig(t, emulate, func(c *Config) { c.WholeObject = whole })

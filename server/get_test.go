@@ -86,6 +86,7 @@ func TestUnsealedObjectIsRefused(t *testing.T) {
 // Past wholeGet the answer has begun when a late segment fails: the client must
 // notice by a body shorter than announced.
 func TestTamperedTailBreaksTheConnection(t *testing.T) {
+	t.Parallel()
 	g := newRig(t)
 	body := pattern(wholeGet + 3<<20)
 	g.put("/bkt/big", body)

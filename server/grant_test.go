@@ -28,6 +28,7 @@ var appendOnly = map[string]Grant{"append": {Access: AppendOnly}}
 // TestAppendOnlyNeverReplaces: by none of the ways there are to make an object does
 // an append-only client change one that stands, while it makes others.
 func TestAppendOnlyNeverReplaces(t *testing.T) {
+	t.Parallel()
 	small := func(c *Config) { c.WholeObject = 6 << 20 }
 	g := withGrants(t, appendOnly, small)
 	g.put("/bkt/small", []byte("a source"))

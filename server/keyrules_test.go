@@ -178,6 +178,7 @@ func sortedQuery(target string) string {
 
 // Uploads in parts keep odd names too.
 func TestOddKeysOfUploads(t *testing.T) {
+	t.Parallel()
 	g, w := newWireRig(t)
 	g.put("/bkt/plain", []byte("plain"))
 	for _, key := range []string{"a//b", "/..", "a%2Fb?#", "a+b c", "cafe\u0301", strings.Repeat("/", 1024)} {

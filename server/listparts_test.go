@@ -27,6 +27,7 @@ func (u *partsUp) parts(query string) partsResult {
 // TestListedPartsCompleteTheUpload: another proxy finishes an upload of which it is told
 // nothing but the id, page by page: gaps, re-sent parts, a small last part.
 func TestListedPartsCompleteTheUpload(t *testing.T) {
+	t.Parallel()
 	g := newRig(t)
 	u := g.begin("/bkt/dir/a%20b", map[string]string{"x-amz-checksum-algorithm": "CRC32C", "x-amz-checksum-type": "FULL_OBJECT"})
 	want := map[int]string{}

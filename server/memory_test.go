@@ -137,7 +137,7 @@ func (m *memory) HeadVersion(_ context.Context, bucket, key, version string) (*b
 }
 
 func (m *memory) Put(_ context.Context, bucket, key string, body io.Reader, size int64, cond backend.Conditions) (w backend.Written, err error) {
-	data, err := io.ReadAll(body)
+	data, err := readAll(body, size)
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	b, ferr := m.enter("Put", bucket, key)
@@ -343,7 +343,7 @@ func (m *memory) UploadPart(ctx context.Context, bucket, key, id string, n int, 
 }
 
 func (m *memory) StreamPart(_ context.Context, bucket, key, id string, n int, body io.Reader, size int64) (string, error) {
-	data, err := io.ReadAll(body)
+	data, err := readAll(body, size)
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if err != nil || int64(len(data)) != size {

@@ -233,6 +233,7 @@ func (m *model) list() {
 // TestModel: whatever is done to a bucket, through whichever proxy, it is the map that
 // the same was done to; with every setting that changes how objects are stored.
 func TestModel(t *testing.T) {
+	t.Parallel()
 	padded := func(c *Config) { c.PadSizes = []string{"*"} }
 	md5s := func(c *Config) { c.ETags = ETagMD5 }
 	steps := 200

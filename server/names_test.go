@@ -179,6 +179,7 @@ func (g *rig) entries(v1 bool, query url.Values) (all []string, pages int) {
 // Whatever is asked of a bucket, sealed names change the order of its pages and
 // nothing else: answers, contents, sizes, and the set of names that a listing gives.
 func TestSealedNamesChangeNothingElse(t *testing.T) {
+	t.Parallel()
 	w := &worlds{t, newRig(t, sealedNames), newRig(t)}
 	rng := rand.New(rand.NewPCG(1, 8))
 	words := []string{"a", "b", "ab", "abc", "b", "", "ä", "a b", "x+y", "%41"}

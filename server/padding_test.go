@@ -16,6 +16,7 @@ func paddedSizes(c *Config) { c.PadSizes = []string{"bkt"} }
 // Every way of a PUT pads; reads are exact, in full and in ranges; listings show the
 // padded size and the store no other.
 func TestPaddedObjects(t *testing.T) {
+	t.Parallel()
 	for name, change := range map[string]func(*Config){
 		"whole": func(*Config) {},
 		"parts": func(c *Config) { c.WholeObject = 1 },
@@ -80,6 +81,7 @@ func TestPaddedBodyIsProvedBeforeItsPadding(t *testing.T) {
 // as they are by default: it is padded as any other, read back exactly, and one that is
 // wrong or cut leaves nothing.
 func TestPaddedBodyLargerThanMemory(t *testing.T) {
+	t.Parallel()
 	whole := 64 * mib // the default
 	if testing.Short() {
 		whole = 20 * mib

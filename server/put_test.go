@@ -17,6 +17,7 @@ import (
 )
 
 func TestRoundTripAtEverySizeEdge(t *testing.T) {
+	t.Parallel()
 	g := newRig(t)
 	const s = format.SegmentSize
 	for _, n := range []int{0, 1, 13, s - 1, s, s + 1, 16 * s, 16*s + 1, 4 << 20, 16<<20 + 44, 20 << 20, 20<<20 + 1} {
@@ -47,6 +48,7 @@ func TestRoundTripAtEverySizeEdge(t *testing.T) {
 
 // The three ways of a PUT must store objects that read the same.
 func TestEveryWayOfStoringReadsTheSame(t *testing.T) {
+	t.Parallel()
 	ways := map[string]func(*Config){
 		"whole":   func(*Config) {},
 		"through": func(c *Config) { c.Engine = tightEngine(t, 40<<20) },
@@ -68,7 +70,11 @@ func TestEveryWayOfStoringReadsTheSame(t *testing.T) {
 				}
 				return
 			}
-			for _, n := range []int{1<<20 + 1, 16 << 20, 16<<20 + 1, 33<<20 + 7} {
+			sizes := []int{1<<20 + 1, 16 << 20, 16<<20 + 1, 33<<20 + 7}
+			if testing.Short() {
+				sizes = []int{1<<20 + 1, 16<<20 + 1}
+			}
+			for _, n := range sizes {
 				body := pattern(n)
 				g.put("/bkt/k", body)
 				if got := g.get("/bkt/k"); got.status != 200 || !bytes.Equal(got.body, body) {

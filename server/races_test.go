@@ -158,6 +158,7 @@ func (failingStore) Get(context.Context, string, string, backend.GetOptions) (*b
 }
 
 func TestGateSharesAFailureAmongAllWhoWait(t *testing.T) {
+	t.Parallel()
 	g := newRig(t, func(c *Config) { c.Backend = failingStore{c.Backend.(*memory)} })
 	began := time.Now()
 	var wg sync.WaitGroup
@@ -204,6 +205,7 @@ func TestKeysThatNoListingCanShow(t *testing.T) {
 }
 
 func TestCopyOfALargeObjectWithoutETagIsRefused(t *testing.T) {
+	t.Parallel()
 	g := newRig(t)
 	g.put("/bkt/k", pattern(20<<20))
 	g.store.buckets["bkt"]["k"].etag = ""

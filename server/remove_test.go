@@ -44,6 +44,7 @@ func (l lagging) Put(ctx context.Context, bucket, key string, body io.Reader, si
 // remove it and make it anew. Every object that was acknowledged, and not deleted by
 // its client, can be read at the end.
 func TestStormAgainstRemoval(t *testing.T) {
+	t.Parallel()
 	store := newMemory("storm")
 	one, two := twoProxies(t, func(c *Config) { c.Backend = lagging{store} })
 	one.store, two.store = store, store

@@ -16,6 +16,7 @@ import (
 
 // TestUploadInProgressEndsWithItsBucket: as at S3, it is no object.
 func TestUploadInProgressEndsWithItsBucket(t *testing.T) {
+	t.Parallel()
 	for name, versions := range map[string]string{"plain": "", "versions": "Enabled", "suspended": "Suspended"} {
 		t.Run(name, func(t *testing.T) {
 			v := &keepsVersions{memory: newMemory("bkt", "other")}
@@ -79,6 +80,7 @@ func TestUploadsStayWithABucketThatStays(t *testing.T) {
 // TestCompleteThatCrossesARemoval: wherever in the removal it comes, it is done and the
 // bucket stays, or it is refused and the bucket goes.
 func TestCompleteThatCrossesARemoval(t *testing.T) {
+	t.Parallel()
 	for n := 0; ; n++ {
 		one, two := twoProxies(t)
 		u := one.begin("/bkt/k", nil)
@@ -154,6 +156,7 @@ func (h hooked) DeleteBucket(ctx context.Context, bucket string) error {
 // single small one, while both remove the bucket and make it anew. What was
 // acknowledged can be read.
 func TestStormOfUploadsAgainstRemoval(t *testing.T) {
+	t.Parallel()
 	store := newMemory("storm")
 	one, two := twoProxies(t, func(c *Config) { c.Backend = lagging{store} })
 	one.store, two.store = store, store

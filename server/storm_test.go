@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"bytes"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"strings"
@@ -51,7 +50,7 @@ func askWhole(addr string, c call) (a answer, err error) {
 	}
 	defer resp.Body.Close()
 	a.status, a.header = resp.StatusCode, resp.Header
-	a.body, err = io.ReadAll(resp.Body)
+	a.body, err = readAll(resp.Body, resp.ContentLength)
 	return a, err
 }
 
@@ -81,6 +80,7 @@ func openAlone(ring *format.Keyring, where format.Context, stored []byte) ([]byt
 // of the same two masters, either active, and none in between. A request is done
 // under one key of one whole keyring, or refused with 503.
 func TestStormOfKeys(t *testing.T) {
+	t.Parallel()
 	source := &stormKeys{}
 	g := newRig(t, func(c *Config) { c.Keys = source })
 	one, two := ringOf(t, 'A', 'B'), ringOf(t, 'B', 'A')

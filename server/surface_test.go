@@ -291,6 +291,7 @@ func statusOf(code string) int {
 }
 
 func TestCopy(t *testing.T) {
+	t.Parallel()
 	for _, n := range []int{0, 1, 100_000, 15 << 20, 17 << 20} {
 		t.Run(fmt.Sprint(n), func(t *testing.T) {
 			g := newRig(t)

@@ -255,6 +255,7 @@ func TestHeaderLimit(t *testing.T) {
 
 // Trap 10: Shutdown hangs on a connection that never sent a byte.
 func TestShutdownWithAnIdleConnection(t *testing.T) {
+	t.Parallel()
 	g := newRig(t)
 	g.dial()
 	g.until("the connection is there", func() bool { return g.value("client_connections") >= 1 })
@@ -274,6 +275,7 @@ func TestShutdownWithAnIdleConnection(t *testing.T) {
 
 // Trap 11: deadlines cover the progress of a body, not the whole of it.
 func TestSlowButMovingUploadIsServed(t *testing.T) {
+	t.Parallel()
 	const progress = 800 * time.Millisecond
 	g := newRig(t, func(c *Config) { c.ProgressTimeout = progress; c.HeaderTimeout = progress })
 	body := pattern(6 * 64 << 10)

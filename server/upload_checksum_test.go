@@ -73,6 +73,7 @@ func (u *summedUp) finish(header map[string]string, edit func(string) string) an
 // TestUploadOfEveryChecksum: parts' checksums become the object's, which Complete,
 // HEAD, GET and GetObjectAttributes tell, also through another proxy.
 func TestUploadOfEveryChecksum(t *testing.T) {
+	t.Parallel()
 	g := newRig(t)
 	twin := g.twin()
 	for i := range checksums {

@@ -41,6 +41,7 @@ func (g *rig) multipartObject(target string, header map[string]string, sizes ...
 // Parts are made of stream objects and of multipart objects, whole and in ranges,
 // large and small, held in memory and flowing through.
 func TestUploadPartCopy(t *testing.T) {
+	t.Parallel()
 	for _, whole := range []int64{0, 1 << 20} {
 		g := newRig(t, func(c *Config) { c.WholeObject = whole })
 		stream := pattern(7*mib + 3)
@@ -110,6 +111,7 @@ func TestUploadPartCopyRefusals(t *testing.T) {
 // A copy of a multipart object moves every byte but the tail at the backend, opens
 // under its new name alone, and keeps or replaces the metadata.
 func TestCopyOfAMultipartObject(t *testing.T) {
+	t.Parallel()
 	g := newRig(t)
 	data := g.multipartObject("/bkt/k", map[string]string{"x-amz-meta-a": "1", "content-type": "text/x"}, 5*mib, 6*mib, 7)
 	for _, target := range []string{"/bkt/copy", "/other/copy"} {
@@ -144,6 +146,7 @@ func TestCopyOfAMultipartObject(t *testing.T) {
 }
 
 func TestCopyOfAMultipartObjectCutAnywhere(t *testing.T) {
+	t.Parallel()
 	for cut := 1; ; cut++ {
 		g := newRig(t)
 		data := g.multipartObject("/bkt/k", nil, 5*mib, 7)

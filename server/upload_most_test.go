@@ -105,6 +105,7 @@ func (m *sparse) ReadAt(b []byte, off int64) (n int, err error) {
 // in all. Most are not sent: their ETags are made as a proxy makes them. The object has the
 // size of the law, its parts are told, and those that were sent read as they were.
 func TestUploadOfTenThousandParts(t *testing.T) {
+	t.Parallel()
 	store := &sparse{memory: newMemory("bkt")}
 	g := newRig(t, func(c *Config) { c.Backend = store })
 	g.store = store.memory

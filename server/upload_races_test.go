@@ -55,6 +55,7 @@ func TestTwoCompletesAtOnce(t *testing.T) {
 // while the first is under way, at every call of the first to the backend. What a client
 // stores after the second was told of success stands, whatever the first does then.
 func TestLateCompleteReplacesNothing(t *testing.T) {
+	t.Parallel()
 	for name, size := range map[string]int{"of parts": 5 * mib, "a small part alone": 1000} {
 		t.Run(name, func(t *testing.T) {
 			g := newRig(t)
@@ -200,6 +201,7 @@ func (g *rig) during(n int, first, second func()) (reached bool) {
 // to the backend. The new object is there, whole, and Complete said so, or the old one is
 // and Complete said that the upload is over. Nothing of the upload is left.
 func TestAbortRacingComplete(t *testing.T) {
+	t.Parallel()
 	for name, staged := range map[string]bool{"of one part": true, "of parts": false} {
 		for _, abortFirst := range []bool{false, true} {
 			g := newRig(t)

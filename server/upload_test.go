@@ -120,6 +120,7 @@ var shapes = map[string][]int{
 }
 
 func TestUploadOfEveryShape(t *testing.T) {
+	t.Parallel()
 	for name, sizes := range shapes {
 		t.Run(name, func(t *testing.T) {
 			g := newRig(t)
@@ -189,6 +190,7 @@ func TestUploadInAnyOrderThroughTwoProxies(t *testing.T) {
 
 // Complete of the same list twice is one success, told twice; another list is not.
 func TestCompleteIsIdempotent(t *testing.T) {
+	t.Parallel()
 	for name, sizes := range shapes {
 		g := newRig(t)
 		u := g.begin("/bkt/k", nil)
@@ -349,6 +351,7 @@ func TestCompleteHoldsConditions(t *testing.T) {
 // whole old object or the whole new one, and the same Complete sent to another proxy
 // ends in success.
 func TestCompleteCutAfterEveryCall(t *testing.T) {
+	t.Parallel()
 	for name, sizes := range map[string][]int{"multipart": {5 * mib, 100}, "whole parts": {5 * mib}, "stream": {100}} {
 		for cut := 1; ; cut++ {
 			g := newRig(t)
@@ -564,6 +567,7 @@ func TestMalformedCompletes(t *testing.T) {
 
 // A backend that lies about the completed object is found out before the answer.
 func TestCompleteLooksAtTheObject(t *testing.T) {
+	t.Parallel()
 	for name, edit := range map[string]func([]byte) []byte{
 		"cut":          func(b []byte) []byte { return b[:len(b)-1] },
 		"longer":       func(b []byte) []byte { return append(b, 0) },
@@ -586,6 +590,7 @@ func TestCompleteLooksAtTheObject(t *testing.T) {
 
 // Ranges of a multipart object, across its parts, against a slice.
 func TestMultipartRanges(t *testing.T) {
+	t.Parallel()
 	g := newRig(t)
 	sizes := []int{5 * mib, 5*mib + 1, 6*mib - 7, 100}
 	u := g.begin("/bkt/k", nil)
@@ -649,6 +654,7 @@ func TestMultipartRanges(t *testing.T) {
 // Any change of a stored multipart object is refused, or breaks the connection; what
 // was given before that was right.
 func TestTamperedMultipartIsRefused(t *testing.T) {
+	t.Parallel()
 	g := newRig(t)
 	for _, sizes := range [][]int{{5 * mib, 5 * mib, 77}, {6 * mib, 20 * mib}} {
 		u := g.begin("/bkt/k", nil)
@@ -730,6 +736,7 @@ func TestUploadTellsTheBackendNothing(t *testing.T) {
 // Number 10,000 leaves no number for the end of the object, so the part waits beside
 // the upload, also when it is far too large for memory.
 func TestPartTenThousand(t *testing.T) {
+	t.Parallel()
 	g := newRig(t)
 	for _, n := range []int{10, 5 * mib, wholeStaged + 1} {
 		u := g.begin("/bkt/k", nil)

@@ -64,6 +64,7 @@ func TestEveryVersionOpensUnderItsKey(t *testing.T) {
 }
 
 func TestVersionsOfMultipartObjects(t *testing.T) {
+	t.Parallel()
 	g := versioned(t)
 	body := pattern(12 << 20)
 	u := g.begin("/bkt/k", nil)
@@ -260,6 +261,7 @@ func TestReadsArePinned(t *testing.T) {
 // TestReadsWithoutTheGrantOfVersions: reading versions is a permission of its own, which
 // a read of what is current must not need.
 func TestReadsWithoutTheGrantOfVersions(t *testing.T) {
+	t.Parallel()
 	g := versioned(t)
 	body := g.multipartObject("/bkt/k", nil, 5<<20, 7<<20)
 	version := g.get("/bkt/k").version()

@@ -88,6 +88,7 @@ func surface(bucket, key string) map[string]call {
 // by nobody or wrongly, about a bucket that the proxy or the credential is not for, or
 // more than the credential may do, is refused before the backend hears of it.
 func TestNothingRefusedReachesTheBackend(t *testing.T) {
+	t.Parallel()
 	grants := map[string]Grant{
 		"READONLY": {Access: ReadOnly}, "APPENDONLY": {Access: AppendOnly}, "ELSEWHERE": {Buckets: []string{"other"}},
 		"NOTHING": {Verbs: []string{"ListBuckets"}, Access: AppendOnly, Buckets: []string{"other"}}, "BELOW": {Prefixes: []string{"mine/"}},

@@ -133,7 +133,7 @@ func TestUploadThroughTwoProxiesBehindABalancer(t *testing.T) {
 	t.Cleanup(tap.Close)
 	ctx := context.Background()
 	config := w.config
-	config.Dir, config.Client, config.Listen, config.Admin = t.TempDir(), w.proxy.Credentials, "", ""
+	config.Dir, config.Client, config.Listen, config.Admin = t.TempDir(), w.proxy.Credentials, held(t), ""
 	second, err := rig.StartProxy(ctx, config)
 	must(t, err)
 	t.Cleanup(func() { check(t, second.Stop()) })

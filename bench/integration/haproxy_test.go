@@ -86,7 +86,7 @@ func TestHAProxy(t *testing.T) {
 	t.Parallel()
 	w := start(t, nil, "")
 	config := w.config
-	config.Dir, config.Client, config.Listen, config.Admin = t.TempDir(), w.proxy.Credentials, "", ""
+	config.Dir, config.Client, config.Listen, config.Admin = t.TempDir(), w.proxy.Credentials, held(t), held(t)
 	second, err := rig.StartProxy(t.Context(), config)
 	must(t, err)
 	t.Cleanup(func() { check(t, second.Stop()) })

@@ -73,7 +73,7 @@ func startOn(t *testing.T, backend rig.BackendConfig, through func(backend strin
 	if through != nil {
 		endpoint = strings.Replace(endpoint, w.backend.Address, through(w.backend.Address), 1)
 	}
-	w.config = rig.ProxyConfig{Dir: w.dir, Backend: endpoint, BackendKey: w.backend.Credentials, BackendCA: w.backend.CAFile, Region: w.backend.Region,
+	w.config = rig.ProxyConfig{Dir: w.dir, Listen: held(t), Backend: endpoint, BackendKey: w.backend.Credentials, BackendCA: w.backend.CAFile, Region: w.backend.Region,
 		Buckets: []string{bucket}, Socket: w.keys.Socket, Extra: extra}
 	w.startProxy()
 	// Whatever happens, nothing of ours is left: also a proxy that a test started later.
@@ -92,6 +92,17 @@ func (w *world) startProxy() {
 		w.t.Fatal(err)
 	}
 	w.proxy = p
+}
+
+// held is an address that stays a server's while it does not run.
+func held(t *testing.T) string {
+	t.Helper()
+	address, release, err := rig.HoldPort()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(release)
+	return address
 }
 
 func check(t *testing.T, err error) {
