@@ -69,7 +69,7 @@ type digest struct {
 // running is what a body is hashed with. Claims of one algorithm share it.
 type running struct {
 	of  *checksum
-	sum hash.Hash // nil: digests.both computes it
+	sum hash.Hash // nil: digests.joint computes it
 	got []byte    // once the body has ended
 }
 
@@ -81,10 +81,10 @@ type digests struct {
 	checksum *checksum // the additional checksum, nil if there is none
 	trailing bool      // its value comes in the trailer
 
-	// engine computes MD5 and SHA-256 in one pass; nil: each by itself. both is its
-	// digest from the first byte on, where an MD5 is wanted.
+	// engine computes MD5 and SHA-256, in one pass; nil: each by itself. joint is its
+	// digest from the first byte on, where one of them is wanted.
 	engine *hashing.Engine
-	both   *hashing.Digest
+	joint  *hashing.Digest
 	sums   []running // made when the body begins
 	begun  bool
 }
@@ -123,8 +123,8 @@ func (d *digests) plainMD5() []byte {
 	return d.md5
 }
 
-// begin starts each algorithm once, and lets MD5 and SHA-256 share their pass. MD5 alone
-// gains too, as its stream may then meet another one; SHA-256 alone does not.
+// begin starts each algorithm once, and lets MD5 and SHA-256 share their pass. Each of
+// them alone gains, too, as its stream may then meet others.
 func (d *digests) begin() {
 	d.begun = true
 	for _, c := range d.claims {
@@ -132,14 +132,20 @@ func (d *digests) begin() {
 			d.sums = append(d.sums, running{of: c.of})
 		}
 	}
-	md5, sha := d.running(codeMD5), d.running(codeSHA256)
-	if d.engine != nil && md5 != nil && (sha != nil || d.engine.Kernel() != hashing.Standard) {
-		d.both = d.engine.New()
-	}
+	var joint hashing.Sums
 	for i := range d.sums {
-		if s := &d.sums[i]; d.both == nil || s != md5 && s != sha {
+		s := &d.sums[i]
+		switch {
+		case d.engine != nil && s.of.code == codeMD5:
+			joint |= hashing.MD5
+		case d.engine != nil && s.of.code == codeSHA256:
+			joint |= hashing.SHA256
+		default:
 			s.sum = s.of.make()
 		}
+	}
+	if joint != 0 {
+		d.joint = d.engine.New(joint)
 	}
 }
 
@@ -167,8 +173,8 @@ func (d *digests) write(p []byte) {
 	if !d.begun {
 		d.begin()
 	}
-	if d.both != nil {
-		d.both.Write(p) // a hash never fails
+	if d.joint != nil {
+		d.joint.Write(p) // a hash never fails
 	}
 	for i := range d.sums {
 		if d.sums[i].sum != nil {
@@ -184,8 +190,8 @@ func (d *digests) end() {
 	}
 	var m [md5.Size]byte
 	var h [sha256.Size]byte
-	if d.both != nil {
-		m, h = d.both.Sum()
+	if d.joint != nil {
+		m, h = d.joint.Sum()
 	}
 	for i := range d.sums {
 		switch s := &d.sums[i]; {

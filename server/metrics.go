@@ -181,4 +181,5 @@ func (m *Metrics) watch(s *Server) {
 	}
 	gauge("hashing_alone_bytes_total", func() float64 { return float64(s.hashing.Stats().Alone) })
 	gauge("hashing_paired_bytes_total", func() float64 { return float64(s.hashing.Stats().Paired) })
+	gauge("hashing_grouped_bytes_total", func() float64 { return float64(s.hashing.Stats().Grouped) })
 }

@@ -37,7 +37,7 @@ func TestRareMetricsMove(t *testing.T) {
 	if n := g.value("pipeline_batches_handed_total") + g.value("pipeline_batches_inline_total"); n < 2 {
 		t.Errorf("%v batches", n)
 	}
-	if n := g.value("hashing_alone_bytes_total") + g.value("hashing_paired_bytes_total"); n < 299_000 { // whole blocks
+	if n := g.value("hashing_alone_bytes_total") + g.value("hashing_paired_bytes_total") + g.value("hashing_grouped_bytes_total"); n < 299_000 { // whole blocks
 		t.Errorf("%v bytes hashed", n)
 	}
 	if n := g.value("pipeline_workers_busy"); n < 0 || n > g.value("pipeline_workers") {

@@ -61,6 +61,7 @@ func MetricTable() []metric.Desc {
 		{Name: "pipeline_plain_bytes_opened_total", Kind: metric.Counter, Help: "Plain bytes opened, counted while they move; of ranges, whole segments."},
 		{Name: "hashing_alone_bytes_total", Kind: metric.Counter, Help: "Bytes of bodies hashed one body at a time."},
 		{Name: "hashing_paired_bytes_total", Kind: metric.Counter, Help: "Bytes of bodies hashed two bodies at a time."},
+		{Name: "hashing_grouped_bytes_total", Kind: metric.Counter, Help: "Bytes of bodies hashed three to eight bodies at a time."},
 
 		{Name: "foreign_objects_listed_total", Kind: metric.Counter, Help: "Entries of listings that no proxy can have stored; they are shown with the backend's size."},
 		{Name: "unsealed_names_listed_total", Kind: metric.Counter, Help: "Names in buckets with sealed names that nobody sealed; they are left out of listings."},

@@ -23,8 +23,8 @@ func baselineOf(key string) string {
 			return ""
 		}
 		return pkg + " " + parts[0] + "/" + parts[1] + "/workers=1/" + parts[3]
-	case pkg == "./pipeline/hashing" && len(parts) > 1 && parts[0] == "Digest" && parts[1] == "fused":
-		return pkg + " " + strings.Replace(name, "fused", "standard", 1)
+	case pkg == "./pipeline/hashing" && len(parts) > 1 && (parts[0] == "Digest" || parts[0] == "SHA256") && parts[1] != "standard":
+		return pkg + " " + strings.Replace(name, parts[1], "standard", 1)
 	}
 	return ""
 }

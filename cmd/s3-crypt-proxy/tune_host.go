@@ -53,15 +53,26 @@ func (h *host) advice() []advice {
 		workers.value, workers.why = fmt.Sprint(h.physical), fmt.Sprintf("the physical cores: %.0f MB/s, all %d logical ones %.0f", h.half, h.cores, all)
 	}
 	list = append(list, workers, h.budget())
-	kernel, why := hashing.Auto, "this processor has no SHA instructions for the fused kernel"
-	if f, ok := h.hash[hashing.Fused]; ok {
-		s := h.hash[hashing.Standard]
-		kernel, why = hashing.Fused, fmt.Sprintf("%.0f MB/s, standard %.0f", f, s)
-		if s > f {
-			kernel, why = hashing.Standard, fmt.Sprintf("%.0f MB/s, fused %.0f", s, f)
+	return append(list, h.hashing())
+}
+
+// hashing is the fastest kernel, the simpler one of equals.
+func (h *host) hashing() advice {
+	kernel, others := hashing.Standard, ""
+	for _, k := range hashing.Kernels() {
+		if h.hash[k] > h.hash[kernel] {
+			kernel = k
 		}
 	}
-	return append(list, advice{"pipeline", "hashing", string(kernel), why})
+	for _, k := range hashing.Kernels() {
+		if rate, ok := h.hash[k]; ok && k != kernel {
+			others += fmt.Sprintf(", %s %.0f", k, rate)
+		}
+	}
+	if others == "" {
+		return advice{"pipeline", "hashing", string(hashing.Auto), "this processor has no SHA instructions for the fused kernel"}
+	}
+	return advice{"pipeline", "hashing", string(kernel), fmt.Sprintf("%.0f MB/s%s", h.hash[kernel], others)}
 }
 
 // budget is room for two bodies of PBS's largest chunks for each core, no more than a

@@ -25,7 +25,7 @@ func measureHost(window time.Duration, progress io.Writer) (*host, error) {
 	h := thisHost()
 	fmt.Fprintf(progress, "%s\n", h.tuning.Why)
 	say := func(what string, rate float64) { fmt.Fprintf(progress, "%-52s %7.0f MB/s\n", what, rate) }
-	for _, k := range []hashing.Kernel{hashing.Standard, hashing.Fused} {
+	for _, k := range hashing.Kernels() {
 		e, err := hashing.New(k, h.cores)
 		if err != nil {
 			continue // this processor cannot
@@ -75,7 +75,7 @@ func hashRate(e *hashing.Engine, bodies int, window time.Duration) float64 {
 	began := time.Now()
 	for range bodies {
 		all.Go(func() {
-			piece, d := make([]byte, 64<<10), e.New()
+			piece, d := make([]byte, 64<<10), e.New(hashing.MD5|hashing.SHA256)
 			for time.Since(began) < window {
 				d.Write(piece)
 				done.Add(int64(len(piece)))
@@ -119,7 +119,7 @@ func sealRate(ring *format.Keyring, suite format.Suite, workers, batch int, dige
 		}
 		src := &zeroes{left: tuneBody}
 		if digester != nil {
-			src.digest = digester.New()
+			src.digest = digester.New(hashing.MD5 | hashing.SHA256)
 		}
 		if err := engine.Seal(context.Background(), src, tuneBody, sealer, func(b *pipeline.Batch) error { b.Release(); return nil }); err != nil {
 			return 0, fmt.Errorf("cannot measure sealing: %w", err)

@@ -4,12 +4,52 @@
 
 package hashing
 
-// hashOne hashes blocks times 64 bytes at p into both states. blocks is at least 1.
+// hashOne computes MD5 and SHA-256, blocks times 64 bytes at p, into state. blocks is at least 1.
 //
 //go:noescape
-func hashOne(md5 *[4]uint32, sha *[8]uint32, p *byte, blocks int)
+func hashOne(state *[12]uint32, p *byte, blocks int)
 
-// hashTwo hashes blocks times 64 bytes of each p[i] into md5[i] and sha[i]. blocks is at least 1.
+// hashTwo computes MD5 and SHA-256, blocks times 64 bytes of each p[i], into state[i]. blocks is at least 1.
 //
 //go:noescape
-func hashTwo(md5 *[2]*[4]uint32, sha *[2]*[8]uint32, p *[2]*byte, blocks int)
+func hashTwo(state *[2]*[12]uint32, p *[2]*byte, blocks int)
+
+// hashThree computes MD5 and SHA-256, blocks times 64 bytes of each p[i], into state[i]. blocks is at least 1.
+//
+//go:noescape
+func hashThree(state *[3]*[12]uint32, p *[3]*byte, blocks int)
+
+// hashFour computes MD5 and SHA-256, blocks times 64 bytes of each p[i], into state[i]. blocks is at least 1.
+//
+//go:noescape
+func hashFour(state *[4]*[12]uint32, p *[4]*byte, blocks int)
+
+// hashFive computes MD5 and SHA-256, blocks times 64 bytes of each p[i], into state[i]. blocks is at least 1.
+//
+//go:noescape
+func hashFive(state *[5]*[12]uint32, p *[5]*byte, blocks int)
+
+// hashSix computes MD5 and SHA-256, blocks times 64 bytes of each p[i], into state[i]. blocks is at least 1.
+//
+//go:noescape
+func hashSix(state *[6]*[12]uint32, p *[6]*byte, blocks int)
+
+// hashSeven computes MD5 and SHA-256, blocks times 64 bytes of each p[i], into state[i]. blocks is at least 1.
+//
+//go:noescape
+func hashSeven(state *[7]*[12]uint32, p *[7]*byte, blocks int)
+
+// hashEight computes MD5 and SHA-256, blocks times 64 bytes of each p[i], into state[i]. blocks is at least 1.
+//
+//go:noescape
+func hashEight(state *[8]*[12]uint32, p *[8]*byte, blocks int)
+
+// sha256One computes SHA-256, blocks times 64 bytes at p, into state. blocks is at least 1.
+//
+//go:noescape
+func sha256One(state *[12]uint32, p *byte, blocks int)
+
+// sha256Two computes SHA-256, blocks times 64 bytes of each p[i], into state[i]. blocks is at least 1.
+//
+//go:noescape
+func sha256Two(state *[2]*[12]uint32, p *[2]*byte, blocks int)

@@ -4,35 +4,34 @@
 
 #include "textflag.h"
 
-// func hashOne(md5 *[4]uint32, sha *[8]uint32, p *byte, blocks int)
-// Requires: SHA, SSE2, SSE4.1, SSSE3
-TEXT ·hashOne(SB), NOSPLIT, $48-32
-	MOVOU   oneFlip<>+0(SB), X8
-	MOVQ    sha+8(FP), R11
-	MOVOU   (R11), X7
-	MOVOU   16(R11), X2
+// func hashOne(state *[12]uint32, p *byte, blocks int)
+// Requires: BMI, SHA, SSE2, SSE4.1, SSSE3
+TEXT ·hashOne(SB), NOSPLIT, $48-24
+	MOVOU   hashOneFlip<>+0(SB), X15
+	MOVQ    state+0(FP), R11
+	MOVOU   16(R11), X7
+	MOVOU   32(R11), X2
 	PSHUFD  $0xb1, X7, X7
 	PSHUFD  $0x1b, X2, X2
 	MOVO    X7, X1
 	PALIGNR $0x08, X2, X1
 	PBLENDW $0xf0, X7, X2
-	MOVQ    md5+0(FP), R11
 	MOVL    (R11), AX
 	MOVL    4(R11), BX
 	MOVL    8(R11), CX
 	MOVL    12(R11), DX
-	MOVQ    p+16(FP), SI
-	MOVQ    blocks+24(FP), R10
+	MOVQ    p+8(FP), SI
+	MOVQ    blocks+16(FP), R10
 
 loop:
-	MOVL        AX, (SP)
-	MOVL        BX, 4(SP)
-	MOVL        CX, 8(SP)
-	MOVL        DX, 12(SP)
-	MOVOU       X1, 16(SP)
-	MOVOU       X2, 32(SP)
+	MOVOU       X1, (SP)
+	MOVOU       X2, 16(SP)
+	MOVL        AX, 32(SP)
+	MOVL        BX, 36(SP)
+	MOVL        CX, 40(SP)
+	MOVL        DX, 44(SP)
 	MOVOU       (SI), X3
-	PSHUFB      X8, X3
+	PSHUFB      X15, X3
 	ADDL        (SI), AX
 	ADDL        $-680876936, AX
 	MOVL        CX, R8
@@ -51,7 +50,7 @@ loop:
 	ADDL        R8, DX
 	ROLL        $0x0c, DX
 	ADDL        AX, DX
-	MOVOU       oneK<>+0(SB), X0
+	MOVOU       hashOneK<>+0(SB), X0
 	PADDD       X3, X0
 	SHA256RNDS2 X0, X1, X2
 	PSHUFD      $0x0e, X0, X0
@@ -75,7 +74,7 @@ loop:
 	ADDL        CX, BX
 	SHA256RNDS2 X0, X2, X1
 	MOVOU       16(SI), X4
-	PSHUFB      X8, X4
+	PSHUFB      X15, X4
 	ADDL        16(SI), AX
 	ADDL        $-176418897, AX
 	MOVL        CX, R8
@@ -94,7 +93,7 @@ loop:
 	ADDL        R8, DX
 	ROLL        $0x0c, DX
 	ADDL        AX, DX
-	MOVOU       oneK<>+16(SB), X0
+	MOVOU       hashOneK<>+16(SB), X0
 	PADDD       X4, X0
 	SHA256RNDS2 X0, X1, X2
 	PSHUFD      $0x0e, X0, X0
@@ -119,7 +118,7 @@ loop:
 	SHA256RNDS2 X0, X2, X1
 	SHA256MSG1  X4, X3
 	MOVOU       32(SI), X5
-	PSHUFB      X8, X5
+	PSHUFB      X15, X5
 	ADDL        32(SI), AX
 	ADDL        $+1770035416, AX
 	MOVL        CX, R8
@@ -138,7 +137,7 @@ loop:
 	ADDL        R8, DX
 	ROLL        $0x0c, DX
 	ADDL        AX, DX
-	MOVOU       oneK<>+32(SB), X0
+	MOVOU       hashOneK<>+32(SB), X0
 	PADDD       X5, X0
 	SHA256RNDS2 X0, X1, X2
 	PSHUFD      $0x0e, X0, X0
@@ -163,7 +162,7 @@ loop:
 	SHA256RNDS2 X0, X2, X1
 	SHA256MSG1  X5, X4
 	MOVOU       48(SI), X6
-	PSHUFB      X8, X6
+	PSHUFB      X15, X6
 	ADDL        48(SI), AX
 	ADDL        $+1804603682, AX
 	MOVL        CX, R8
@@ -182,7 +181,7 @@ loop:
 	ADDL        R8, DX
 	ROLL        $0x0c, DX
 	ADDL        AX, DX
-	MOVOU       oneK<>+48(SB), X0
+	MOVOU       hashOneK<>+48(SB), X0
 	PADDD       X6, X0
 	SHA256RNDS2 X0, X1, X2
 	PSHUFD      $0x0e, X0, X0
@@ -212,48 +211,40 @@ loop:
 	SHA256MSG1  X6, X5
 	ADDL        4(SI), AX
 	ADDL        $-165796510, AX
-	MOVL        DX, R8
-	MOVL        DX, R9
-	NOTL        R9
-	ANDL        CX, R9
+	ANDNL       CX, DX, R9
 	ADDL        R9, AX
+	MOVL        DX, R8
 	ANDL        BX, R8
 	ADDL        R8, AX
 	ROLL        $0x05, AX
 	ADDL        BX, AX
 	ADDL        24(SI), DX
 	ADDL        $-1069501632, DX
-	MOVL        CX, R8
-	MOVL        CX, R9
-	NOTL        R9
-	ANDL        BX, R9
+	ANDNL       BX, CX, R9
 	ADDL        R9, DX
+	MOVL        CX, R8
 	ANDL        AX, R8
 	ADDL        R8, DX
 	ROLL        $0x09, DX
 	ADDL        AX, DX
-	MOVOU       oneK<>+64(SB), X0
+	MOVOU       hashOneK<>+64(SB), X0
 	PADDD       X3, X0
 	SHA256RNDS2 X0, X1, X2
 	PSHUFD      $0x0e, X0, X0
 	ADDL        44(SI), CX
 	ADDL        $+643717713, CX
-	MOVL        BX, R8
-	MOVL        BX, R9
-	NOTL        R9
-	ANDL        AX, R9
+	ANDNL       AX, BX, R9
 	ADDL        R9, CX
+	MOVL        BX, R8
 	ANDL        DX, R8
 	ADDL        R8, CX
 	ROLL        $0x0e, CX
 	ADDL        DX, CX
 	ADDL        (SI), BX
 	ADDL        $-373897302, BX
-	MOVL        AX, R8
-	MOVL        AX, R9
-	NOTL        R9
-	ANDL        DX, R9
+	ANDNL       DX, AX, R9
 	ADDL        R9, BX
+	MOVL        AX, R8
 	ANDL        CX, R8
 	ADDL        R8, BX
 	ROLL        $0x14, BX
@@ -266,48 +257,40 @@ loop:
 	SHA256MSG1  X3, X6
 	ADDL        20(SI), AX
 	ADDL        $-701558691, AX
-	MOVL        DX, R8
-	MOVL        DX, R9
-	NOTL        R9
-	ANDL        CX, R9
+	ANDNL       CX, DX, R9
 	ADDL        R9, AX
+	MOVL        DX, R8
 	ANDL        BX, R8
 	ADDL        R8, AX
 	ROLL        $0x05, AX
 	ADDL        BX, AX
 	ADDL        40(SI), DX
 	ADDL        $+38016083, DX
-	MOVL        CX, R8
-	MOVL        CX, R9
-	NOTL        R9
-	ANDL        BX, R9
+	ANDNL       BX, CX, R9
 	ADDL        R9, DX
+	MOVL        CX, R8
 	ANDL        AX, R8
 	ADDL        R8, DX
 	ROLL        $0x09, DX
 	ADDL        AX, DX
-	MOVOU       oneK<>+80(SB), X0
+	MOVOU       hashOneK<>+80(SB), X0
 	PADDD       X4, X0
 	SHA256RNDS2 X0, X1, X2
 	PSHUFD      $0x0e, X0, X0
 	ADDL        60(SI), CX
 	ADDL        $-660478335, CX
-	MOVL        BX, R8
-	MOVL        BX, R9
-	NOTL        R9
-	ANDL        AX, R9
+	ANDNL       AX, BX, R9
 	ADDL        R9, CX
+	MOVL        BX, R8
 	ANDL        DX, R8
 	ADDL        R8, CX
 	ROLL        $0x0e, CX
 	ADDL        DX, CX
 	ADDL        16(SI), BX
 	ADDL        $-405537848, BX
-	MOVL        AX, R8
-	MOVL        AX, R9
-	NOTL        R9
-	ANDL        DX, R9
+	ANDNL       DX, AX, R9
 	ADDL        R9, BX
+	MOVL        AX, R8
 	ANDL        CX, R8
 	ADDL        R8, BX
 	ROLL        $0x14, BX
@@ -320,48 +303,40 @@ loop:
 	SHA256MSG1  X4, X3
 	ADDL        36(SI), AX
 	ADDL        $+568446438, AX
-	MOVL        DX, R8
-	MOVL        DX, R9
-	NOTL        R9
-	ANDL        CX, R9
+	ANDNL       CX, DX, R9
 	ADDL        R9, AX
+	MOVL        DX, R8
 	ANDL        BX, R8
 	ADDL        R8, AX
 	ROLL        $0x05, AX
 	ADDL        BX, AX
 	ADDL        56(SI), DX
 	ADDL        $-1019803690, DX
-	MOVL        CX, R8
-	MOVL        CX, R9
-	NOTL        R9
-	ANDL        BX, R9
+	ANDNL       BX, CX, R9
 	ADDL        R9, DX
+	MOVL        CX, R8
 	ANDL        AX, R8
 	ADDL        R8, DX
 	ROLL        $0x09, DX
 	ADDL        AX, DX
-	MOVOU       oneK<>+96(SB), X0
+	MOVOU       hashOneK<>+96(SB), X0
 	PADDD       X5, X0
 	SHA256RNDS2 X0, X1, X2
 	PSHUFD      $0x0e, X0, X0
 	ADDL        12(SI), CX
 	ADDL        $-187363961, CX
-	MOVL        BX, R8
-	MOVL        BX, R9
-	NOTL        R9
-	ANDL        AX, R9
+	ANDNL       AX, BX, R9
 	ADDL        R9, CX
+	MOVL        BX, R8
 	ANDL        DX, R8
 	ADDL        R8, CX
 	ROLL        $0x0e, CX
 	ADDL        DX, CX
 	ADDL        32(SI), BX
 	ADDL        $+1163531501, BX
-	MOVL        AX, R8
-	MOVL        AX, R9
-	NOTL        R9
-	ANDL        DX, R9
+	ANDNL       DX, AX, R9
 	ADDL        R9, BX
+	MOVL        AX, R8
 	ANDL        CX, R8
 	ADDL        R8, BX
 	ROLL        $0x14, BX
@@ -374,48 +349,40 @@ loop:
 	SHA256MSG1  X5, X4
 	ADDL        52(SI), AX
 	ADDL        $-1444681467, AX
-	MOVL        DX, R8
-	MOVL        DX, R9
-	NOTL        R9
-	ANDL        CX, R9
+	ANDNL       CX, DX, R9
 	ADDL        R9, AX
+	MOVL        DX, R8
 	ANDL        BX, R8
 	ADDL        R8, AX
 	ROLL        $0x05, AX
 	ADDL        BX, AX
 	ADDL        8(SI), DX
 	ADDL        $-51403784, DX
-	MOVL        CX, R8
-	MOVL        CX, R9
-	NOTL        R9
-	ANDL        BX, R9
+	ANDNL       BX, CX, R9
 	ADDL        R9, DX
+	MOVL        CX, R8
 	ANDL        AX, R8
 	ADDL        R8, DX
 	ROLL        $0x09, DX
 	ADDL        AX, DX
-	MOVOU       oneK<>+112(SB), X0
+	MOVOU       hashOneK<>+112(SB), X0
 	PADDD       X6, X0
 	SHA256RNDS2 X0, X1, X2
 	PSHUFD      $0x0e, X0, X0
 	ADDL        28(SI), CX
 	ADDL        $+1735328473, CX
-	MOVL        BX, R8
-	MOVL        BX, R9
-	NOTL        R9
-	ANDL        AX, R9
+	ANDNL       AX, BX, R9
 	ADDL        R9, CX
+	MOVL        BX, R8
 	ANDL        DX, R8
 	ADDL        R8, CX
 	ROLL        $0x0e, CX
 	ADDL        DX, CX
 	ADDL        48(SI), BX
 	ADDL        $-1926607734, BX
-	MOVL        AX, R8
-	MOVL        AX, R9
-	NOTL        R9
-	ANDL        DX, R9
+	ANDNL       DX, AX, R9
 	ADDL        R9, BX
+	MOVL        AX, R8
 	ANDL        CX, R8
 	ADDL        R8, BX
 	ROLL        $0x14, BX
@@ -442,7 +409,7 @@ loop:
 	ADDL        R8, DX
 	ROLL        $0x0b, DX
 	ADDL        AX, DX
-	MOVOU       oneK<>+128(SB), X0
+	MOVOU       hashOneK<>+128(SB), X0
 	PADDD       X3, X0
 	SHA256RNDS2 X0, X1, X2
 	PSHUFD      $0x0e, X0, X0
@@ -484,7 +451,7 @@ loop:
 	ADDL        R8, DX
 	ROLL        $0x0b, DX
 	ADDL        AX, DX
-	MOVOU       oneK<>+144(SB), X0
+	MOVOU       hashOneK<>+144(SB), X0
 	PADDD       X4, X0
 	SHA256RNDS2 X0, X1, X2
 	PSHUFD      $0x0e, X0, X0
@@ -526,7 +493,7 @@ loop:
 	ADDL        R8, DX
 	ROLL        $0x0b, DX
 	ADDL        AX, DX
-	MOVOU       oneK<>+160(SB), X0
+	MOVOU       hashOneK<>+160(SB), X0
 	PADDD       X5, X0
 	SHA256RNDS2 X0, X1, X2
 	PSHUFD      $0x0e, X0, X0
@@ -568,7 +535,7 @@ loop:
 	ADDL        R8, DX
 	ROLL        $0x0b, DX
 	ADDL        AX, DX
-	MOVOU       oneK<>+176(SB), X0
+	MOVOU       hashOneK<>+176(SB), X0
 	PADDD       X6, X0
 	SHA256RNDS2 X0, X1, X2
 	PSHUFD      $0x0e, X0, X0
@@ -612,7 +579,7 @@ loop:
 	ADDL        R8, DX
 	ROLL        $0x0a, DX
 	ADDL        AX, DX
-	MOVOU       oneK<>+192(SB), X0
+	MOVOU       hashOneK<>+192(SB), X0
 	PADDD       X3, X0
 	SHA256RNDS2 X0, X1, X2
 	PSHUFD      $0x0e, X0, X0
@@ -658,7 +625,7 @@ loop:
 	ADDL        R8, DX
 	ROLL        $0x0a, DX
 	ADDL        AX, DX
-	MOVOU       oneK<>+208(SB), X0
+	MOVOU       hashOneK<>+208(SB), X0
 	PADDD       X4, X0
 	SHA256RNDS2 X0, X1, X2
 	PSHUFD      $0x0e, X0, X0
@@ -703,7 +670,7 @@ loop:
 	ADDL        R8, DX
 	ROLL        $0x0a, DX
 	ADDL        AX, DX
-	MOVOU       oneK<>+224(SB), X0
+	MOVOU       hashOneK<>+224(SB), X0
 	PADDD       X5, X0
 	SHA256RNDS2 X0, X1, X2
 	PSHUFD      $0x0e, X0, X0
@@ -748,7 +715,7 @@ loop:
 	ADDL        R8, DX
 	ROLL        $0x0a, DX
 	ADDL        AX, DX
-	MOVOU       oneK<>+240(SB), X0
+	MOVOU       hashOneK<>+240(SB), X0
 	PADDD       X6, X0
 	SHA256RNDS2 X0, X1, X2
 	PSHUFD      $0x0e, X0, X0
@@ -771,158 +738,150 @@ loop:
 	ROLL        $0x15, BX
 	ADDL        CX, BX
 	SHA256RNDS2 X0, X2, X1
-	ADDL        (SP), AX
-	ADDL        4(SP), BX
-	ADDL        8(SP), CX
-	ADDL        12(SP), DX
-	MOVOU       16(SP), X7
+	MOVOU       (SP), X7
 	PADDD       X7, X1
-	MOVOU       32(SP), X7
+	MOVOU       16(SP), X7
 	PADDD       X7, X2
+	ADDL        32(SP), AX
+	ADDL        36(SP), BX
+	ADDL        40(SP), CX
+	ADDL        44(SP), DX
 	ADDQ        $0x40, SI
 	DECQ        R10
 	JNZ         loop
-	MOVQ        md5+0(FP), R11
-	MOVL        AX, (R11)
-	MOVL        BX, 4(R11)
-	MOVL        CX, 8(R11)
-	MOVL        DX, 12(R11)
-	MOVQ        sha+8(FP), R11
+	MOVQ        state+0(FP), R11
 	PSHUFD      $0x1b, X1, X7
 	PSHUFD      $0xb1, X2, X2
 	MOVO        X7, X1
 	PBLENDW     $0xf0, X2, X1
 	PALIGNR     $0x08, X7, X2
-	MOVOU       X1, (R11)
-	MOVOU       X2, 16(R11)
+	MOVOU       X1, 16(R11)
+	MOVOU       X2, 32(R11)
+	MOVL        AX, (R11)
+	MOVL        BX, 4(R11)
+	MOVL        CX, 8(R11)
+	MOVL        DX, 12(R11)
 	RET
 
-DATA oneK<>+0(SB)/4, $0x428a2f98
-DATA oneK<>+4(SB)/4, $0x71374491
-DATA oneK<>+8(SB)/4, $0xb5c0fbcf
-DATA oneK<>+12(SB)/4, $0xe9b5dba5
-DATA oneK<>+16(SB)/4, $0x3956c25b
-DATA oneK<>+20(SB)/4, $0x59f111f1
-DATA oneK<>+24(SB)/4, $0x923f82a4
-DATA oneK<>+28(SB)/4, $0xab1c5ed5
-DATA oneK<>+32(SB)/4, $0xd807aa98
-DATA oneK<>+36(SB)/4, $0x12835b01
-DATA oneK<>+40(SB)/4, $0x243185be
-DATA oneK<>+44(SB)/4, $0x550c7dc3
-DATA oneK<>+48(SB)/4, $0x72be5d74
-DATA oneK<>+52(SB)/4, $0x80deb1fe
-DATA oneK<>+56(SB)/4, $0x9bdc06a7
-DATA oneK<>+60(SB)/4, $0xc19bf174
-DATA oneK<>+64(SB)/4, $0xe49b69c1
-DATA oneK<>+68(SB)/4, $0xefbe4786
-DATA oneK<>+72(SB)/4, $0x0fc19dc6
-DATA oneK<>+76(SB)/4, $0x240ca1cc
-DATA oneK<>+80(SB)/4, $0x2de92c6f
-DATA oneK<>+84(SB)/4, $0x4a7484aa
-DATA oneK<>+88(SB)/4, $0x5cb0a9dc
-DATA oneK<>+92(SB)/4, $0x76f988da
-DATA oneK<>+96(SB)/4, $0x983e5152
-DATA oneK<>+100(SB)/4, $0xa831c66d
-DATA oneK<>+104(SB)/4, $0xb00327c8
-DATA oneK<>+108(SB)/4, $0xbf597fc7
-DATA oneK<>+112(SB)/4, $0xc6e00bf3
-DATA oneK<>+116(SB)/4, $0xd5a79147
-DATA oneK<>+120(SB)/4, $0x06ca6351
-DATA oneK<>+124(SB)/4, $0x14292967
-DATA oneK<>+128(SB)/4, $0x27b70a85
-DATA oneK<>+132(SB)/4, $0x2e1b2138
-DATA oneK<>+136(SB)/4, $0x4d2c6dfc
-DATA oneK<>+140(SB)/4, $0x53380d13
-DATA oneK<>+144(SB)/4, $0x650a7354
-DATA oneK<>+148(SB)/4, $0x766a0abb
-DATA oneK<>+152(SB)/4, $0x81c2c92e
-DATA oneK<>+156(SB)/4, $0x92722c85
-DATA oneK<>+160(SB)/4, $0xa2bfe8a1
-DATA oneK<>+164(SB)/4, $0xa81a664b
-DATA oneK<>+168(SB)/4, $0xc24b8b70
-DATA oneK<>+172(SB)/4, $0xc76c51a3
-DATA oneK<>+176(SB)/4, $0xd192e819
-DATA oneK<>+180(SB)/4, $0xd6990624
-DATA oneK<>+184(SB)/4, $0xf40e3585
-DATA oneK<>+188(SB)/4, $0x106aa070
-DATA oneK<>+192(SB)/4, $0x19a4c116
-DATA oneK<>+196(SB)/4, $0x1e376c08
-DATA oneK<>+200(SB)/4, $0x2748774c
-DATA oneK<>+204(SB)/4, $0x34b0bcb5
-DATA oneK<>+208(SB)/4, $0x391c0cb3
-DATA oneK<>+212(SB)/4, $0x4ed8aa4a
-DATA oneK<>+216(SB)/4, $0x5b9cca4f
-DATA oneK<>+220(SB)/4, $0x682e6ff3
-DATA oneK<>+224(SB)/4, $0x748f82ee
-DATA oneK<>+228(SB)/4, $0x78a5636f
-DATA oneK<>+232(SB)/4, $0x84c87814
-DATA oneK<>+236(SB)/4, $0x8cc70208
-DATA oneK<>+240(SB)/4, $0x90befffa
-DATA oneK<>+244(SB)/4, $0xa4506ceb
-DATA oneK<>+248(SB)/4, $0xbef9a3f7
-DATA oneK<>+252(SB)/4, $0xc67178f2
-GLOBL oneK<>(SB), RODATA|NOPTR, $256
+DATA hashOneK<>+0(SB)/4, $0x428a2f98
+DATA hashOneK<>+4(SB)/4, $0x71374491
+DATA hashOneK<>+8(SB)/4, $0xb5c0fbcf
+DATA hashOneK<>+12(SB)/4, $0xe9b5dba5
+DATA hashOneK<>+16(SB)/4, $0x3956c25b
+DATA hashOneK<>+20(SB)/4, $0x59f111f1
+DATA hashOneK<>+24(SB)/4, $0x923f82a4
+DATA hashOneK<>+28(SB)/4, $0xab1c5ed5
+DATA hashOneK<>+32(SB)/4, $0xd807aa98
+DATA hashOneK<>+36(SB)/4, $0x12835b01
+DATA hashOneK<>+40(SB)/4, $0x243185be
+DATA hashOneK<>+44(SB)/4, $0x550c7dc3
+DATA hashOneK<>+48(SB)/4, $0x72be5d74
+DATA hashOneK<>+52(SB)/4, $0x80deb1fe
+DATA hashOneK<>+56(SB)/4, $0x9bdc06a7
+DATA hashOneK<>+60(SB)/4, $0xc19bf174
+DATA hashOneK<>+64(SB)/4, $0xe49b69c1
+DATA hashOneK<>+68(SB)/4, $0xefbe4786
+DATA hashOneK<>+72(SB)/4, $0x0fc19dc6
+DATA hashOneK<>+76(SB)/4, $0x240ca1cc
+DATA hashOneK<>+80(SB)/4, $0x2de92c6f
+DATA hashOneK<>+84(SB)/4, $0x4a7484aa
+DATA hashOneK<>+88(SB)/4, $0x5cb0a9dc
+DATA hashOneK<>+92(SB)/4, $0x76f988da
+DATA hashOneK<>+96(SB)/4, $0x983e5152
+DATA hashOneK<>+100(SB)/4, $0xa831c66d
+DATA hashOneK<>+104(SB)/4, $0xb00327c8
+DATA hashOneK<>+108(SB)/4, $0xbf597fc7
+DATA hashOneK<>+112(SB)/4, $0xc6e00bf3
+DATA hashOneK<>+116(SB)/4, $0xd5a79147
+DATA hashOneK<>+120(SB)/4, $0x06ca6351
+DATA hashOneK<>+124(SB)/4, $0x14292967
+DATA hashOneK<>+128(SB)/4, $0x27b70a85
+DATA hashOneK<>+132(SB)/4, $0x2e1b2138
+DATA hashOneK<>+136(SB)/4, $0x4d2c6dfc
+DATA hashOneK<>+140(SB)/4, $0x53380d13
+DATA hashOneK<>+144(SB)/4, $0x650a7354
+DATA hashOneK<>+148(SB)/4, $0x766a0abb
+DATA hashOneK<>+152(SB)/4, $0x81c2c92e
+DATA hashOneK<>+156(SB)/4, $0x92722c85
+DATA hashOneK<>+160(SB)/4, $0xa2bfe8a1
+DATA hashOneK<>+164(SB)/4, $0xa81a664b
+DATA hashOneK<>+168(SB)/4, $0xc24b8b70
+DATA hashOneK<>+172(SB)/4, $0xc76c51a3
+DATA hashOneK<>+176(SB)/4, $0xd192e819
+DATA hashOneK<>+180(SB)/4, $0xd6990624
+DATA hashOneK<>+184(SB)/4, $0xf40e3585
+DATA hashOneK<>+188(SB)/4, $0x106aa070
+DATA hashOneK<>+192(SB)/4, $0x19a4c116
+DATA hashOneK<>+196(SB)/4, $0x1e376c08
+DATA hashOneK<>+200(SB)/4, $0x2748774c
+DATA hashOneK<>+204(SB)/4, $0x34b0bcb5
+DATA hashOneK<>+208(SB)/4, $0x391c0cb3
+DATA hashOneK<>+212(SB)/4, $0x4ed8aa4a
+DATA hashOneK<>+216(SB)/4, $0x5b9cca4f
+DATA hashOneK<>+220(SB)/4, $0x682e6ff3
+DATA hashOneK<>+224(SB)/4, $0x748f82ee
+DATA hashOneK<>+228(SB)/4, $0x78a5636f
+DATA hashOneK<>+232(SB)/4, $0x84c87814
+DATA hashOneK<>+236(SB)/4, $0x8cc70208
+DATA hashOneK<>+240(SB)/4, $0x90befffa
+DATA hashOneK<>+244(SB)/4, $0xa4506ceb
+DATA hashOneK<>+248(SB)/4, $0xbef9a3f7
+DATA hashOneK<>+252(SB)/4, $0xc67178f2
+GLOBL hashOneK<>(SB), RODATA|NOPTR, $256
 
-DATA oneFlip<>+0(SB)/8, $0x0405060700010203
-DATA oneFlip<>+8(SB)/8, $0x0c0d0e0f08090a0b
-GLOBL oneFlip<>(SB), RODATA|NOPTR, $16
+DATA hashOneFlip<>+0(SB)/8, $0x0405060700010203
+DATA hashOneFlip<>+8(SB)/8, $0x0c0d0e0f08090a0b
+GLOBL hashOneFlip<>(SB), RODATA|NOPTR, $16
 
-// func hashTwo(md5 *[2]*[4]uint32, sha *[2]*[8]uint32, p *[2]*byte, blocks int)
-// Requires: SHA, SSE2, SSE4.1, SSSE3
-TEXT ·hashTwo(SB), NOSPLIT, $104-32
-	MOVOU   twoFlip<>+0(SB), X15
-	MOVQ    blocks+24(FP), R12
+// func hashTwo(state *[2]*[12]uint32, p *[2]*byte, blocks int)
+// Requires: BMI, SHA, SSE2, SSE4.1, SSSE3
+TEXT ·hashTwo(SB), NOSPLIT, $104-24
+	MOVOU   hashTwoFlip<>+0(SB), X15
+	MOVQ    blocks+16(FP), R12
 	MOVQ    R12, 96(SP)
-	MOVQ    p+16(FP), R12
+	MOVQ    p+8(FP), R12
+	MOVQ    (R12), SI
+	MOVQ    8(R12), DI
+	MOVQ    state+0(FP), R12
 	MOVQ    (R12), R12
-	MOVQ    R12, SI
-	MOVQ    p+16(FP), R12
-	MOVQ    8(R12), R12
-	MOVQ    R12, DI
-	MOVQ    sha+8(FP), R12
-	MOVQ    (R12), R12
-	MOVOU   (R12), X7
-	MOVOU   16(R12), X2
+	MOVOU   16(R12), X7
+	MOVOU   32(R12), X2
 	PSHUFD  $0xb1, X7, X7
 	PSHUFD  $0x1b, X2, X2
 	MOVO    X7, X1
 	PALIGNR $0x08, X2, X1
 	PBLENDW $0xf0, X7, X2
-	MOVQ    md5+0(FP), R12
-	MOVQ    (R12), R12
 	MOVL    (R12), AX
 	MOVL    4(R12), BX
 	MOVL    8(R12), CX
 	MOVL    12(R12), DX
-	MOVQ    sha+8(FP), R12
+	MOVQ    state+0(FP), R12
 	MOVQ    8(R12), R12
-	MOVOU   (R12), X14
-	MOVOU   16(R12), X9
+	MOVOU   16(R12), X14
+	MOVOU   32(R12), X9
 	PSHUFD  $0xb1, X14, X14
 	PSHUFD  $0x1b, X9, X9
 	MOVO    X14, X8
 	PALIGNR $0x08, X9, X8
 	PBLENDW $0xf0, X14, X9
-	MOVQ    md5+0(FP), R12
-	MOVQ    8(R12), R12
 	MOVL    (R12), R8
 	MOVL    4(R12), R9
 	MOVL    8(R12), R10
 	MOVL    12(R12), R11
 
 loop:
-	MOVL        AX, (SP)
-	MOVL        BX, 4(SP)
-	MOVL        CX, 8(SP)
-	MOVL        DX, 12(SP)
-	MOVOU       X1, 16(SP)
-	MOVOU       X2, 32(SP)
-	MOVL        R8, 48(SP)
-	MOVL        R9, 52(SP)
-	MOVL        R10, 56(SP)
-	MOVL        R11, 60(SP)
-	MOVOU       X8, 64(SP)
-	MOVOU       X9, 80(SP)
+	MOVOU       X1, (SP)
+	MOVOU       X2, 16(SP)
+	MOVL        AX, 64(SP)
+	MOVL        BX, 68(SP)
+	MOVL        CX, 72(SP)
+	MOVL        DX, 76(SP)
+	MOVOU       X8, 32(SP)
+	MOVOU       X9, 48(SP)
+	MOVL        R8, 80(SP)
+	MOVL        R9, 84(SP)
+	MOVL        R10, 88(SP)
+	MOVL        R11, 92(SP)
 	MOVOU       (SI), X3
 	PSHUFB      X15, X3
 	ADDL        (SI), AX
@@ -943,7 +902,7 @@ loop:
 	ADDL        R14, R8
 	ROLL        $0x07, R8
 	ADDL        R9, R8
-	MOVOU       twoK<>+0(SB), X0
+	MOVOU       hashTwoK<>+0(SB), X0
 	PADDD       X3, X0
 	SHA256RNDS2 X0, X1, X2
 	PSHUFD      $0x0e, X0, X0
@@ -986,7 +945,7 @@ loop:
 	ADDL        R14, R10
 	ROLL        $0x11, R10
 	ADDL        R11, R10
-	MOVOU       twoK<>+0(SB), X0
+	MOVOU       hashTwoK<>+0(SB), X0
 	PADDD       X10, X0
 	SHA256RNDS2 X0, X8, X9
 	PSHUFD      $0x0e, X0, X0
@@ -1029,7 +988,7 @@ loop:
 	ADDL        R14, R8
 	ROLL        $0x07, R8
 	ADDL        R9, R8
-	MOVOU       twoK<>+16(SB), X0
+	MOVOU       hashTwoK<>+16(SB), X0
 	PADDD       X4, X0
 	SHA256RNDS2 X0, X1, X2
 	PSHUFD      $0x0e, X0, X0
@@ -1073,7 +1032,7 @@ loop:
 	ADDL        R14, R10
 	ROLL        $0x11, R10
 	ADDL        R11, R10
-	MOVOU       twoK<>+16(SB), X0
+	MOVOU       hashTwoK<>+16(SB), X0
 	PADDD       X11, X0
 	SHA256RNDS2 X0, X8, X9
 	PSHUFD      $0x0e, X0, X0
@@ -1117,7 +1076,7 @@ loop:
 	ADDL        R14, R8
 	ROLL        $0x07, R8
 	ADDL        R9, R8
-	MOVOU       twoK<>+32(SB), X0
+	MOVOU       hashTwoK<>+32(SB), X0
 	PADDD       X5, X0
 	SHA256RNDS2 X0, X1, X2
 	PSHUFD      $0x0e, X0, X0
@@ -1161,7 +1120,7 @@ loop:
 	ADDL        R14, R10
 	ROLL        $0x11, R10
 	ADDL        R11, R10
-	MOVOU       twoK<>+32(SB), X0
+	MOVOU       hashTwoK<>+32(SB), X0
 	PADDD       X12, X0
 	SHA256RNDS2 X0, X8, X9
 	PSHUFD      $0x0e, X0, X0
@@ -1205,7 +1164,7 @@ loop:
 	ADDL        R14, R8
 	ROLL        $0x07, R8
 	ADDL        R9, R8
-	MOVOU       twoK<>+48(SB), X0
+	MOVOU       hashTwoK<>+48(SB), X0
 	PADDD       X6, X0
 	SHA256RNDS2 X0, X1, X2
 	PSHUFD      $0x0e, X0, X0
@@ -1253,7 +1212,7 @@ loop:
 	ADDL        R14, R10
 	ROLL        $0x11, R10
 	ADDL        R11, R10
-	MOVOU       twoK<>+48(SB), X0
+	MOVOU       hashTwoK<>+48(SB), X0
 	PADDD       X13, X0
 	SHA256RNDS2 X0, X8, X9
 	PSHUFD      $0x0e, X0, X0
@@ -1283,48 +1242,40 @@ loop:
 	SHA256MSG1  X13, X12
 	ADDL        4(SI), AX
 	ADDL        $-165796510, AX
-	MOVL        DX, R12
-	MOVL        DX, R13
-	NOTL        R13
-	ANDL        CX, R13
+	ANDNL       CX, DX, R13
 	ADDL        R13, AX
+	MOVL        DX, R12
 	ANDL        BX, R12
 	ADDL        R12, AX
 	ROLL        $0x05, AX
 	ADDL        BX, AX
 	ADDL        4(DI), R8
 	ADDL        $-165796510, R8
-	MOVL        R11, R14
-	MOVL        R11, R15
-	NOTL        R15
-	ANDL        R10, R15
+	ANDNL       R10, R11, R15
 	ADDL        R15, R8
+	MOVL        R11, R14
 	ANDL        R9, R14
 	ADDL        R14, R8
 	ROLL        $0x05, R8
 	ADDL        R9, R8
-	MOVOU       twoK<>+64(SB), X0
+	MOVOU       hashTwoK<>+64(SB), X0
 	PADDD       X3, X0
 	SHA256RNDS2 X0, X1, X2
 	PSHUFD      $0x0e, X0, X0
 	ADDL        24(SI), DX
 	ADDL        $-1069501632, DX
-	MOVL        CX, R12
-	MOVL        CX, R13
-	NOTL        R13
-	ANDL        BX, R13
+	ANDNL       BX, CX, R13
 	ADDL        R13, DX
+	MOVL        CX, R12
 	ANDL        AX, R12
 	ADDL        R12, DX
 	ROLL        $0x09, DX
 	ADDL        AX, DX
 	ADDL        24(DI), R11
 	ADDL        $-1069501632, R11
-	MOVL        R10, R14
-	MOVL        R10, R15
-	NOTL        R15
-	ANDL        R9, R15
+	ANDNL       R9, R10, R15
 	ADDL        R15, R11
+	MOVL        R10, R14
 	ANDL        R8, R14
 	ADDL        R14, R11
 	ROLL        $0x09, R11
@@ -1337,48 +1288,40 @@ loop:
 	SHA256MSG1  X3, X6
 	ADDL        44(SI), CX
 	ADDL        $+643717713, CX
-	MOVL        BX, R12
-	MOVL        BX, R13
-	NOTL        R13
-	ANDL        AX, R13
+	ANDNL       AX, BX, R13
 	ADDL        R13, CX
+	MOVL        BX, R12
 	ANDL        DX, R12
 	ADDL        R12, CX
 	ROLL        $0x0e, CX
 	ADDL        DX, CX
 	ADDL        44(DI), R10
 	ADDL        $+643717713, R10
-	MOVL        R9, R14
-	MOVL        R9, R15
-	NOTL        R15
-	ANDL        R8, R15
+	ANDNL       R8, R9, R15
 	ADDL        R15, R10
+	MOVL        R9, R14
 	ANDL        R11, R14
 	ADDL        R14, R10
 	ROLL        $0x0e, R10
 	ADDL        R11, R10
-	MOVOU       twoK<>+64(SB), X0
+	MOVOU       hashTwoK<>+64(SB), X0
 	PADDD       X10, X0
 	SHA256RNDS2 X0, X8, X9
 	PSHUFD      $0x0e, X0, X0
 	ADDL        (SI), BX
 	ADDL        $-373897302, BX
-	MOVL        AX, R12
-	MOVL        AX, R13
-	NOTL        R13
-	ANDL        DX, R13
+	ANDNL       DX, AX, R13
 	ADDL        R13, BX
+	MOVL        AX, R12
 	ANDL        CX, R12
 	ADDL        R12, BX
 	ROLL        $0x14, BX
 	ADDL        CX, BX
 	ADDL        (DI), R9
 	ADDL        $-373897302, R9
-	MOVL        R8, R14
-	MOVL        R8, R15
-	NOTL        R15
-	ANDL        R11, R15
+	ANDNL       R11, R8, R15
 	ADDL        R15, R9
+	MOVL        R8, R14
 	ANDL        R10, R14
 	ADDL        R14, R9
 	ROLL        $0x14, R9
@@ -1391,48 +1334,40 @@ loop:
 	SHA256MSG1  X10, X13
 	ADDL        20(SI), AX
 	ADDL        $-701558691, AX
-	MOVL        DX, R12
-	MOVL        DX, R13
-	NOTL        R13
-	ANDL        CX, R13
+	ANDNL       CX, DX, R13
 	ADDL        R13, AX
+	MOVL        DX, R12
 	ANDL        BX, R12
 	ADDL        R12, AX
 	ROLL        $0x05, AX
 	ADDL        BX, AX
 	ADDL        20(DI), R8
 	ADDL        $-701558691, R8
-	MOVL        R11, R14
-	MOVL        R11, R15
-	NOTL        R15
-	ANDL        R10, R15
+	ANDNL       R10, R11, R15
 	ADDL        R15, R8
+	MOVL        R11, R14
 	ANDL        R9, R14
 	ADDL        R14, R8
 	ROLL        $0x05, R8
 	ADDL        R9, R8
-	MOVOU       twoK<>+80(SB), X0
+	MOVOU       hashTwoK<>+80(SB), X0
 	PADDD       X4, X0
 	SHA256RNDS2 X0, X1, X2
 	PSHUFD      $0x0e, X0, X0
 	ADDL        40(SI), DX
 	ADDL        $+38016083, DX
-	MOVL        CX, R12
-	MOVL        CX, R13
-	NOTL        R13
-	ANDL        BX, R13
+	ANDNL       BX, CX, R13
 	ADDL        R13, DX
+	MOVL        CX, R12
 	ANDL        AX, R12
 	ADDL        R12, DX
 	ROLL        $0x09, DX
 	ADDL        AX, DX
 	ADDL        40(DI), R11
 	ADDL        $+38016083, R11
-	MOVL        R10, R14
-	MOVL        R10, R15
-	NOTL        R15
-	ANDL        R9, R15
+	ANDNL       R9, R10, R15
 	ADDL        R15, R11
+	MOVL        R10, R14
 	ANDL        R8, R14
 	ADDL        R14, R11
 	ROLL        $0x09, R11
@@ -1445,48 +1380,40 @@ loop:
 	SHA256MSG1  X4, X3
 	ADDL        60(SI), CX
 	ADDL        $-660478335, CX
-	MOVL        BX, R12
-	MOVL        BX, R13
-	NOTL        R13
-	ANDL        AX, R13
+	ANDNL       AX, BX, R13
 	ADDL        R13, CX
+	MOVL        BX, R12
 	ANDL        DX, R12
 	ADDL        R12, CX
 	ROLL        $0x0e, CX
 	ADDL        DX, CX
 	ADDL        60(DI), R10
 	ADDL        $-660478335, R10
-	MOVL        R9, R14
-	MOVL        R9, R15
-	NOTL        R15
-	ANDL        R8, R15
+	ANDNL       R8, R9, R15
 	ADDL        R15, R10
+	MOVL        R9, R14
 	ANDL        R11, R14
 	ADDL        R14, R10
 	ROLL        $0x0e, R10
 	ADDL        R11, R10
-	MOVOU       twoK<>+80(SB), X0
+	MOVOU       hashTwoK<>+80(SB), X0
 	PADDD       X11, X0
 	SHA256RNDS2 X0, X8, X9
 	PSHUFD      $0x0e, X0, X0
 	ADDL        16(SI), BX
 	ADDL        $-405537848, BX
-	MOVL        AX, R12
-	MOVL        AX, R13
-	NOTL        R13
-	ANDL        DX, R13
+	ANDNL       DX, AX, R13
 	ADDL        R13, BX
+	MOVL        AX, R12
 	ANDL        CX, R12
 	ADDL        R12, BX
 	ROLL        $0x14, BX
 	ADDL        CX, BX
 	ADDL        16(DI), R9
 	ADDL        $-405537848, R9
-	MOVL        R8, R14
-	MOVL        R8, R15
-	NOTL        R15
-	ANDL        R11, R15
+	ANDNL       R11, R8, R15
 	ADDL        R15, R9
+	MOVL        R8, R14
 	ANDL        R10, R14
 	ADDL        R14, R9
 	ROLL        $0x14, R9
@@ -1499,48 +1426,40 @@ loop:
 	SHA256MSG1  X11, X10
 	ADDL        36(SI), AX
 	ADDL        $+568446438, AX
-	MOVL        DX, R12
-	MOVL        DX, R13
-	NOTL        R13
-	ANDL        CX, R13
+	ANDNL       CX, DX, R13
 	ADDL        R13, AX
+	MOVL        DX, R12
 	ANDL        BX, R12
 	ADDL        R12, AX
 	ROLL        $0x05, AX
 	ADDL        BX, AX
 	ADDL        36(DI), R8
 	ADDL        $+568446438, R8
-	MOVL        R11, R14
-	MOVL        R11, R15
-	NOTL        R15
-	ANDL        R10, R15
+	ANDNL       R10, R11, R15
 	ADDL        R15, R8
+	MOVL        R11, R14
 	ANDL        R9, R14
 	ADDL        R14, R8
 	ROLL        $0x05, R8
 	ADDL        R9, R8
-	MOVOU       twoK<>+96(SB), X0
+	MOVOU       hashTwoK<>+96(SB), X0
 	PADDD       X5, X0
 	SHA256RNDS2 X0, X1, X2
 	PSHUFD      $0x0e, X0, X0
 	ADDL        56(SI), DX
 	ADDL        $-1019803690, DX
-	MOVL        CX, R12
-	MOVL        CX, R13
-	NOTL        R13
-	ANDL        BX, R13
+	ANDNL       BX, CX, R13
 	ADDL        R13, DX
+	MOVL        CX, R12
 	ANDL        AX, R12
 	ADDL        R12, DX
 	ROLL        $0x09, DX
 	ADDL        AX, DX
 	ADDL        56(DI), R11
 	ADDL        $-1019803690, R11
-	MOVL        R10, R14
-	MOVL        R10, R15
-	NOTL        R15
-	ANDL        R9, R15
+	ANDNL       R9, R10, R15
 	ADDL        R15, R11
+	MOVL        R10, R14
 	ANDL        R8, R14
 	ADDL        R14, R11
 	ROLL        $0x09, R11
@@ -1553,48 +1472,40 @@ loop:
 	SHA256MSG1  X5, X4
 	ADDL        12(SI), CX
 	ADDL        $-187363961, CX
-	MOVL        BX, R12
-	MOVL        BX, R13
-	NOTL        R13
-	ANDL        AX, R13
+	ANDNL       AX, BX, R13
 	ADDL        R13, CX
+	MOVL        BX, R12
 	ANDL        DX, R12
 	ADDL        R12, CX
 	ROLL        $0x0e, CX
 	ADDL        DX, CX
 	ADDL        12(DI), R10
 	ADDL        $-187363961, R10
-	MOVL        R9, R14
-	MOVL        R9, R15
-	NOTL        R15
-	ANDL        R8, R15
+	ANDNL       R8, R9, R15
 	ADDL        R15, R10
+	MOVL        R9, R14
 	ANDL        R11, R14
 	ADDL        R14, R10
 	ROLL        $0x0e, R10
 	ADDL        R11, R10
-	MOVOU       twoK<>+96(SB), X0
+	MOVOU       hashTwoK<>+96(SB), X0
 	PADDD       X12, X0
 	SHA256RNDS2 X0, X8, X9
 	PSHUFD      $0x0e, X0, X0
 	ADDL        32(SI), BX
 	ADDL        $+1163531501, BX
-	MOVL        AX, R12
-	MOVL        AX, R13
-	NOTL        R13
-	ANDL        DX, R13
+	ANDNL       DX, AX, R13
 	ADDL        R13, BX
+	MOVL        AX, R12
 	ANDL        CX, R12
 	ADDL        R12, BX
 	ROLL        $0x14, BX
 	ADDL        CX, BX
 	ADDL        32(DI), R9
 	ADDL        $+1163531501, R9
-	MOVL        R8, R14
-	MOVL        R8, R15
-	NOTL        R15
-	ANDL        R11, R15
+	ANDNL       R11, R8, R15
 	ADDL        R15, R9
+	MOVL        R8, R14
 	ANDL        R10, R14
 	ADDL        R14, R9
 	ROLL        $0x14, R9
@@ -1607,48 +1518,40 @@ loop:
 	SHA256MSG1  X12, X11
 	ADDL        52(SI), AX
 	ADDL        $-1444681467, AX
-	MOVL        DX, R12
-	MOVL        DX, R13
-	NOTL        R13
-	ANDL        CX, R13
+	ANDNL       CX, DX, R13
 	ADDL        R13, AX
+	MOVL        DX, R12
 	ANDL        BX, R12
 	ADDL        R12, AX
 	ROLL        $0x05, AX
 	ADDL        BX, AX
 	ADDL        52(DI), R8
 	ADDL        $-1444681467, R8
-	MOVL        R11, R14
-	MOVL        R11, R15
-	NOTL        R15
-	ANDL        R10, R15
+	ANDNL       R10, R11, R15
 	ADDL        R15, R8
+	MOVL        R11, R14
 	ANDL        R9, R14
 	ADDL        R14, R8
 	ROLL        $0x05, R8
 	ADDL        R9, R8
-	MOVOU       twoK<>+112(SB), X0
+	MOVOU       hashTwoK<>+112(SB), X0
 	PADDD       X6, X0
 	SHA256RNDS2 X0, X1, X2
 	PSHUFD      $0x0e, X0, X0
 	ADDL        8(SI), DX
 	ADDL        $-51403784, DX
-	MOVL        CX, R12
-	MOVL        CX, R13
-	NOTL        R13
-	ANDL        BX, R13
+	ANDNL       BX, CX, R13
 	ADDL        R13, DX
+	MOVL        CX, R12
 	ANDL        AX, R12
 	ADDL        R12, DX
 	ROLL        $0x09, DX
 	ADDL        AX, DX
 	ADDL        8(DI), R11
 	ADDL        $-51403784, R11
-	MOVL        R10, R14
-	MOVL        R10, R15
-	NOTL        R15
-	ANDL        R9, R15
+	ANDNL       R9, R10, R15
 	ADDL        R15, R11
+	MOVL        R10, R14
 	ANDL        R8, R14
 	ADDL        R14, R11
 	ROLL        $0x09, R11
@@ -1661,48 +1564,40 @@ loop:
 	SHA256MSG1  X6, X5
 	ADDL        28(SI), CX
 	ADDL        $+1735328473, CX
-	MOVL        BX, R12
-	MOVL        BX, R13
-	NOTL        R13
-	ANDL        AX, R13
+	ANDNL       AX, BX, R13
 	ADDL        R13, CX
+	MOVL        BX, R12
 	ANDL        DX, R12
 	ADDL        R12, CX
 	ROLL        $0x0e, CX
 	ADDL        DX, CX
 	ADDL        28(DI), R10
 	ADDL        $+1735328473, R10
-	MOVL        R9, R14
-	MOVL        R9, R15
-	NOTL        R15
-	ANDL        R8, R15
+	ANDNL       R8, R9, R15
 	ADDL        R15, R10
+	MOVL        R9, R14
 	ANDL        R11, R14
 	ADDL        R14, R10
 	ROLL        $0x0e, R10
 	ADDL        R11, R10
-	MOVOU       twoK<>+112(SB), X0
+	MOVOU       hashTwoK<>+112(SB), X0
 	PADDD       X13, X0
 	SHA256RNDS2 X0, X8, X9
 	PSHUFD      $0x0e, X0, X0
 	ADDL        48(SI), BX
 	ADDL        $-1926607734, BX
-	MOVL        AX, R12
-	MOVL        AX, R13
-	NOTL        R13
-	ANDL        DX, R13
+	ANDNL       DX, AX, R13
 	ADDL        R13, BX
+	MOVL        AX, R12
 	ANDL        CX, R12
 	ADDL        R12, BX
 	ROLL        $0x14, BX
 	ADDL        CX, BX
 	ADDL        48(DI), R9
 	ADDL        $-1926607734, R9
-	MOVL        R8, R14
-	MOVL        R8, R15
-	NOTL        R15
-	ANDL        R11, R15
+	ANDNL       R11, R8, R15
 	ADDL        R15, R9
+	MOVL        R8, R14
 	ANDL        R10, R14
 	ADDL        R14, R9
 	ROLL        $0x14, R9
@@ -1729,7 +1624,7 @@ loop:
 	ADDL        R14, R8
 	ROLL        $0x04, R8
 	ADDL        R9, R8
-	MOVOU       twoK<>+128(SB), X0
+	MOVOU       hashTwoK<>+128(SB), X0
 	PADDD       X3, X0
 	SHA256RNDS2 X0, X1, X2
 	PSHUFD      $0x0e, X0, X0
@@ -1771,7 +1666,7 @@ loop:
 	ADDL        R14, R10
 	ROLL        $0x10, R10
 	ADDL        R11, R10
-	MOVOU       twoK<>+128(SB), X0
+	MOVOU       hashTwoK<>+128(SB), X0
 	PADDD       X10, X0
 	SHA256RNDS2 X0, X8, X9
 	PSHUFD      $0x0e, X0, X0
@@ -1813,7 +1708,7 @@ loop:
 	ADDL        R14, R8
 	ROLL        $0x04, R8
 	ADDL        R9, R8
-	MOVOU       twoK<>+144(SB), X0
+	MOVOU       hashTwoK<>+144(SB), X0
 	PADDD       X4, X0
 	SHA256RNDS2 X0, X1, X2
 	PSHUFD      $0x0e, X0, X0
@@ -1855,7 +1750,7 @@ loop:
 	ADDL        R14, R10
 	ROLL        $0x10, R10
 	ADDL        R11, R10
-	MOVOU       twoK<>+144(SB), X0
+	MOVOU       hashTwoK<>+144(SB), X0
 	PADDD       X11, X0
 	SHA256RNDS2 X0, X8, X9
 	PSHUFD      $0x0e, X0, X0
@@ -1897,7 +1792,7 @@ loop:
 	ADDL        R14, R8
 	ROLL        $0x04, R8
 	ADDL        R9, R8
-	MOVOU       twoK<>+160(SB), X0
+	MOVOU       hashTwoK<>+160(SB), X0
 	PADDD       X5, X0
 	SHA256RNDS2 X0, X1, X2
 	PSHUFD      $0x0e, X0, X0
@@ -1939,7 +1834,7 @@ loop:
 	ADDL        R14, R10
 	ROLL        $0x10, R10
 	ADDL        R11, R10
-	MOVOU       twoK<>+160(SB), X0
+	MOVOU       hashTwoK<>+160(SB), X0
 	PADDD       X12, X0
 	SHA256RNDS2 X0, X8, X9
 	PSHUFD      $0x0e, X0, X0
@@ -1981,7 +1876,7 @@ loop:
 	ADDL        R14, R8
 	ROLL        $0x04, R8
 	ADDL        R9, R8
-	MOVOU       twoK<>+176(SB), X0
+	MOVOU       hashTwoK<>+176(SB), X0
 	PADDD       X6, X0
 	SHA256RNDS2 X0, X1, X2
 	PSHUFD      $0x0e, X0, X0
@@ -2023,7 +1918,7 @@ loop:
 	ADDL        R14, R10
 	ROLL        $0x10, R10
 	ADDL        R11, R10
-	MOVOU       twoK<>+176(SB), X0
+	MOVOU       hashTwoK<>+176(SB), X0
 	PADDD       X13, X0
 	SHA256RNDS2 X0, X8, X9
 	PSHUFD      $0x0e, X0, X0
@@ -2067,7 +1962,7 @@ loop:
 	ADDL        R14, R8
 	ROLL        $0x06, R8
 	ADDL        R9, R8
-	MOVOU       twoK<>+192(SB), X0
+	MOVOU       hashTwoK<>+192(SB), X0
 	PADDD       X3, X0
 	SHA256RNDS2 X0, X1, X2
 	PSHUFD      $0x0e, X0, X0
@@ -2113,7 +2008,7 @@ loop:
 	ADDL        R14, R10
 	ROLL        $0x0f, R10
 	ADDL        R11, R10
-	MOVOU       twoK<>+192(SB), X0
+	MOVOU       hashTwoK<>+192(SB), X0
 	PADDD       X10, X0
 	SHA256RNDS2 X0, X8, X9
 	PSHUFD      $0x0e, X0, X0
@@ -2159,7 +2054,7 @@ loop:
 	ADDL        R14, R8
 	ROLL        $0x06, R8
 	ADDL        R9, R8
-	MOVOU       twoK<>+208(SB), X0
+	MOVOU       hashTwoK<>+208(SB), X0
 	PADDD       X4, X0
 	SHA256RNDS2 X0, X1, X2
 	PSHUFD      $0x0e, X0, X0
@@ -2204,7 +2099,7 @@ loop:
 	ADDL        R14, R10
 	ROLL        $0x0f, R10
 	ADDL        R11, R10
-	MOVOU       twoK<>+208(SB), X0
+	MOVOU       hashTwoK<>+208(SB), X0
 	PADDD       X11, X0
 	SHA256RNDS2 X0, X8, X9
 	PSHUFD      $0x0e, X0, X0
@@ -2249,7 +2144,7 @@ loop:
 	ADDL        R14, R8
 	ROLL        $0x06, R8
 	ADDL        R9, R8
-	MOVOU       twoK<>+224(SB), X0
+	MOVOU       hashTwoK<>+224(SB), X0
 	PADDD       X5, X0
 	SHA256RNDS2 X0, X1, X2
 	PSHUFD      $0x0e, X0, X0
@@ -2294,7 +2189,7 @@ loop:
 	ADDL        R14, R10
 	ROLL        $0x0f, R10
 	ADDL        R11, R10
-	MOVOU       twoK<>+224(SB), X0
+	MOVOU       hashTwoK<>+224(SB), X0
 	PADDD       X12, X0
 	SHA256RNDS2 X0, X8, X9
 	PSHUFD      $0x0e, X0, X0
@@ -2339,7 +2234,7 @@ loop:
 	ADDL        R14, R8
 	ROLL        $0x06, R8
 	ADDL        R9, R8
-	MOVOU       twoK<>+240(SB), X0
+	MOVOU       hashTwoK<>+240(SB), X0
 	PADDD       X6, X0
 	SHA256RNDS2 X0, X1, X2
 	PSHUFD      $0x0e, X0, X0
@@ -2380,7 +2275,7 @@ loop:
 	ADDL        R14, R10
 	ROLL        $0x0f, R10
 	ADDL        R11, R10
-	MOVOU       twoK<>+240(SB), X0
+	MOVOU       hashTwoK<>+240(SB), X0
 	PADDD       X13, X0
 	SHA256RNDS2 X0, X8, X9
 	PSHUFD      $0x0e, X0, X0
@@ -2403,124 +2298,11617 @@ loop:
 	ROLL        $0x15, R9
 	ADDL        R10, R9
 	SHA256RNDS2 X0, X9, X8
-	ADDL        (SP), AX
-	ADDL        4(SP), BX
-	ADDL        8(SP), CX
-	ADDL        12(SP), DX
-	MOVOU       16(SP), X7
+	MOVOU       (SP), X7
 	PADDD       X7, X1
-	MOVOU       32(SP), X7
+	MOVOU       16(SP), X7
 	PADDD       X7, X2
+	ADDL        64(SP), AX
+	ADDL        68(SP), BX
+	ADDL        72(SP), CX
+	ADDL        76(SP), DX
 	ADDQ        $0x40, SI
-	ADDL        48(SP), R8
-	ADDL        52(SP), R9
-	ADDL        56(SP), R10
-	ADDL        60(SP), R11
-	MOVOU       64(SP), X14
+	MOVOU       32(SP), X14
 	PADDD       X14, X8
-	MOVOU       80(SP), X14
+	MOVOU       48(SP), X14
 	PADDD       X14, X9
+	ADDL        80(SP), R8
+	ADDL        84(SP), R9
+	ADDL        88(SP), R10
+	ADDL        92(SP), R11
 	ADDQ        $0x40, DI
 	DECQ        96(SP)
 	JNZ         loop
-	MOVQ        md5+0(FP), R12
-	MOVQ        (R12), R12
-	MOVL        AX, (R12)
-	MOVL        BX, 4(R12)
-	MOVL        CX, 8(R12)
-	MOVL        DX, 12(R12)
-	MOVQ        sha+8(FP), R12
+	MOVQ        state+0(FP), R12
 	MOVQ        (R12), R12
 	PSHUFD      $0x1b, X1, X7
 	PSHUFD      $0xb1, X2, X2
 	MOVO        X7, X1
 	PBLENDW     $0xf0, X2, X1
 	PALIGNR     $0x08, X7, X2
-	MOVOU       X1, (R12)
-	MOVOU       X2, 16(R12)
-	MOVQ        md5+0(FP), R12
-	MOVQ        8(R12), R12
-	MOVL        R8, (R12)
-	MOVL        R9, 4(R12)
-	MOVL        R10, 8(R12)
-	MOVL        R11, 12(R12)
-	MOVQ        sha+8(FP), R12
+	MOVOU       X1, 16(R12)
+	MOVOU       X2, 32(R12)
+	MOVL        AX, (R12)
+	MOVL        BX, 4(R12)
+	MOVL        CX, 8(R12)
+	MOVL        DX, 12(R12)
+	MOVQ        state+0(FP), R12
 	MOVQ        8(R12), R12
 	PSHUFD      $0x1b, X8, X14
 	PSHUFD      $0xb1, X9, X9
 	MOVO        X14, X8
 	PBLENDW     $0xf0, X9, X8
 	PALIGNR     $0x08, X14, X9
-	MOVOU       X8, (R12)
-	MOVOU       X9, 16(R12)
+	MOVOU       X8, 16(R12)
+	MOVOU       X9, 32(R12)
+	MOVL        R8, (R12)
+	MOVL        R9, 4(R12)
+	MOVL        R10, 8(R12)
+	MOVL        R11, 12(R12)
 	RET
 
-DATA twoK<>+0(SB)/4, $0x428a2f98
-DATA twoK<>+4(SB)/4, $0x71374491
-DATA twoK<>+8(SB)/4, $0xb5c0fbcf
-DATA twoK<>+12(SB)/4, $0xe9b5dba5
-DATA twoK<>+16(SB)/4, $0x3956c25b
-DATA twoK<>+20(SB)/4, $0x59f111f1
-DATA twoK<>+24(SB)/4, $0x923f82a4
-DATA twoK<>+28(SB)/4, $0xab1c5ed5
-DATA twoK<>+32(SB)/4, $0xd807aa98
-DATA twoK<>+36(SB)/4, $0x12835b01
-DATA twoK<>+40(SB)/4, $0x243185be
-DATA twoK<>+44(SB)/4, $0x550c7dc3
-DATA twoK<>+48(SB)/4, $0x72be5d74
-DATA twoK<>+52(SB)/4, $0x80deb1fe
-DATA twoK<>+56(SB)/4, $0x9bdc06a7
-DATA twoK<>+60(SB)/4, $0xc19bf174
-DATA twoK<>+64(SB)/4, $0xe49b69c1
-DATA twoK<>+68(SB)/4, $0xefbe4786
-DATA twoK<>+72(SB)/4, $0x0fc19dc6
-DATA twoK<>+76(SB)/4, $0x240ca1cc
-DATA twoK<>+80(SB)/4, $0x2de92c6f
-DATA twoK<>+84(SB)/4, $0x4a7484aa
-DATA twoK<>+88(SB)/4, $0x5cb0a9dc
-DATA twoK<>+92(SB)/4, $0x76f988da
-DATA twoK<>+96(SB)/4, $0x983e5152
-DATA twoK<>+100(SB)/4, $0xa831c66d
-DATA twoK<>+104(SB)/4, $0xb00327c8
-DATA twoK<>+108(SB)/4, $0xbf597fc7
-DATA twoK<>+112(SB)/4, $0xc6e00bf3
-DATA twoK<>+116(SB)/4, $0xd5a79147
-DATA twoK<>+120(SB)/4, $0x06ca6351
-DATA twoK<>+124(SB)/4, $0x14292967
-DATA twoK<>+128(SB)/4, $0x27b70a85
-DATA twoK<>+132(SB)/4, $0x2e1b2138
-DATA twoK<>+136(SB)/4, $0x4d2c6dfc
-DATA twoK<>+140(SB)/4, $0x53380d13
-DATA twoK<>+144(SB)/4, $0x650a7354
-DATA twoK<>+148(SB)/4, $0x766a0abb
-DATA twoK<>+152(SB)/4, $0x81c2c92e
-DATA twoK<>+156(SB)/4, $0x92722c85
-DATA twoK<>+160(SB)/4, $0xa2bfe8a1
-DATA twoK<>+164(SB)/4, $0xa81a664b
-DATA twoK<>+168(SB)/4, $0xc24b8b70
-DATA twoK<>+172(SB)/4, $0xc76c51a3
-DATA twoK<>+176(SB)/4, $0xd192e819
-DATA twoK<>+180(SB)/4, $0xd6990624
-DATA twoK<>+184(SB)/4, $0xf40e3585
-DATA twoK<>+188(SB)/4, $0x106aa070
-DATA twoK<>+192(SB)/4, $0x19a4c116
-DATA twoK<>+196(SB)/4, $0x1e376c08
-DATA twoK<>+200(SB)/4, $0x2748774c
-DATA twoK<>+204(SB)/4, $0x34b0bcb5
-DATA twoK<>+208(SB)/4, $0x391c0cb3
-DATA twoK<>+212(SB)/4, $0x4ed8aa4a
-DATA twoK<>+216(SB)/4, $0x5b9cca4f
-DATA twoK<>+220(SB)/4, $0x682e6ff3
-DATA twoK<>+224(SB)/4, $0x748f82ee
-DATA twoK<>+228(SB)/4, $0x78a5636f
-DATA twoK<>+232(SB)/4, $0x84c87814
-DATA twoK<>+236(SB)/4, $0x8cc70208
-DATA twoK<>+240(SB)/4, $0x90befffa
-DATA twoK<>+244(SB)/4, $0xa4506ceb
-DATA twoK<>+248(SB)/4, $0xbef9a3f7
-DATA twoK<>+252(SB)/4, $0xc67178f2
-GLOBL twoK<>(SB), RODATA|NOPTR, $256
+DATA hashTwoK<>+0(SB)/4, $0x428a2f98
+DATA hashTwoK<>+4(SB)/4, $0x71374491
+DATA hashTwoK<>+8(SB)/4, $0xb5c0fbcf
+DATA hashTwoK<>+12(SB)/4, $0xe9b5dba5
+DATA hashTwoK<>+16(SB)/4, $0x3956c25b
+DATA hashTwoK<>+20(SB)/4, $0x59f111f1
+DATA hashTwoK<>+24(SB)/4, $0x923f82a4
+DATA hashTwoK<>+28(SB)/4, $0xab1c5ed5
+DATA hashTwoK<>+32(SB)/4, $0xd807aa98
+DATA hashTwoK<>+36(SB)/4, $0x12835b01
+DATA hashTwoK<>+40(SB)/4, $0x243185be
+DATA hashTwoK<>+44(SB)/4, $0x550c7dc3
+DATA hashTwoK<>+48(SB)/4, $0x72be5d74
+DATA hashTwoK<>+52(SB)/4, $0x80deb1fe
+DATA hashTwoK<>+56(SB)/4, $0x9bdc06a7
+DATA hashTwoK<>+60(SB)/4, $0xc19bf174
+DATA hashTwoK<>+64(SB)/4, $0xe49b69c1
+DATA hashTwoK<>+68(SB)/4, $0xefbe4786
+DATA hashTwoK<>+72(SB)/4, $0x0fc19dc6
+DATA hashTwoK<>+76(SB)/4, $0x240ca1cc
+DATA hashTwoK<>+80(SB)/4, $0x2de92c6f
+DATA hashTwoK<>+84(SB)/4, $0x4a7484aa
+DATA hashTwoK<>+88(SB)/4, $0x5cb0a9dc
+DATA hashTwoK<>+92(SB)/4, $0x76f988da
+DATA hashTwoK<>+96(SB)/4, $0x983e5152
+DATA hashTwoK<>+100(SB)/4, $0xa831c66d
+DATA hashTwoK<>+104(SB)/4, $0xb00327c8
+DATA hashTwoK<>+108(SB)/4, $0xbf597fc7
+DATA hashTwoK<>+112(SB)/4, $0xc6e00bf3
+DATA hashTwoK<>+116(SB)/4, $0xd5a79147
+DATA hashTwoK<>+120(SB)/4, $0x06ca6351
+DATA hashTwoK<>+124(SB)/4, $0x14292967
+DATA hashTwoK<>+128(SB)/4, $0x27b70a85
+DATA hashTwoK<>+132(SB)/4, $0x2e1b2138
+DATA hashTwoK<>+136(SB)/4, $0x4d2c6dfc
+DATA hashTwoK<>+140(SB)/4, $0x53380d13
+DATA hashTwoK<>+144(SB)/4, $0x650a7354
+DATA hashTwoK<>+148(SB)/4, $0x766a0abb
+DATA hashTwoK<>+152(SB)/4, $0x81c2c92e
+DATA hashTwoK<>+156(SB)/4, $0x92722c85
+DATA hashTwoK<>+160(SB)/4, $0xa2bfe8a1
+DATA hashTwoK<>+164(SB)/4, $0xa81a664b
+DATA hashTwoK<>+168(SB)/4, $0xc24b8b70
+DATA hashTwoK<>+172(SB)/4, $0xc76c51a3
+DATA hashTwoK<>+176(SB)/4, $0xd192e819
+DATA hashTwoK<>+180(SB)/4, $0xd6990624
+DATA hashTwoK<>+184(SB)/4, $0xf40e3585
+DATA hashTwoK<>+188(SB)/4, $0x106aa070
+DATA hashTwoK<>+192(SB)/4, $0x19a4c116
+DATA hashTwoK<>+196(SB)/4, $0x1e376c08
+DATA hashTwoK<>+200(SB)/4, $0x2748774c
+DATA hashTwoK<>+204(SB)/4, $0x34b0bcb5
+DATA hashTwoK<>+208(SB)/4, $0x391c0cb3
+DATA hashTwoK<>+212(SB)/4, $0x4ed8aa4a
+DATA hashTwoK<>+216(SB)/4, $0x5b9cca4f
+DATA hashTwoK<>+220(SB)/4, $0x682e6ff3
+DATA hashTwoK<>+224(SB)/4, $0x748f82ee
+DATA hashTwoK<>+228(SB)/4, $0x78a5636f
+DATA hashTwoK<>+232(SB)/4, $0x84c87814
+DATA hashTwoK<>+236(SB)/4, $0x8cc70208
+DATA hashTwoK<>+240(SB)/4, $0x90befffa
+DATA hashTwoK<>+244(SB)/4, $0xa4506ceb
+DATA hashTwoK<>+248(SB)/4, $0xbef9a3f7
+DATA hashTwoK<>+252(SB)/4, $0xc67178f2
+GLOBL hashTwoK<>(SB), RODATA|NOPTR, $256
 
-DATA twoFlip<>+0(SB)/8, $0x0405060700010203
-DATA twoFlip<>+8(SB)/8, $0x0c0d0e0f08090a0b
-GLOBL twoFlip<>(SB), RODATA|NOPTR, $16
+DATA hashTwoFlip<>+0(SB)/8, $0x0405060700010203
+DATA hashTwoFlip<>+8(SB)/8, $0x0c0d0e0f08090a0b
+GLOBL hashTwoFlip<>(SB), RODATA|NOPTR, $16
+
+// func hashThree(state *[3]*[12]uint32, p *[3]*byte, blocks int)
+// Requires: AVX, AVX512F, AVX512VL, SHA, SSE2, SSE4.1, SSSE3
+TEXT ·hashThree(SB), $616-24
+	MOVOU       hashThreeFlip<>+0(SB), X15
+	MOVQ        blocks+16(FP), R10
+	MOVQ        R10, 608(SP)
+	MOVQ        p+8(FP), R10
+	MOVQ        (R10), SI
+	MOVQ        8(R10), DI
+	MOVQ        16(R10), AX
+	MOVQ        state+0(FP), R10
+	MOVQ        (R10), R10
+	VMOVDQU32   (R10), X16
+	MOVQ        state+0(FP), R10
+	MOVQ        8(R10), R10
+	VMOVDQU32   (R10), X17
+	MOVQ        state+0(FP), R10
+	MOVQ        16(R10), R10
+	VMOVDQU32   (R10), X18
+	MOVQ        state+0(FP), R10
+	MOVQ        (R10), R10
+	VMOVDQU32   (R10), X19
+	VPUNPCKLDQ  X17, X16, X28
+	VPUNPCKHDQ  X17, X16, X29
+	VPUNPCKLDQ  X19, X18, X30
+	VPUNPCKHDQ  X19, X18, X31
+	VPUNPCKLQDQ X30, X28, X16
+	VPUNPCKHQDQ X30, X28, X17
+	VPUNPCKLQDQ X31, X29, X18
+	VPUNPCKHQDQ X31, X29, X19
+	MOVQ        state+0(FP), R10
+	MOVQ        (R10), R10
+	MOVOU       16(R10), X7
+	MOVOU       32(R10), X2
+	PSHUFD      $0xb1, X7, X7
+	PSHUFD      $0x1b, X2, X2
+	MOVO        X7, X1
+	PALIGNR     $0x08, X2, X1
+	PBLENDW     $0xf0, X7, X2
+	MOVOU       X1, 512(SP)
+	MOVOU       X2, 528(SP)
+	MOVQ        state+0(FP), R10
+	MOVQ        8(R10), R10
+	MOVOU       16(R10), X7
+	MOVOU       32(R10), X2
+	PSHUFD      $0xb1, X7, X7
+	PSHUFD      $0x1b, X2, X2
+	MOVO        X7, X1
+	PALIGNR     $0x08, X2, X1
+	PBLENDW     $0xf0, X7, X2
+	MOVOU       X1, 544(SP)
+	MOVOU       X2, 560(SP)
+	MOVQ        state+0(FP), R10
+	MOVQ        16(R10), R10
+	MOVOU       16(R10), X7
+	MOVOU       32(R10), X2
+	PSHUFD      $0xb1, X7, X7
+	PSHUFD      $0x1b, X2, X2
+	MOVO        X7, X1
+	PALIGNR     $0x08, X2, X1
+	PBLENDW     $0xf0, X7, X2
+	MOVOU       X1, 576(SP)
+	MOVOU       X2, 592(SP)
+
+loop:
+	VMOVDQU32   (SI), X24
+	VMOVDQU32   (DI), X25
+	VMOVDQU32   (AX), X26
+	VMOVDQU32   (SI), X27
+	VPUNPCKLDQ  X25, X24, X28
+	VPUNPCKHDQ  X25, X24, X29
+	VPUNPCKLDQ  X27, X26, X30
+	VPUNPCKHDQ  X27, X26, X31
+	VPUNPCKLQDQ X30, X28, X24
+	VPUNPCKHQDQ X30, X28, X25
+	VPUNPCKLQDQ X31, X29, X26
+	VPUNPCKHQDQ X31, X29, X27
+	VMOVDQU32   X24, (SP)
+	VMOVDQU32   X25, 16(SP)
+	VMOVDQU32   X26, 32(SP)
+	VMOVDQU32   X27, 48(SP)
+	VMOVDQU32   16(SI), X24
+	VMOVDQU32   16(DI), X25
+	VMOVDQU32   16(AX), X26
+	VMOVDQU32   16(SI), X27
+	VPUNPCKLDQ  X25, X24, X28
+	VPUNPCKHDQ  X25, X24, X29
+	VPUNPCKLDQ  X27, X26, X30
+	VPUNPCKHDQ  X27, X26, X31
+	VPUNPCKLQDQ X30, X28, X24
+	VPUNPCKHQDQ X30, X28, X25
+	VPUNPCKLQDQ X31, X29, X26
+	VPUNPCKHQDQ X31, X29, X27
+	VMOVDQU32   X24, 64(SP)
+	VMOVDQU32   X25, 80(SP)
+	VMOVDQU32   X26, 96(SP)
+	VMOVDQU32   X27, 112(SP)
+	VMOVDQU32   32(SI), X24
+	VMOVDQU32   32(DI), X25
+	VMOVDQU32   32(AX), X26
+	VMOVDQU32   32(SI), X27
+	VPUNPCKLDQ  X25, X24, X28
+	VPUNPCKHDQ  X25, X24, X29
+	VPUNPCKLDQ  X27, X26, X30
+	VPUNPCKHDQ  X27, X26, X31
+	VPUNPCKLQDQ X30, X28, X24
+	VPUNPCKHQDQ X30, X28, X25
+	VPUNPCKLQDQ X31, X29, X26
+	VPUNPCKHQDQ X31, X29, X27
+	VMOVDQU32   X24, 128(SP)
+	VMOVDQU32   X25, 144(SP)
+	VMOVDQU32   X26, 160(SP)
+	VMOVDQU32   X27, 176(SP)
+	VMOVDQU32   48(SI), X24
+	VMOVDQU32   48(DI), X25
+	VMOVDQU32   48(AX), X26
+	VMOVDQU32   48(SI), X27
+	VPUNPCKLDQ  X25, X24, X28
+	VPUNPCKHDQ  X25, X24, X29
+	VPUNPCKLDQ  X27, X26, X30
+	VPUNPCKHDQ  X27, X26, X31
+	VPUNPCKLQDQ X30, X28, X24
+	VPUNPCKHQDQ X30, X28, X25
+	VPUNPCKLQDQ X31, X29, X26
+	VPUNPCKHQDQ X31, X29, X27
+	VMOVDQU32   X24, 192(SP)
+	VMOVDQU32   X25, 208(SP)
+	VMOVDQU32   X26, 224(SP)
+	VMOVDQU32   X27, 240(SP)
+	VMOVDQA32   X16, X20
+	VMOVDQA32   X17, X21
+	VMOVDQA32   X18, X22
+	VMOVDQA32   X19, X23
+	MOVOU       512(SP), X1
+	MOVOU       528(SP), X2
+	MOVOU       544(SP), X8
+	MOVOU       560(SP), X9
+	MOVOU       (SI), X3
+	PSHUFB      X15, X3
+	MOVOU       hashThreeK<>+0(SB), X0
+	PADDD       X3, X0
+	SHA256RNDS2 X0, X1, X2
+	PSHUFD      $0x0e, X0, X0
+	VMOVDQU32   (SP), X25
+	VPADDD.BCST hashThreeT<>+0(SB), X25, X25
+	VPADDD      X25, X16, X16
+	VMOVDQA32   X17, X24
+	VPTERNLOGD  $0xca, X19, X18, X24
+	VPADDD      X24, X16, X16
+	VPROLD      $0x07, X16, X16
+	VPADDD      X17, X16, X16
+	SHA256RNDS2 X0, X2, X1
+	MOVOU       (DI), X10
+	PSHUFB      X15, X10
+	VMOVDQU32   16(SP), X25
+	VPADDD.BCST hashThreeT<>+4(SB), X25, X25
+	VPADDD      X25, X19, X19
+	VMOVDQA32   X16, X24
+	VPTERNLOGD  $0xca, X18, X17, X24
+	VPADDD      X24, X19, X19
+	VPROLD      $0x0c, X19, X19
+	VPADDD      X16, X19, X19
+	MOVOU       hashThreeK<>+0(SB), X0
+	PADDD       X10, X0
+	SHA256RNDS2 X0, X8, X9
+	PSHUFD      $0x0e, X0, X0
+	SHA256RNDS2 X0, X9, X8
+	MOVOU       16(SI), X4
+	PSHUFB      X15, X4
+	VMOVDQU32   32(SP), X25
+	VPADDD.BCST hashThreeT<>+8(SB), X25, X25
+	VPADDD      X25, X18, X18
+	VMOVDQA32   X19, X24
+	VPTERNLOGD  $0xca, X17, X16, X24
+	VPADDD      X24, X18, X18
+	VPROLD      $0x11, X18, X18
+	VPADDD      X19, X18, X18
+	MOVOU       hashThreeK<>+16(SB), X0
+	PADDD       X4, X0
+	SHA256RNDS2 X0, X1, X2
+	PSHUFD      $0x0e, X0, X0
+	VMOVDQU32   48(SP), X25
+	VPADDD.BCST hashThreeT<>+12(SB), X25, X25
+	VPADDD      X25, X17, X17
+	VMOVDQA32   X18, X24
+	VPTERNLOGD  $0xca, X16, X19, X24
+	VPADDD      X24, X17, X17
+	VPROLD      $0x16, X17, X17
+	VPADDD      X18, X17, X17
+	SHA256RNDS2 X0, X2, X1
+	SHA256MSG1  X4, X3
+	MOVOU       16(DI), X11
+	PSHUFB      X15, X11
+	MOVOU       hashThreeK<>+16(SB), X0
+	PADDD       X11, X0
+	SHA256RNDS2 X0, X8, X9
+	PSHUFD      $0x0e, X0, X0
+	VMOVDQU32   64(SP), X25
+	VPADDD.BCST hashThreeT<>+16(SB), X25, X25
+	VPADDD      X25, X16, X16
+	VMOVDQA32   X17, X24
+	VPTERNLOGD  $0xca, X19, X18, X24
+	VPADDD      X24, X16, X16
+	VPROLD      $0x07, X16, X16
+	VPADDD      X17, X16, X16
+	SHA256RNDS2 X0, X9, X8
+	SHA256MSG1  X11, X10
+	MOVOU       32(SI), X5
+	PSHUFB      X15, X5
+	VMOVDQU32   80(SP), X25
+	VPADDD.BCST hashThreeT<>+20(SB), X25, X25
+	VPADDD      X25, X19, X19
+	VMOVDQA32   X16, X24
+	VPTERNLOGD  $0xca, X18, X17, X24
+	VPADDD      X24, X19, X19
+	VPROLD      $0x0c, X19, X19
+	VPADDD      X16, X19, X19
+	MOVOU       hashThreeK<>+32(SB), X0
+	PADDD       X5, X0
+	SHA256RNDS2 X0, X1, X2
+	PSHUFD      $0x0e, X0, X0
+	SHA256RNDS2 X0, X2, X1
+	SHA256MSG1  X5, X4
+	MOVOU       32(DI), X12
+	PSHUFB      X15, X12
+	VMOVDQU32   96(SP), X25
+	VPADDD.BCST hashThreeT<>+24(SB), X25, X25
+	VPADDD      X25, X18, X18
+	VMOVDQA32   X19, X24
+	VPTERNLOGD  $0xca, X17, X16, X24
+	VPADDD      X24, X18, X18
+	VPROLD      $0x11, X18, X18
+	VPADDD      X19, X18, X18
+	MOVOU       hashThreeK<>+32(SB), X0
+	PADDD       X12, X0
+	SHA256RNDS2 X0, X8, X9
+	PSHUFD      $0x0e, X0, X0
+	VMOVDQU32   112(SP), X25
+	VPADDD.BCST hashThreeT<>+28(SB), X25, X25
+	VPADDD      X25, X17, X17
+	VMOVDQA32   X18, X24
+	VPTERNLOGD  $0xca, X16, X19, X24
+	VPADDD      X24, X17, X17
+	VPROLD      $0x16, X17, X17
+	VPADDD      X18, X17, X17
+	SHA256RNDS2 X0, X9, X8
+	SHA256MSG1  X12, X11
+	MOVOU       48(SI), X6
+	PSHUFB      X15, X6
+	MOVOU       hashThreeK<>+48(SB), X0
+	PADDD       X6, X0
+	SHA256RNDS2 X0, X1, X2
+	PSHUFD      $0x0e, X0, X0
+	VMOVDQU32   128(SP), X25
+	VPADDD.BCST hashThreeT<>+32(SB), X25, X25
+	VPADDD      X25, X16, X16
+	VMOVDQA32   X17, X24
+	VPTERNLOGD  $0xca, X19, X18, X24
+	VPADDD      X24, X16, X16
+	VPROLD      $0x07, X16, X16
+	VPADDD      X17, X16, X16
+	SHA256RNDS2 X0, X2, X1
+	MOVO        X6, X7
+	PALIGNR     $0x04, X5, X7
+	PADDD       X7, X3
+	SHA256MSG2  X6, X3
+	SHA256MSG1  X6, X5
+	MOVOU       48(DI), X13
+	PSHUFB      X15, X13
+	VMOVDQU32   144(SP), X25
+	VPADDD.BCST hashThreeT<>+36(SB), X25, X25
+	VPADDD      X25, X19, X19
+	VMOVDQA32   X16, X24
+	VPTERNLOGD  $0xca, X18, X17, X24
+	VPADDD      X24, X19, X19
+	VPROLD      $0x0c, X19, X19
+	VPADDD      X16, X19, X19
+	MOVOU       hashThreeK<>+48(SB), X0
+	PADDD       X13, X0
+	SHA256RNDS2 X0, X8, X9
+	PSHUFD      $0x0e, X0, X0
+	SHA256RNDS2 X0, X9, X8
+	MOVO        X13, X14
+	PALIGNR     $0x04, X12, X14
+	PADDD       X14, X10
+	SHA256MSG2  X13, X10
+	SHA256MSG1  X13, X12
+	VMOVDQU32   160(SP), X25
+	VPADDD.BCST hashThreeT<>+40(SB), X25, X25
+	VPADDD      X25, X18, X18
+	VMOVDQA32   X19, X24
+	VPTERNLOGD  $0xca, X17, X16, X24
+	VPADDD      X24, X18, X18
+	VPROLD      $0x11, X18, X18
+	VPADDD      X19, X18, X18
+	MOVOU       hashThreeK<>+64(SB), X0
+	PADDD       X3, X0
+	SHA256RNDS2 X0, X1, X2
+	PSHUFD      $0x0e, X0, X0
+	VMOVDQU32   176(SP), X25
+	VPADDD.BCST hashThreeT<>+44(SB), X25, X25
+	VPADDD      X25, X17, X17
+	VMOVDQA32   X18, X24
+	VPTERNLOGD  $0xca, X16, X19, X24
+	VPADDD      X24, X17, X17
+	VPROLD      $0x16, X17, X17
+	VPADDD      X18, X17, X17
+	SHA256RNDS2 X0, X2, X1
+	MOVO        X3, X7
+	PALIGNR     $0x04, X6, X7
+	PADDD       X7, X4
+	SHA256MSG2  X3, X4
+	SHA256MSG1  X3, X6
+	MOVOU       hashThreeK<>+64(SB), X0
+	PADDD       X10, X0
+	SHA256RNDS2 X0, X8, X9
+	PSHUFD      $0x0e, X0, X0
+	VMOVDQU32   192(SP), X25
+	VPADDD.BCST hashThreeT<>+48(SB), X25, X25
+	VPADDD      X25, X16, X16
+	VMOVDQA32   X17, X24
+	VPTERNLOGD  $0xca, X19, X18, X24
+	VPADDD      X24, X16, X16
+	VPROLD      $0x07, X16, X16
+	VPADDD      X17, X16, X16
+	SHA256RNDS2 X0, X9, X8
+	MOVO        X10, X14
+	PALIGNR     $0x04, X13, X14
+	PADDD       X14, X11
+	SHA256MSG2  X10, X11
+	SHA256MSG1  X10, X13
+	VMOVDQU32   208(SP), X25
+	VPADDD.BCST hashThreeT<>+52(SB), X25, X25
+	VPADDD      X25, X19, X19
+	VMOVDQA32   X16, X24
+	VPTERNLOGD  $0xca, X18, X17, X24
+	VPADDD      X24, X19, X19
+	VPROLD      $0x0c, X19, X19
+	VPADDD      X16, X19, X19
+	MOVOU       hashThreeK<>+80(SB), X0
+	PADDD       X4, X0
+	SHA256RNDS2 X0, X1, X2
+	PSHUFD      $0x0e, X0, X0
+	SHA256RNDS2 X0, X2, X1
+	MOVO        X4, X7
+	PALIGNR     $0x04, X3, X7
+	PADDD       X7, X5
+	SHA256MSG2  X4, X5
+	SHA256MSG1  X4, X3
+	VMOVDQU32   224(SP), X25
+	VPADDD.BCST hashThreeT<>+56(SB), X25, X25
+	VPADDD      X25, X18, X18
+	VMOVDQA32   X19, X24
+	VPTERNLOGD  $0xca, X17, X16, X24
+	VPADDD      X24, X18, X18
+	VPROLD      $0x11, X18, X18
+	VPADDD      X19, X18, X18
+	MOVOU       hashThreeK<>+80(SB), X0
+	PADDD       X11, X0
+	SHA256RNDS2 X0, X8, X9
+	PSHUFD      $0x0e, X0, X0
+	VMOVDQU32   240(SP), X25
+	VPADDD.BCST hashThreeT<>+60(SB), X25, X25
+	VPADDD      X25, X17, X17
+	VMOVDQA32   X18, X24
+	VPTERNLOGD  $0xca, X16, X19, X24
+	VPADDD      X24, X17, X17
+	VPROLD      $0x16, X17, X17
+	VPADDD      X18, X17, X17
+	SHA256RNDS2 X0, X9, X8
+	MOVO        X11, X14
+	PALIGNR     $0x04, X10, X14
+	PADDD       X14, X12
+	SHA256MSG2  X11, X12
+	SHA256MSG1  X11, X10
+	MOVOU       hashThreeK<>+96(SB), X0
+	PADDD       X5, X0
+	SHA256RNDS2 X0, X1, X2
+	PSHUFD      $0x0e, X0, X0
+	VMOVDQU32   16(SP), X25
+	VPADDD.BCST hashThreeT<>+64(SB), X25, X25
+	VPADDD      X25, X16, X16
+	VMOVDQA32   X17, X24
+	VPTERNLOGD  $0xe4, X19, X18, X24
+	VPADDD      X24, X16, X16
+	VPROLD      $0x05, X16, X16
+	VPADDD      X17, X16, X16
+	SHA256RNDS2 X0, X2, X1
+	MOVO        X5, X7
+	PALIGNR     $0x04, X4, X7
+	PADDD       X7, X6
+	SHA256MSG2  X5, X6
+	SHA256MSG1  X5, X4
+	VMOVDQU32   96(SP), X25
+	VPADDD.BCST hashThreeT<>+68(SB), X25, X25
+	VPADDD      X25, X19, X19
+	VMOVDQA32   X16, X24
+	VPTERNLOGD  $0xe4, X18, X17, X24
+	VPADDD      X24, X19, X19
+	VPROLD      $0x09, X19, X19
+	VPADDD      X16, X19, X19
+	MOVOU       hashThreeK<>+96(SB), X0
+	PADDD       X12, X0
+	SHA256RNDS2 X0, X8, X9
+	PSHUFD      $0x0e, X0, X0
+	SHA256RNDS2 X0, X9, X8
+	MOVO        X12, X14
+	PALIGNR     $0x04, X11, X14
+	PADDD       X14, X13
+	SHA256MSG2  X12, X13
+	SHA256MSG1  X12, X11
+	VMOVDQU32   176(SP), X25
+	VPADDD.BCST hashThreeT<>+72(SB), X25, X25
+	VPADDD      X25, X18, X18
+	VMOVDQA32   X19, X24
+	VPTERNLOGD  $0xe4, X17, X16, X24
+	VPADDD      X24, X18, X18
+	VPROLD      $0x0e, X18, X18
+	VPADDD      X19, X18, X18
+	MOVOU       hashThreeK<>+112(SB), X0
+	PADDD       X6, X0
+	SHA256RNDS2 X0, X1, X2
+	PSHUFD      $0x0e, X0, X0
+	VMOVDQU32   (SP), X25
+	VPADDD.BCST hashThreeT<>+76(SB), X25, X25
+	VPADDD      X25, X17, X17
+	VMOVDQA32   X18, X24
+	VPTERNLOGD  $0xe4, X16, X19, X24
+	VPADDD      X24, X17, X17
+	VPROLD      $0x14, X17, X17
+	VPADDD      X18, X17, X17
+	SHA256RNDS2 X0, X2, X1
+	MOVO        X6, X7
+	PALIGNR     $0x04, X5, X7
+	PADDD       X7, X3
+	SHA256MSG2  X6, X3
+	SHA256MSG1  X6, X5
+	MOVOU       hashThreeK<>+112(SB), X0
+	PADDD       X13, X0
+	SHA256RNDS2 X0, X8, X9
+	PSHUFD      $0x0e, X0, X0
+	VMOVDQU32   80(SP), X25
+	VPADDD.BCST hashThreeT<>+80(SB), X25, X25
+	VPADDD      X25, X16, X16
+	VMOVDQA32   X17, X24
+	VPTERNLOGD  $0xe4, X19, X18, X24
+	VPADDD      X24, X16, X16
+	VPROLD      $0x05, X16, X16
+	VPADDD      X17, X16, X16
+	SHA256RNDS2 X0, X9, X8
+	MOVO        X13, X14
+	PALIGNR     $0x04, X12, X14
+	PADDD       X14, X10
+	SHA256MSG2  X13, X10
+	SHA256MSG1  X13, X12
+	VMOVDQU32   160(SP), X25
+	VPADDD.BCST hashThreeT<>+84(SB), X25, X25
+	VPADDD      X25, X19, X19
+	VMOVDQA32   X16, X24
+	VPTERNLOGD  $0xe4, X18, X17, X24
+	VPADDD      X24, X19, X19
+	VPROLD      $0x09, X19, X19
+	VPADDD      X16, X19, X19
+	MOVOU       hashThreeK<>+128(SB), X0
+	PADDD       X3, X0
+	SHA256RNDS2 X0, X1, X2
+	PSHUFD      $0x0e, X0, X0
+	SHA256RNDS2 X0, X2, X1
+	MOVO        X3, X7
+	PALIGNR     $0x04, X6, X7
+	PADDD       X7, X4
+	SHA256MSG2  X3, X4
+	SHA256MSG1  X3, X6
+	VMOVDQU32   240(SP), X25
+	VPADDD.BCST hashThreeT<>+88(SB), X25, X25
+	VPADDD      X25, X18, X18
+	VMOVDQA32   X19, X24
+	VPTERNLOGD  $0xe4, X17, X16, X24
+	VPADDD      X24, X18, X18
+	VPROLD      $0x0e, X18, X18
+	VPADDD      X19, X18, X18
+	MOVOU       hashThreeK<>+128(SB), X0
+	PADDD       X10, X0
+	SHA256RNDS2 X0, X8, X9
+	PSHUFD      $0x0e, X0, X0
+	VMOVDQU32   64(SP), X25
+	VPADDD.BCST hashThreeT<>+92(SB), X25, X25
+	VPADDD      X25, X17, X17
+	VMOVDQA32   X18, X24
+	VPTERNLOGD  $0xe4, X16, X19, X24
+	VPADDD      X24, X17, X17
+	VPROLD      $0x14, X17, X17
+	VPADDD      X18, X17, X17
+	SHA256RNDS2 X0, X9, X8
+	MOVO        X10, X14
+	PALIGNR     $0x04, X13, X14
+	PADDD       X14, X11
+	SHA256MSG2  X10, X11
+	SHA256MSG1  X10, X13
+	MOVOU       hashThreeK<>+144(SB), X0
+	PADDD       X4, X0
+	SHA256RNDS2 X0, X1, X2
+	PSHUFD      $0x0e, X0, X0
+	VMOVDQU32   144(SP), X25
+	VPADDD.BCST hashThreeT<>+96(SB), X25, X25
+	VPADDD      X25, X16, X16
+	VMOVDQA32   X17, X24
+	VPTERNLOGD  $0xe4, X19, X18, X24
+	VPADDD      X24, X16, X16
+	VPROLD      $0x05, X16, X16
+	VPADDD      X17, X16, X16
+	SHA256RNDS2 X0, X2, X1
+	MOVO        X4, X7
+	PALIGNR     $0x04, X3, X7
+	PADDD       X7, X5
+	SHA256MSG2  X4, X5
+	SHA256MSG1  X4, X3
+	VMOVDQU32   224(SP), X25
+	VPADDD.BCST hashThreeT<>+100(SB), X25, X25
+	VPADDD      X25, X19, X19
+	VMOVDQA32   X16, X24
+	VPTERNLOGD  $0xe4, X18, X17, X24
+	VPADDD      X24, X19, X19
+	VPROLD      $0x09, X19, X19
+	VPADDD      X16, X19, X19
+	MOVOU       hashThreeK<>+144(SB), X0
+	PADDD       X11, X0
+	SHA256RNDS2 X0, X8, X9
+	PSHUFD      $0x0e, X0, X0
+	SHA256RNDS2 X0, X9, X8
+	MOVO        X11, X14
+	PALIGNR     $0x04, X10, X14
+	PADDD       X14, X12
+	SHA256MSG2  X11, X12
+	SHA256MSG1  X11, X10
+	VMOVDQU32   48(SP), X25
+	VPADDD.BCST hashThreeT<>+104(SB), X25, X25
+	VPADDD      X25, X18, X18
+	VMOVDQA32   X19, X24
+	VPTERNLOGD  $0xe4, X17, X16, X24
+	VPADDD      X24, X18, X18
+	VPROLD      $0x0e, X18, X18
+	VPADDD      X19, X18, X18
+	MOVOU       hashThreeK<>+160(SB), X0
+	PADDD       X5, X0
+	SHA256RNDS2 X0, X1, X2
+	PSHUFD      $0x0e, X0, X0
+	VMOVDQU32   128(SP), X25
+	VPADDD.BCST hashThreeT<>+108(SB), X25, X25
+	VPADDD      X25, X17, X17
+	VMOVDQA32   X18, X24
+	VPTERNLOGD  $0xe4, X16, X19, X24
+	VPADDD      X24, X17, X17
+	VPROLD      $0x14, X17, X17
+	VPADDD      X18, X17, X17
+	SHA256RNDS2 X0, X2, X1
+	MOVO        X5, X7
+	PALIGNR     $0x04, X4, X7
+	PADDD       X7, X6
+	SHA256MSG2  X5, X6
+	SHA256MSG1  X5, X4
+	MOVOU       hashThreeK<>+160(SB), X0
+	PADDD       X12, X0
+	SHA256RNDS2 X0, X8, X9
+	PSHUFD      $0x0e, X0, X0
+	VMOVDQU32   208(SP), X25
+	VPADDD.BCST hashThreeT<>+112(SB), X25, X25
+	VPADDD      X25, X16, X16
+	VMOVDQA32   X17, X24
+	VPTERNLOGD  $0xe4, X19, X18, X24
+	VPADDD      X24, X16, X16
+	VPROLD      $0x05, X16, X16
+	VPADDD      X17, X16, X16
+	SHA256RNDS2 X0, X9, X8
+	MOVO        X12, X14
+	PALIGNR     $0x04, X11, X14
+	PADDD       X14, X13
+	SHA256MSG2  X12, X13
+	SHA256MSG1  X12, X11
+	VMOVDQU32   32(SP), X25
+	VPADDD.BCST hashThreeT<>+116(SB), X25, X25
+	VPADDD      X25, X19, X19
+	VMOVDQA32   X16, X24
+	VPTERNLOGD  $0xe4, X18, X17, X24
+	VPADDD      X24, X19, X19
+	VPROLD      $0x09, X19, X19
+	VPADDD      X16, X19, X19
+	MOVOU       hashThreeK<>+176(SB), X0
+	PADDD       X6, X0
+	SHA256RNDS2 X0, X1, X2
+	PSHUFD      $0x0e, X0, X0
+	SHA256RNDS2 X0, X2, X1
+	MOVO        X6, X7
+	PALIGNR     $0x04, X5, X7
+	PADDD       X7, X3
+	SHA256MSG2  X6, X3
+	SHA256MSG1  X6, X5
+	VMOVDQU32   112(SP), X25
+	VPADDD.BCST hashThreeT<>+120(SB), X25, X25
+	VPADDD      X25, X18, X18
+	VMOVDQA32   X19, X24
+	VPTERNLOGD  $0xe4, X17, X16, X24
+	VPADDD      X24, X18, X18
+	VPROLD      $0x0e, X18, X18
+	VPADDD      X19, X18, X18
+	MOVOU       hashThreeK<>+176(SB), X0
+	PADDD       X13, X0
+	SHA256RNDS2 X0, X8, X9
+	PSHUFD      $0x0e, X0, X0
+	VMOVDQU32   192(SP), X25
+	VPADDD.BCST hashThreeT<>+124(SB), X25, X25
+	VPADDD      X25, X17, X17
+	VMOVDQA32   X18, X24
+	VPTERNLOGD  $0xe4, X16, X19, X24
+	VPADDD      X24, X17, X17
+	VPROLD      $0x14, X17, X17
+	VPADDD      X18, X17, X17
+	SHA256RNDS2 X0, X9, X8
+	MOVO        X13, X14
+	PALIGNR     $0x04, X12, X14
+	PADDD       X14, X10
+	SHA256MSG2  X13, X10
+	SHA256MSG1  X13, X12
+	MOVOU       hashThreeK<>+192(SB), X0
+	PADDD       X3, X0
+	SHA256RNDS2 X0, X1, X2
+	PSHUFD      $0x0e, X0, X0
+	VMOVDQU32   80(SP), X25
+	VPADDD.BCST hashThreeT<>+128(SB), X25, X25
+	VPADDD      X25, X16, X16
+	VMOVDQA32   X17, X24
+	VPTERNLOGD  $0x96, X19, X18, X24
+	VPADDD      X24, X16, X16
+	VPROLD      $0x04, X16, X16
+	VPADDD      X17, X16, X16
+	SHA256RNDS2 X0, X2, X1
+	MOVO        X3, X7
+	PALIGNR     $0x04, X6, X7
+	PADDD       X7, X4
+	SHA256MSG2  X3, X4
+	SHA256MSG1  X3, X6
+	VMOVDQU32   128(SP), X25
+	VPADDD.BCST hashThreeT<>+132(SB), X25, X25
+	VPADDD      X25, X19, X19
+	VMOVDQA32   X16, X24
+	VPTERNLOGD  $0x96, X18, X17, X24
+	VPADDD      X24, X19, X19
+	VPROLD      $0x0b, X19, X19
+	VPADDD      X16, X19, X19
+	MOVOU       hashThreeK<>+192(SB), X0
+	PADDD       X10, X0
+	SHA256RNDS2 X0, X8, X9
+	PSHUFD      $0x0e, X0, X0
+	SHA256RNDS2 X0, X9, X8
+	MOVO        X10, X14
+	PALIGNR     $0x04, X13, X14
+	PADDD       X14, X11
+	SHA256MSG2  X10, X11
+	SHA256MSG1  X10, X13
+	VMOVDQU32   176(SP), X25
+	VPADDD.BCST hashThreeT<>+136(SB), X25, X25
+	VPADDD      X25, X18, X18
+	VMOVDQA32   X19, X24
+	VPTERNLOGD  $0x96, X17, X16, X24
+	VPADDD      X24, X18, X18
+	VPROLD      $0x10, X18, X18
+	VPADDD      X19, X18, X18
+	MOVOU       hashThreeK<>+208(SB), X0
+	PADDD       X4, X0
+	SHA256RNDS2 X0, X1, X2
+	PSHUFD      $0x0e, X0, X0
+	VMOVDQU32   224(SP), X25
+	VPADDD.BCST hashThreeT<>+140(SB), X25, X25
+	VPADDD      X25, X17, X17
+	VMOVDQA32   X18, X24
+	VPTERNLOGD  $0x96, X16, X19, X24
+	VPADDD      X24, X17, X17
+	VPROLD      $0x17, X17, X17
+	VPADDD      X18, X17, X17
+	SHA256RNDS2 X0, X2, X1
+	MOVO        X4, X7
+	PALIGNR     $0x04, X3, X7
+	PADDD       X7, X5
+	SHA256MSG2  X4, X5
+	MOVOU       hashThreeK<>+208(SB), X0
+	PADDD       X11, X0
+	SHA256RNDS2 X0, X8, X9
+	PSHUFD      $0x0e, X0, X0
+	VMOVDQU32   16(SP), X25
+	VPADDD.BCST hashThreeT<>+144(SB), X25, X25
+	VPADDD      X25, X16, X16
+	VMOVDQA32   X17, X24
+	VPTERNLOGD  $0x96, X19, X18, X24
+	VPADDD      X24, X16, X16
+	VPROLD      $0x04, X16, X16
+	VPADDD      X17, X16, X16
+	SHA256RNDS2 X0, X9, X8
+	MOVO        X11, X14
+	PALIGNR     $0x04, X10, X14
+	PADDD       X14, X12
+	SHA256MSG2  X11, X12
+	VMOVDQU32   64(SP), X25
+	VPADDD.BCST hashThreeT<>+148(SB), X25, X25
+	VPADDD      X25, X19, X19
+	VMOVDQA32   X16, X24
+	VPTERNLOGD  $0x96, X18, X17, X24
+	VPADDD      X24, X19, X19
+	VPROLD      $0x0b, X19, X19
+	VPADDD      X16, X19, X19
+	MOVOU       hashThreeK<>+224(SB), X0
+	PADDD       X5, X0
+	SHA256RNDS2 X0, X1, X2
+	PSHUFD      $0x0e, X0, X0
+	SHA256RNDS2 X0, X2, X1
+	MOVO        X5, X7
+	PALIGNR     $0x04, X4, X7
+	PADDD       X7, X6
+	SHA256MSG2  X5, X6
+	VMOVDQU32   112(SP), X25
+	VPADDD.BCST hashThreeT<>+152(SB), X25, X25
+	VPADDD      X25, X18, X18
+	VMOVDQA32   X19, X24
+	VPTERNLOGD  $0x96, X17, X16, X24
+	VPADDD      X24, X18, X18
+	VPROLD      $0x10, X18, X18
+	VPADDD      X19, X18, X18
+	MOVOU       hashThreeK<>+224(SB), X0
+	PADDD       X12, X0
+	SHA256RNDS2 X0, X8, X9
+	PSHUFD      $0x0e, X0, X0
+	VMOVDQU32   160(SP), X25
+	VPADDD.BCST hashThreeT<>+156(SB), X25, X25
+	VPADDD      X25, X17, X17
+	VMOVDQA32   X18, X24
+	VPTERNLOGD  $0x96, X16, X19, X24
+	VPADDD      X24, X17, X17
+	VPROLD      $0x17, X17, X17
+	VPADDD      X18, X17, X17
+	SHA256RNDS2 X0, X9, X8
+	MOVO        X12, X14
+	PALIGNR     $0x04, X11, X14
+	PADDD       X14, X13
+	SHA256MSG2  X12, X13
+	MOVOU       hashThreeK<>+240(SB), X0
+	PADDD       X6, X0
+	SHA256RNDS2 X0, X1, X2
+	PSHUFD      $0x0e, X0, X0
+	VMOVDQU32   208(SP), X25
+	VPADDD.BCST hashThreeT<>+160(SB), X25, X25
+	VPADDD      X25, X16, X16
+	VMOVDQA32   X17, X24
+	VPTERNLOGD  $0x96, X19, X18, X24
+	VPADDD      X24, X16, X16
+	VPROLD      $0x04, X16, X16
+	VPADDD      X17, X16, X16
+	SHA256RNDS2 X0, X2, X1
+	VMOVDQU32   (SP), X25
+	VPADDD.BCST hashThreeT<>+164(SB), X25, X25
+	VPADDD      X25, X19, X19
+	VMOVDQA32   X16, X24
+	VPTERNLOGD  $0x96, X18, X17, X24
+	VPADDD      X24, X19, X19
+	VPROLD      $0x0b, X19, X19
+	VPADDD      X16, X19, X19
+	MOVOU       hashThreeK<>+240(SB), X0
+	PADDD       X13, X0
+	SHA256RNDS2 X0, X8, X9
+	PSHUFD      $0x0e, X0, X0
+	SHA256RNDS2 X0, X9, X8
+	MOVOU       512(SP), X7
+	PADDD       X7, X1
+	MOVOU       528(SP), X7
+	PADDD       X7, X2
+	MOVOU       X1, 512(SP)
+	MOVOU       X2, 528(SP)
+	MOVOU       544(SP), X14
+	PADDD       X14, X8
+	MOVOU       560(SP), X14
+	PADDD       X14, X9
+	MOVOU       X8, 544(SP)
+	MOVOU       X9, 560(SP)
+	MOVOU       576(SP), X1
+	MOVOU       592(SP), X2
+	MOVOU       (AX), X3
+	PSHUFB      X15, X3
+	VMOVDQU32   48(SP), X25
+	VPADDD.BCST hashThreeT<>+168(SB), X25, X25
+	VPADDD      X25, X18, X18
+	VMOVDQA32   X19, X24
+	VPTERNLOGD  $0x96, X17, X16, X24
+	VPADDD      X24, X18, X18
+	VPROLD      $0x10, X18, X18
+	VPADDD      X19, X18, X18
+	MOVOU       hashThreeK<>+0(SB), X0
+	PADDD       X3, X0
+	SHA256RNDS2 X0, X1, X2
+	PSHUFD      $0x0e, X0, X0
+	VMOVDQU32   96(SP), X25
+	VPADDD.BCST hashThreeT<>+172(SB), X25, X25
+	VPADDD      X25, X17, X17
+	VMOVDQA32   X18, X24
+	VPTERNLOGD  $0x96, X16, X19, X24
+	VPADDD      X24, X17, X17
+	VPROLD      $0x17, X17, X17
+	VPADDD      X18, X17, X17
+	SHA256RNDS2 X0, X2, X1
+	MOVOU       16(AX), X4
+	PSHUFB      X15, X4
+	MOVOU       hashThreeK<>+16(SB), X0
+	PADDD       X4, X0
+	SHA256RNDS2 X0, X1, X2
+	PSHUFD      $0x0e, X0, X0
+	VMOVDQU32   144(SP), X25
+	VPADDD.BCST hashThreeT<>+176(SB), X25, X25
+	VPADDD      X25, X16, X16
+	VMOVDQA32   X17, X24
+	VPTERNLOGD  $0x96, X19, X18, X24
+	VPADDD      X24, X16, X16
+	VPROLD      $0x04, X16, X16
+	VPADDD      X17, X16, X16
+	SHA256RNDS2 X0, X2, X1
+	SHA256MSG1  X4, X3
+	MOVOU       32(AX), X5
+	PSHUFB      X15, X5
+	VMOVDQU32   192(SP), X25
+	VPADDD.BCST hashThreeT<>+180(SB), X25, X25
+	VPADDD      X25, X19, X19
+	VMOVDQA32   X16, X24
+	VPTERNLOGD  $0x96, X18, X17, X24
+	VPADDD      X24, X19, X19
+	VPROLD      $0x0b, X19, X19
+	VPADDD      X16, X19, X19
+	MOVOU       hashThreeK<>+32(SB), X0
+	PADDD       X5, X0
+	SHA256RNDS2 X0, X1, X2
+	PSHUFD      $0x0e, X0, X0
+	SHA256RNDS2 X0, X2, X1
+	SHA256MSG1  X5, X4
+	MOVOU       48(AX), X6
+	PSHUFB      X15, X6
+	VMOVDQU32   240(SP), X25
+	VPADDD.BCST hashThreeT<>+184(SB), X25, X25
+	VPADDD      X25, X18, X18
+	VMOVDQA32   X19, X24
+	VPTERNLOGD  $0x96, X17, X16, X24
+	VPADDD      X24, X18, X18
+	VPROLD      $0x10, X18, X18
+	VPADDD      X19, X18, X18
+	MOVOU       hashThreeK<>+48(SB), X0
+	PADDD       X6, X0
+	SHA256RNDS2 X0, X1, X2
+	PSHUFD      $0x0e, X0, X0
+	VMOVDQU32   32(SP), X25
+	VPADDD.BCST hashThreeT<>+188(SB), X25, X25
+	VPADDD      X25, X17, X17
+	VMOVDQA32   X18, X24
+	VPTERNLOGD  $0x96, X16, X19, X24
+	VPADDD      X24, X17, X17
+	VPROLD      $0x17, X17, X17
+	VPADDD      X18, X17, X17
+	SHA256RNDS2 X0, X2, X1
+	MOVO        X6, X7
+	PALIGNR     $0x04, X5, X7
+	PADDD       X7, X3
+	SHA256MSG2  X6, X3
+	SHA256MSG1  X6, X5
+	MOVOU       hashThreeK<>+64(SB), X0
+	PADDD       X3, X0
+	SHA256RNDS2 X0, X1, X2
+	PSHUFD      $0x0e, X0, X0
+	VMOVDQU32   (SP), X25
+	VPADDD.BCST hashThreeT<>+192(SB), X25, X25
+	VPADDD      X25, X16, X16
+	VMOVDQA32   X17, X24
+	VPTERNLOGD  $0x39, X19, X18, X24
+	VPADDD      X24, X16, X16
+	VPROLD      $0x06, X16, X16
+	VPADDD      X17, X16, X16
+	SHA256RNDS2 X0, X2, X1
+	MOVO        X3, X7
+	PALIGNR     $0x04, X6, X7
+	PADDD       X7, X4
+	SHA256MSG2  X3, X4
+	SHA256MSG1  X3, X6
+	VMOVDQU32   112(SP), X25
+	VPADDD.BCST hashThreeT<>+196(SB), X25, X25
+	VPADDD      X25, X19, X19
+	VMOVDQA32   X16, X24
+	VPTERNLOGD  $0x39, X18, X17, X24
+	VPADDD      X24, X19, X19
+	VPROLD      $0x0a, X19, X19
+	VPADDD      X16, X19, X19
+	MOVOU       hashThreeK<>+80(SB), X0
+	PADDD       X4, X0
+	SHA256RNDS2 X0, X1, X2
+	PSHUFD      $0x0e, X0, X0
+	SHA256RNDS2 X0, X2, X1
+	MOVO        X4, X7
+	PALIGNR     $0x04, X3, X7
+	PADDD       X7, X5
+	SHA256MSG2  X4, X5
+	SHA256MSG1  X4, X3
+	VMOVDQU32   224(SP), X25
+	VPADDD.BCST hashThreeT<>+200(SB), X25, X25
+	VPADDD      X25, X18, X18
+	VMOVDQA32   X19, X24
+	VPTERNLOGD  $0x39, X17, X16, X24
+	VPADDD      X24, X18, X18
+	VPROLD      $0x0f, X18, X18
+	VPADDD      X19, X18, X18
+	MOVOU       hashThreeK<>+96(SB), X0
+	PADDD       X5, X0
+	SHA256RNDS2 X0, X1, X2
+	PSHUFD      $0x0e, X0, X0
+	VMOVDQU32   80(SP), X25
+	VPADDD.BCST hashThreeT<>+204(SB), X25, X25
+	VPADDD      X25, X17, X17
+	VMOVDQA32   X18, X24
+	VPTERNLOGD  $0x39, X16, X19, X24
+	VPADDD      X24, X17, X17
+	VPROLD      $0x15, X17, X17
+	VPADDD      X18, X17, X17
+	SHA256RNDS2 X0, X2, X1
+	MOVO        X5, X7
+	PALIGNR     $0x04, X4, X7
+	PADDD       X7, X6
+	SHA256MSG2  X5, X6
+	SHA256MSG1  X5, X4
+	MOVOU       hashThreeK<>+112(SB), X0
+	PADDD       X6, X0
+	SHA256RNDS2 X0, X1, X2
+	PSHUFD      $0x0e, X0, X0
+	VMOVDQU32   192(SP), X25
+	VPADDD.BCST hashThreeT<>+208(SB), X25, X25
+	VPADDD      X25, X16, X16
+	VMOVDQA32   X17, X24
+	VPTERNLOGD  $0x39, X19, X18, X24
+	VPADDD      X24, X16, X16
+	VPROLD      $0x06, X16, X16
+	VPADDD      X17, X16, X16
+	SHA256RNDS2 X0, X2, X1
+	MOVO        X6, X7
+	PALIGNR     $0x04, X5, X7
+	PADDD       X7, X3
+	SHA256MSG2  X6, X3
+	SHA256MSG1  X6, X5
+	VMOVDQU32   48(SP), X25
+	VPADDD.BCST hashThreeT<>+212(SB), X25, X25
+	VPADDD      X25, X19, X19
+	VMOVDQA32   X16, X24
+	VPTERNLOGD  $0x39, X18, X17, X24
+	VPADDD      X24, X19, X19
+	VPROLD      $0x0a, X19, X19
+	VPADDD      X16, X19, X19
+	MOVOU       hashThreeK<>+128(SB), X0
+	PADDD       X3, X0
+	SHA256RNDS2 X0, X1, X2
+	PSHUFD      $0x0e, X0, X0
+	SHA256RNDS2 X0, X2, X1
+	MOVO        X3, X7
+	PALIGNR     $0x04, X6, X7
+	PADDD       X7, X4
+	SHA256MSG2  X3, X4
+	SHA256MSG1  X3, X6
+	VMOVDQU32   160(SP), X25
+	VPADDD.BCST hashThreeT<>+216(SB), X25, X25
+	VPADDD      X25, X18, X18
+	VMOVDQA32   X19, X24
+	VPTERNLOGD  $0x39, X17, X16, X24
+	VPADDD      X24, X18, X18
+	VPROLD      $0x0f, X18, X18
+	VPADDD      X19, X18, X18
+	MOVOU       hashThreeK<>+144(SB), X0
+	PADDD       X4, X0
+	SHA256RNDS2 X0, X1, X2
+	PSHUFD      $0x0e, X0, X0
+	VMOVDQU32   16(SP), X25
+	VPADDD.BCST hashThreeT<>+220(SB), X25, X25
+	VPADDD      X25, X17, X17
+	VMOVDQA32   X18, X24
+	VPTERNLOGD  $0x39, X16, X19, X24
+	VPADDD      X24, X17, X17
+	VPROLD      $0x15, X17, X17
+	VPADDD      X18, X17, X17
+	SHA256RNDS2 X0, X2, X1
+	MOVO        X4, X7
+	PALIGNR     $0x04, X3, X7
+	PADDD       X7, X5
+	SHA256MSG2  X4, X5
+	SHA256MSG1  X4, X3
+	MOVOU       hashThreeK<>+160(SB), X0
+	PADDD       X5, X0
+	SHA256RNDS2 X0, X1, X2
+	PSHUFD      $0x0e, X0, X0
+	VMOVDQU32   128(SP), X25
+	VPADDD.BCST hashThreeT<>+224(SB), X25, X25
+	VPADDD      X25, X16, X16
+	VMOVDQA32   X17, X24
+	VPTERNLOGD  $0x39, X19, X18, X24
+	VPADDD      X24, X16, X16
+	VPROLD      $0x06, X16, X16
+	VPADDD      X17, X16, X16
+	SHA256RNDS2 X0, X2, X1
+	MOVO        X5, X7
+	PALIGNR     $0x04, X4, X7
+	PADDD       X7, X6
+	SHA256MSG2  X5, X6
+	SHA256MSG1  X5, X4
+	VMOVDQU32   240(SP), X25
+	VPADDD.BCST hashThreeT<>+228(SB), X25, X25
+	VPADDD      X25, X19, X19
+	VMOVDQA32   X16, X24
+	VPTERNLOGD  $0x39, X18, X17, X24
+	VPADDD      X24, X19, X19
+	VPROLD      $0x0a, X19, X19
+	VPADDD      X16, X19, X19
+	MOVOU       hashThreeK<>+176(SB), X0
+	PADDD       X6, X0
+	SHA256RNDS2 X0, X1, X2
+	PSHUFD      $0x0e, X0, X0
+	SHA256RNDS2 X0, X2, X1
+	MOVO        X6, X7
+	PALIGNR     $0x04, X5, X7
+	PADDD       X7, X3
+	SHA256MSG2  X6, X3
+	SHA256MSG1  X6, X5
+	VMOVDQU32   96(SP), X25
+	VPADDD.BCST hashThreeT<>+232(SB), X25, X25
+	VPADDD      X25, X18, X18
+	VMOVDQA32   X19, X24
+	VPTERNLOGD  $0x39, X17, X16, X24
+	VPADDD      X24, X18, X18
+	VPROLD      $0x0f, X18, X18
+	VPADDD      X19, X18, X18
+	MOVOU       hashThreeK<>+192(SB), X0
+	PADDD       X3, X0
+	SHA256RNDS2 X0, X1, X2
+	PSHUFD      $0x0e, X0, X0
+	VMOVDQU32   208(SP), X25
+	VPADDD.BCST hashThreeT<>+236(SB), X25, X25
+	VPADDD      X25, X17, X17
+	VMOVDQA32   X18, X24
+	VPTERNLOGD  $0x39, X16, X19, X24
+	VPADDD      X24, X17, X17
+	VPROLD      $0x15, X17, X17
+	VPADDD      X18, X17, X17
+	SHA256RNDS2 X0, X2, X1
+	MOVO        X3, X7
+	PALIGNR     $0x04, X6, X7
+	PADDD       X7, X4
+	SHA256MSG2  X3, X4
+	SHA256MSG1  X3, X6
+	MOVOU       hashThreeK<>+208(SB), X0
+	PADDD       X4, X0
+	SHA256RNDS2 X0, X1, X2
+	PSHUFD      $0x0e, X0, X0
+	VMOVDQU32   64(SP), X25
+	VPADDD.BCST hashThreeT<>+240(SB), X25, X25
+	VPADDD      X25, X16, X16
+	VMOVDQA32   X17, X24
+	VPTERNLOGD  $0x39, X19, X18, X24
+	VPADDD      X24, X16, X16
+	VPROLD      $0x06, X16, X16
+	VPADDD      X17, X16, X16
+	SHA256RNDS2 X0, X2, X1
+	MOVO        X4, X7
+	PALIGNR     $0x04, X3, X7
+	PADDD       X7, X5
+	SHA256MSG2  X4, X5
+	VMOVDQU32   176(SP), X25
+	VPADDD.BCST hashThreeT<>+244(SB), X25, X25
+	VPADDD      X25, X19, X19
+	VMOVDQA32   X16, X24
+	VPTERNLOGD  $0x39, X18, X17, X24
+	VPADDD      X24, X19, X19
+	VPROLD      $0x0a, X19, X19
+	VPADDD      X16, X19, X19
+	MOVOU       hashThreeK<>+224(SB), X0
+	PADDD       X5, X0
+	SHA256RNDS2 X0, X1, X2
+	PSHUFD      $0x0e, X0, X0
+	SHA256RNDS2 X0, X2, X1
+	MOVO        X5, X7
+	PALIGNR     $0x04, X4, X7
+	PADDD       X7, X6
+	SHA256MSG2  X5, X6
+	VMOVDQU32   32(SP), X25
+	VPADDD.BCST hashThreeT<>+248(SB), X25, X25
+	VPADDD      X25, X18, X18
+	VMOVDQA32   X19, X24
+	VPTERNLOGD  $0x39, X17, X16, X24
+	VPADDD      X24, X18, X18
+	VPROLD      $0x0f, X18, X18
+	VPADDD      X19, X18, X18
+	MOVOU       hashThreeK<>+240(SB), X0
+	PADDD       X6, X0
+	SHA256RNDS2 X0, X1, X2
+	PSHUFD      $0x0e, X0, X0
+	VMOVDQU32   144(SP), X25
+	VPADDD.BCST hashThreeT<>+252(SB), X25, X25
+	VPADDD      X25, X17, X17
+	VMOVDQA32   X18, X24
+	VPTERNLOGD  $0x39, X16, X19, X24
+	VPADDD      X24, X17, X17
+	VPROLD      $0x15, X17, X17
+	VPADDD      X18, X17, X17
+	SHA256RNDS2 X0, X2, X1
+	MOVOU       576(SP), X7
+	PADDD       X7, X1
+	MOVOU       592(SP), X7
+	PADDD       X7, X2
+	MOVOU       X1, 576(SP)
+	MOVOU       X2, 592(SP)
+	VPADDD      X20, X16, X16
+	VPADDD      X21, X17, X17
+	VPADDD      X22, X18, X18
+	VPADDD      X23, X19, X19
+	ADDQ        $0x40, SI
+	ADDQ        $0x40, DI
+	ADDQ        $0x40, AX
+	DECQ        608(SP)
+	JNZ         loop
+	VPUNPCKLDQ  X17, X16, X28
+	VPUNPCKHDQ  X17, X16, X29
+	VPUNPCKLDQ  X19, X18, X30
+	VPUNPCKHDQ  X19, X18, X31
+	VPUNPCKLQDQ X30, X28, X16
+	VPUNPCKHQDQ X30, X28, X17
+	VPUNPCKLQDQ X31, X29, X18
+	VPUNPCKHQDQ X31, X29, X19
+	MOVQ        state+0(FP), R10
+	MOVQ        (R10), R10
+	VMOVDQU32   X16, (R10)
+	MOVQ        state+0(FP), R10
+	MOVQ        8(R10), R10
+	VMOVDQU32   X17, (R10)
+	MOVQ        state+0(FP), R10
+	MOVQ        16(R10), R10
+	VMOVDQU32   X18, (R10)
+	VPXORD      X16, X16, X16
+	VPXORD      X17, X17, X17
+	VPXORD      X18, X18, X18
+	VPXORD      X19, X19, X19
+	VPXORD      X20, X20, X20
+	VPXORD      X21, X21, X21
+	VPXORD      X22, X22, X22
+	VPXORD      X23, X23, X23
+	VPXORD      X24, X24, X24
+	VPXORD      X25, X25, X25
+	VPXORD      X26, X26, X26
+	VPXORD      X27, X27, X27
+	VPXORD      X28, X28, X28
+	VPXORD      X29, X29, X29
+	VPXORD      X30, X30, X30
+	VPXORD      X31, X31, X31
+	MOVOU       512(SP), X1
+	MOVOU       528(SP), X2
+	MOVQ        state+0(FP), R10
+	MOVQ        (R10), R10
+	PSHUFD      $0x1b, X1, X7
+	PSHUFD      $0xb1, X2, X2
+	MOVO        X7, X1
+	PBLENDW     $0xf0, X2, X1
+	PALIGNR     $0x08, X7, X2
+	MOVOU       X1, 16(R10)
+	MOVOU       X2, 32(R10)
+	MOVOU       544(SP), X1
+	MOVOU       560(SP), X2
+	MOVQ        state+0(FP), R10
+	MOVQ        8(R10), R10
+	PSHUFD      $0x1b, X1, X7
+	PSHUFD      $0xb1, X2, X2
+	MOVO        X7, X1
+	PBLENDW     $0xf0, X2, X1
+	PALIGNR     $0x08, X7, X2
+	MOVOU       X1, 16(R10)
+	MOVOU       X2, 32(R10)
+	MOVOU       576(SP), X1
+	MOVOU       592(SP), X2
+	MOVQ        state+0(FP), R10
+	MOVQ        16(R10), R10
+	PSHUFD      $0x1b, X1, X7
+	PSHUFD      $0xb1, X2, X2
+	MOVO        X7, X1
+	PBLENDW     $0xf0, X2, X1
+	PALIGNR     $0x08, X7, X2
+	MOVOU       X1, 16(R10)
+	MOVOU       X2, 32(R10)
+	RET
+
+DATA hashThreeK<>+0(SB)/4, $0x428a2f98
+DATA hashThreeK<>+4(SB)/4, $0x71374491
+DATA hashThreeK<>+8(SB)/4, $0xb5c0fbcf
+DATA hashThreeK<>+12(SB)/4, $0xe9b5dba5
+DATA hashThreeK<>+16(SB)/4, $0x3956c25b
+DATA hashThreeK<>+20(SB)/4, $0x59f111f1
+DATA hashThreeK<>+24(SB)/4, $0x923f82a4
+DATA hashThreeK<>+28(SB)/4, $0xab1c5ed5
+DATA hashThreeK<>+32(SB)/4, $0xd807aa98
+DATA hashThreeK<>+36(SB)/4, $0x12835b01
+DATA hashThreeK<>+40(SB)/4, $0x243185be
+DATA hashThreeK<>+44(SB)/4, $0x550c7dc3
+DATA hashThreeK<>+48(SB)/4, $0x72be5d74
+DATA hashThreeK<>+52(SB)/4, $0x80deb1fe
+DATA hashThreeK<>+56(SB)/4, $0x9bdc06a7
+DATA hashThreeK<>+60(SB)/4, $0xc19bf174
+DATA hashThreeK<>+64(SB)/4, $0xe49b69c1
+DATA hashThreeK<>+68(SB)/4, $0xefbe4786
+DATA hashThreeK<>+72(SB)/4, $0x0fc19dc6
+DATA hashThreeK<>+76(SB)/4, $0x240ca1cc
+DATA hashThreeK<>+80(SB)/4, $0x2de92c6f
+DATA hashThreeK<>+84(SB)/4, $0x4a7484aa
+DATA hashThreeK<>+88(SB)/4, $0x5cb0a9dc
+DATA hashThreeK<>+92(SB)/4, $0x76f988da
+DATA hashThreeK<>+96(SB)/4, $0x983e5152
+DATA hashThreeK<>+100(SB)/4, $0xa831c66d
+DATA hashThreeK<>+104(SB)/4, $0xb00327c8
+DATA hashThreeK<>+108(SB)/4, $0xbf597fc7
+DATA hashThreeK<>+112(SB)/4, $0xc6e00bf3
+DATA hashThreeK<>+116(SB)/4, $0xd5a79147
+DATA hashThreeK<>+120(SB)/4, $0x06ca6351
+DATA hashThreeK<>+124(SB)/4, $0x14292967
+DATA hashThreeK<>+128(SB)/4, $0x27b70a85
+DATA hashThreeK<>+132(SB)/4, $0x2e1b2138
+DATA hashThreeK<>+136(SB)/4, $0x4d2c6dfc
+DATA hashThreeK<>+140(SB)/4, $0x53380d13
+DATA hashThreeK<>+144(SB)/4, $0x650a7354
+DATA hashThreeK<>+148(SB)/4, $0x766a0abb
+DATA hashThreeK<>+152(SB)/4, $0x81c2c92e
+DATA hashThreeK<>+156(SB)/4, $0x92722c85
+DATA hashThreeK<>+160(SB)/4, $0xa2bfe8a1
+DATA hashThreeK<>+164(SB)/4, $0xa81a664b
+DATA hashThreeK<>+168(SB)/4, $0xc24b8b70
+DATA hashThreeK<>+172(SB)/4, $0xc76c51a3
+DATA hashThreeK<>+176(SB)/4, $0xd192e819
+DATA hashThreeK<>+180(SB)/4, $0xd6990624
+DATA hashThreeK<>+184(SB)/4, $0xf40e3585
+DATA hashThreeK<>+188(SB)/4, $0x106aa070
+DATA hashThreeK<>+192(SB)/4, $0x19a4c116
+DATA hashThreeK<>+196(SB)/4, $0x1e376c08
+DATA hashThreeK<>+200(SB)/4, $0x2748774c
+DATA hashThreeK<>+204(SB)/4, $0x34b0bcb5
+DATA hashThreeK<>+208(SB)/4, $0x391c0cb3
+DATA hashThreeK<>+212(SB)/4, $0x4ed8aa4a
+DATA hashThreeK<>+216(SB)/4, $0x5b9cca4f
+DATA hashThreeK<>+220(SB)/4, $0x682e6ff3
+DATA hashThreeK<>+224(SB)/4, $0x748f82ee
+DATA hashThreeK<>+228(SB)/4, $0x78a5636f
+DATA hashThreeK<>+232(SB)/4, $0x84c87814
+DATA hashThreeK<>+236(SB)/4, $0x8cc70208
+DATA hashThreeK<>+240(SB)/4, $0x90befffa
+DATA hashThreeK<>+244(SB)/4, $0xa4506ceb
+DATA hashThreeK<>+248(SB)/4, $0xbef9a3f7
+DATA hashThreeK<>+252(SB)/4, $0xc67178f2
+GLOBL hashThreeK<>(SB), RODATA|NOPTR, $256
+
+DATA hashThreeT<>+0(SB)/4, $0xd76aa478
+DATA hashThreeT<>+4(SB)/4, $0xe8c7b756
+DATA hashThreeT<>+8(SB)/4, $0x242070db
+DATA hashThreeT<>+12(SB)/4, $0xc1bdceee
+DATA hashThreeT<>+16(SB)/4, $0xf57c0faf
+DATA hashThreeT<>+20(SB)/4, $0x4787c62a
+DATA hashThreeT<>+24(SB)/4, $0xa8304613
+DATA hashThreeT<>+28(SB)/4, $0xfd469501
+DATA hashThreeT<>+32(SB)/4, $0x698098d8
+DATA hashThreeT<>+36(SB)/4, $0x8b44f7af
+DATA hashThreeT<>+40(SB)/4, $0xffff5bb1
+DATA hashThreeT<>+44(SB)/4, $0x895cd7be
+DATA hashThreeT<>+48(SB)/4, $0x6b901122
+DATA hashThreeT<>+52(SB)/4, $0xfd987193
+DATA hashThreeT<>+56(SB)/4, $0xa679438e
+DATA hashThreeT<>+60(SB)/4, $0x49b40821
+DATA hashThreeT<>+64(SB)/4, $0xf61e2562
+DATA hashThreeT<>+68(SB)/4, $0xc040b340
+DATA hashThreeT<>+72(SB)/4, $0x265e5a51
+DATA hashThreeT<>+76(SB)/4, $0xe9b6c7aa
+DATA hashThreeT<>+80(SB)/4, $0xd62f105d
+DATA hashThreeT<>+84(SB)/4, $0x02441453
+DATA hashThreeT<>+88(SB)/4, $0xd8a1e681
+DATA hashThreeT<>+92(SB)/4, $0xe7d3fbc8
+DATA hashThreeT<>+96(SB)/4, $0x21e1cde6
+DATA hashThreeT<>+100(SB)/4, $0xc33707d6
+DATA hashThreeT<>+104(SB)/4, $0xf4d50d87
+DATA hashThreeT<>+108(SB)/4, $0x455a14ed
+DATA hashThreeT<>+112(SB)/4, $0xa9e3e905
+DATA hashThreeT<>+116(SB)/4, $0xfcefa3f8
+DATA hashThreeT<>+120(SB)/4, $0x676f02d9
+DATA hashThreeT<>+124(SB)/4, $0x8d2a4c8a
+DATA hashThreeT<>+128(SB)/4, $0xfffa3942
+DATA hashThreeT<>+132(SB)/4, $0x8771f681
+DATA hashThreeT<>+136(SB)/4, $0x6d9d6122
+DATA hashThreeT<>+140(SB)/4, $0xfde5380c
+DATA hashThreeT<>+144(SB)/4, $0xa4beea44
+DATA hashThreeT<>+148(SB)/4, $0x4bdecfa9
+DATA hashThreeT<>+152(SB)/4, $0xf6bb4b60
+DATA hashThreeT<>+156(SB)/4, $0xbebfbc70
+DATA hashThreeT<>+160(SB)/4, $0x289b7ec6
+DATA hashThreeT<>+164(SB)/4, $0xeaa127fa
+DATA hashThreeT<>+168(SB)/4, $0xd4ef3085
+DATA hashThreeT<>+172(SB)/4, $0x04881d05
+DATA hashThreeT<>+176(SB)/4, $0xd9d4d039
+DATA hashThreeT<>+180(SB)/4, $0xe6db99e5
+DATA hashThreeT<>+184(SB)/4, $0x1fa27cf8
+DATA hashThreeT<>+188(SB)/4, $0xc4ac5665
+DATA hashThreeT<>+192(SB)/4, $0xf4292244
+DATA hashThreeT<>+196(SB)/4, $0x432aff97
+DATA hashThreeT<>+200(SB)/4, $0xab9423a7
+DATA hashThreeT<>+204(SB)/4, $0xfc93a039
+DATA hashThreeT<>+208(SB)/4, $0x655b59c3
+DATA hashThreeT<>+212(SB)/4, $0x8f0ccc92
+DATA hashThreeT<>+216(SB)/4, $0xffeff47d
+DATA hashThreeT<>+220(SB)/4, $0x85845dd1
+DATA hashThreeT<>+224(SB)/4, $0x6fa87e4f
+DATA hashThreeT<>+228(SB)/4, $0xfe2ce6e0
+DATA hashThreeT<>+232(SB)/4, $0xa3014314
+DATA hashThreeT<>+236(SB)/4, $0x4e0811a1
+DATA hashThreeT<>+240(SB)/4, $0xf7537e82
+DATA hashThreeT<>+244(SB)/4, $0xbd3af235
+DATA hashThreeT<>+248(SB)/4, $0x2ad7d2bb
+DATA hashThreeT<>+252(SB)/4, $0xeb86d391
+GLOBL hashThreeT<>(SB), RODATA|NOPTR, $256
+
+DATA hashThreeFlip<>+0(SB)/8, $0x0405060700010203
+DATA hashThreeFlip<>+8(SB)/8, $0x0c0d0e0f08090a0b
+GLOBL hashThreeFlip<>(SB), RODATA|NOPTR, $16
+
+// func hashFour(state *[4]*[12]uint32, p *[4]*byte, blocks int)
+// Requires: AVX, AVX512F, AVX512VL, SHA, SSE2, SSE4.1, SSSE3
+TEXT ·hashFour(SB), $648-24
+	MOVOU       hashFourFlip<>+0(SB), X15
+	MOVQ        blocks+16(FP), R10
+	MOVQ        R10, 640(SP)
+	MOVQ        p+8(FP), R10
+	MOVQ        (R10), SI
+	MOVQ        8(R10), DI
+	MOVQ        16(R10), AX
+	MOVQ        24(R10), BX
+	MOVQ        state+0(FP), R10
+	MOVQ        (R10), R10
+	VMOVDQU32   (R10), X16
+	MOVQ        state+0(FP), R10
+	MOVQ        8(R10), R10
+	VMOVDQU32   (R10), X17
+	MOVQ        state+0(FP), R10
+	MOVQ        16(R10), R10
+	VMOVDQU32   (R10), X18
+	MOVQ        state+0(FP), R10
+	MOVQ        24(R10), R10
+	VMOVDQU32   (R10), X19
+	VPUNPCKLDQ  X17, X16, X28
+	VPUNPCKHDQ  X17, X16, X29
+	VPUNPCKLDQ  X19, X18, X30
+	VPUNPCKHDQ  X19, X18, X31
+	VPUNPCKLQDQ X30, X28, X16
+	VPUNPCKHQDQ X30, X28, X17
+	VPUNPCKLQDQ X31, X29, X18
+	VPUNPCKHQDQ X31, X29, X19
+	MOVQ        state+0(FP), R10
+	MOVQ        (R10), R10
+	MOVOU       16(R10), X7
+	MOVOU       32(R10), X2
+	PSHUFD      $0xb1, X7, X7
+	PSHUFD      $0x1b, X2, X2
+	MOVO        X7, X1
+	PALIGNR     $0x08, X2, X1
+	PBLENDW     $0xf0, X7, X2
+	MOVOU       X1, 512(SP)
+	MOVOU       X2, 528(SP)
+	MOVQ        state+0(FP), R10
+	MOVQ        8(R10), R10
+	MOVOU       16(R10), X7
+	MOVOU       32(R10), X2
+	PSHUFD      $0xb1, X7, X7
+	PSHUFD      $0x1b, X2, X2
+	MOVO        X7, X1
+	PALIGNR     $0x08, X2, X1
+	PBLENDW     $0xf0, X7, X2
+	MOVOU       X1, 544(SP)
+	MOVOU       X2, 560(SP)
+	MOVQ        state+0(FP), R10
+	MOVQ        16(R10), R10
+	MOVOU       16(R10), X7
+	MOVOU       32(R10), X2
+	PSHUFD      $0xb1, X7, X7
+	PSHUFD      $0x1b, X2, X2
+	MOVO        X7, X1
+	PALIGNR     $0x08, X2, X1
+	PBLENDW     $0xf0, X7, X2
+	MOVOU       X1, 576(SP)
+	MOVOU       X2, 592(SP)
+	MOVQ        state+0(FP), R10
+	MOVQ        24(R10), R10
+	MOVOU       16(R10), X7
+	MOVOU       32(R10), X2
+	PSHUFD      $0xb1, X7, X7
+	PSHUFD      $0x1b, X2, X2
+	MOVO        X7, X1
+	PALIGNR     $0x08, X2, X1
+	PBLENDW     $0xf0, X7, X2
+	MOVOU       X1, 608(SP)
+	MOVOU       X2, 624(SP)
+
+loop:
+	VMOVDQU32   (SI), X24
+	VMOVDQU32   (DI), X25
+	VMOVDQU32   (AX), X26
+	VMOVDQU32   (BX), X27
+	VPUNPCKLDQ  X25, X24, X28
+	VPUNPCKHDQ  X25, X24, X29
+	VPUNPCKLDQ  X27, X26, X30
+	VPUNPCKHDQ  X27, X26, X31
+	VPUNPCKLQDQ X30, X28, X24
+	VPUNPCKHQDQ X30, X28, X25
+	VPUNPCKLQDQ X31, X29, X26
+	VPUNPCKHQDQ X31, X29, X27
+	VMOVDQU32   X24, (SP)
+	VMOVDQU32   X25, 16(SP)
+	VMOVDQU32   X26, 32(SP)
+	VMOVDQU32   X27, 48(SP)
+	VMOVDQU32   16(SI), X24
+	VMOVDQU32   16(DI), X25
+	VMOVDQU32   16(AX), X26
+	VMOVDQU32   16(BX), X27
+	VPUNPCKLDQ  X25, X24, X28
+	VPUNPCKHDQ  X25, X24, X29
+	VPUNPCKLDQ  X27, X26, X30
+	VPUNPCKHDQ  X27, X26, X31
+	VPUNPCKLQDQ X30, X28, X24
+	VPUNPCKHQDQ X30, X28, X25
+	VPUNPCKLQDQ X31, X29, X26
+	VPUNPCKHQDQ X31, X29, X27
+	VMOVDQU32   X24, 64(SP)
+	VMOVDQU32   X25, 80(SP)
+	VMOVDQU32   X26, 96(SP)
+	VMOVDQU32   X27, 112(SP)
+	VMOVDQU32   32(SI), X24
+	VMOVDQU32   32(DI), X25
+	VMOVDQU32   32(AX), X26
+	VMOVDQU32   32(BX), X27
+	VPUNPCKLDQ  X25, X24, X28
+	VPUNPCKHDQ  X25, X24, X29
+	VPUNPCKLDQ  X27, X26, X30
+	VPUNPCKHDQ  X27, X26, X31
+	VPUNPCKLQDQ X30, X28, X24
+	VPUNPCKHQDQ X30, X28, X25
+	VPUNPCKLQDQ X31, X29, X26
+	VPUNPCKHQDQ X31, X29, X27
+	VMOVDQU32   X24, 128(SP)
+	VMOVDQU32   X25, 144(SP)
+	VMOVDQU32   X26, 160(SP)
+	VMOVDQU32   X27, 176(SP)
+	VMOVDQU32   48(SI), X24
+	VMOVDQU32   48(DI), X25
+	VMOVDQU32   48(AX), X26
+	VMOVDQU32   48(BX), X27
+	VPUNPCKLDQ  X25, X24, X28
+	VPUNPCKHDQ  X25, X24, X29
+	VPUNPCKLDQ  X27, X26, X30
+	VPUNPCKHDQ  X27, X26, X31
+	VPUNPCKLQDQ X30, X28, X24
+	VPUNPCKHQDQ X30, X28, X25
+	VPUNPCKLQDQ X31, X29, X26
+	VPUNPCKHQDQ X31, X29, X27
+	VMOVDQU32   X24, 192(SP)
+	VMOVDQU32   X25, 208(SP)
+	VMOVDQU32   X26, 224(SP)
+	VMOVDQU32   X27, 240(SP)
+	VMOVDQA32   X16, X20
+	VMOVDQA32   X17, X21
+	VMOVDQA32   X18, X22
+	VMOVDQA32   X19, X23
+	MOVOU       512(SP), X1
+	MOVOU       528(SP), X2
+	MOVOU       544(SP), X8
+	MOVOU       560(SP), X9
+	MOVOU       (SI), X3
+	PSHUFB      X15, X3
+	MOVOU       hashFourK<>+0(SB), X0
+	PADDD       X3, X0
+	SHA256RNDS2 X0, X1, X2
+	PSHUFD      $0x0e, X0, X0
+	VMOVDQU32   (SP), X25
+	VPADDD.BCST hashFourT<>+0(SB), X25, X25
+	VPADDD      X25, X16, X16
+	VMOVDQA32   X17, X24
+	VPTERNLOGD  $0xca, X19, X18, X24
+	VPADDD      X24, X16, X16
+	VPROLD      $0x07, X16, X16
+	VPADDD      X17, X16, X16
+	SHA256RNDS2 X0, X2, X1
+	MOVOU       (DI), X10
+	PSHUFB      X15, X10
+	MOVOU       hashFourK<>+0(SB), X0
+	PADDD       X10, X0
+	SHA256RNDS2 X0, X8, X9
+	PSHUFD      $0x0e, X0, X0
+	VMOVDQU32   16(SP), X25
+	VPADDD.BCST hashFourT<>+4(SB), X25, X25
+	VPADDD      X25, X19, X19
+	VMOVDQA32   X16, X24
+	VPTERNLOGD  $0xca, X18, X17, X24
+	VPADDD      X24, X19, X19
+	VPROLD      $0x0c, X19, X19
+	VPADDD      X16, X19, X19
+	SHA256RNDS2 X0, X9, X8
+	MOVOU       16(SI), X4
+	PSHUFB      X15, X4
+	MOVOU       hashFourK<>+16(SB), X0
+	PADDD       X4, X0
+	SHA256RNDS2 X0, X1, X2
+	PSHUFD      $0x0e, X0, X0
+	VMOVDQU32   32(SP), X25
+	VPADDD.BCST hashFourT<>+8(SB), X25, X25
+	VPADDD      X25, X18, X18
+	VMOVDQA32   X19, X24
+	VPTERNLOGD  $0xca, X17, X16, X24
+	VPADDD      X24, X18, X18
+	VPROLD      $0x11, X18, X18
+	VPADDD      X19, X18, X18
+	SHA256RNDS2 X0, X2, X1
+	SHA256MSG1  X4, X3
+	MOVOU       16(DI), X11
+	PSHUFB      X15, X11
+	MOVOU       hashFourK<>+16(SB), X0
+	PADDD       X11, X0
+	SHA256RNDS2 X0, X8, X9
+	PSHUFD      $0x0e, X0, X0
+	VMOVDQU32   48(SP), X25
+	VPADDD.BCST hashFourT<>+12(SB), X25, X25
+	VPADDD      X25, X17, X17
+	VMOVDQA32   X18, X24
+	VPTERNLOGD  $0xca, X16, X19, X24
+	VPADDD      X24, X17, X17
+	VPROLD      $0x16, X17, X17
+	VPADDD      X18, X17, X17
+	SHA256RNDS2 X0, X9, X8
+	SHA256MSG1  X11, X10
+	MOVOU       32(SI), X5
+	PSHUFB      X15, X5
+	MOVOU       hashFourK<>+32(SB), X0
+	PADDD       X5, X0
+	SHA256RNDS2 X0, X1, X2
+	PSHUFD      $0x0e, X0, X0
+	VMOVDQU32   64(SP), X25
+	VPADDD.BCST hashFourT<>+16(SB), X25, X25
+	VPADDD      X25, X16, X16
+	VMOVDQA32   X17, X24
+	VPTERNLOGD  $0xca, X19, X18, X24
+	VPADDD      X24, X16, X16
+	VPROLD      $0x07, X16, X16
+	VPADDD      X17, X16, X16
+	SHA256RNDS2 X0, X2, X1
+	SHA256MSG1  X5, X4
+	MOVOU       32(DI), X12
+	PSHUFB      X15, X12
+	MOVOU       hashFourK<>+32(SB), X0
+	PADDD       X12, X0
+	SHA256RNDS2 X0, X8, X9
+	PSHUFD      $0x0e, X0, X0
+	VMOVDQU32   80(SP), X25
+	VPADDD.BCST hashFourT<>+20(SB), X25, X25
+	VPADDD      X25, X19, X19
+	VMOVDQA32   X16, X24
+	VPTERNLOGD  $0xca, X18, X17, X24
+	VPADDD      X24, X19, X19
+	VPROLD      $0x0c, X19, X19
+	VPADDD      X16, X19, X19
+	SHA256RNDS2 X0, X9, X8
+	SHA256MSG1  X12, X11
+	MOVOU       48(SI), X6
+	PSHUFB      X15, X6
+	MOVOU       hashFourK<>+48(SB), X0
+	PADDD       X6, X0
+	SHA256RNDS2 X0, X1, X2
+	PSHUFD      $0x0e, X0, X0
+	VMOVDQU32   96(SP), X25
+	VPADDD.BCST hashFourT<>+24(SB), X25, X25
+	VPADDD      X25, X18, X18
+	VMOVDQA32   X19, X24
+	VPTERNLOGD  $0xca, X17, X16, X24
+	VPADDD      X24, X18, X18
+	VPROLD      $0x11, X18, X18
+	VPADDD      X19, X18, X18
+	SHA256RNDS2 X0, X2, X1
+	MOVO        X6, X7
+	PALIGNR     $0x04, X5, X7
+	PADDD       X7, X3
+	SHA256MSG2  X6, X3
+	SHA256MSG1  X6, X5
+	MOVOU       48(DI), X13
+	PSHUFB      X15, X13
+	MOVOU       hashFourK<>+48(SB), X0
+	PADDD       X13, X0
+	SHA256RNDS2 X0, X8, X9
+	PSHUFD      $0x0e, X0, X0
+	VMOVDQU32   112(SP), X25
+	VPADDD.BCST hashFourT<>+28(SB), X25, X25
+	VPADDD      X25, X17, X17
+	VMOVDQA32   X18, X24
+	VPTERNLOGD  $0xca, X16, X19, X24
+	VPADDD      X24, X17, X17
+	VPROLD      $0x16, X17, X17
+	VPADDD      X18, X17, X17
+	SHA256RNDS2 X0, X9, X8
+	MOVO        X13, X14
+	PALIGNR     $0x04, X12, X14
+	PADDD       X14, X10
+	SHA256MSG2  X13, X10
+	SHA256MSG1  X13, X12
+	MOVOU       hashFourK<>+64(SB), X0
+	PADDD       X3, X0
+	SHA256RNDS2 X0, X1, X2
+	PSHUFD      $0x0e, X0, X0
+	VMOVDQU32   128(SP), X25
+	VPADDD.BCST hashFourT<>+32(SB), X25, X25
+	VPADDD      X25, X16, X16
+	VMOVDQA32   X17, X24
+	VPTERNLOGD  $0xca, X19, X18, X24
+	VPADDD      X24, X16, X16
+	VPROLD      $0x07, X16, X16
+	VPADDD      X17, X16, X16
+	SHA256RNDS2 X0, X2, X1
+	MOVO        X3, X7
+	PALIGNR     $0x04, X6, X7
+	PADDD       X7, X4
+	SHA256MSG2  X3, X4
+	SHA256MSG1  X3, X6
+	MOVOU       hashFourK<>+64(SB), X0
+	PADDD       X10, X0
+	SHA256RNDS2 X0, X8, X9
+	PSHUFD      $0x0e, X0, X0
+	VMOVDQU32   144(SP), X25
+	VPADDD.BCST hashFourT<>+36(SB), X25, X25
+	VPADDD      X25, X19, X19
+	VMOVDQA32   X16, X24
+	VPTERNLOGD  $0xca, X18, X17, X24
+	VPADDD      X24, X19, X19
+	VPROLD      $0x0c, X19, X19
+	VPADDD      X16, X19, X19
+	SHA256RNDS2 X0, X9, X8
+	MOVO        X10, X14
+	PALIGNR     $0x04, X13, X14
+	PADDD       X14, X11
+	SHA256MSG2  X10, X11
+	SHA256MSG1  X10, X13
+	MOVOU       hashFourK<>+80(SB), X0
+	PADDD       X4, X0
+	SHA256RNDS2 X0, X1, X2
+	PSHUFD      $0x0e, X0, X0
+	VMOVDQU32   160(SP), X25
+	VPADDD.BCST hashFourT<>+40(SB), X25, X25
+	VPADDD      X25, X18, X18
+	VMOVDQA32   X19, X24
+	VPTERNLOGD  $0xca, X17, X16, X24
+	VPADDD      X24, X18, X18
+	VPROLD      $0x11, X18, X18
+	VPADDD      X19, X18, X18
+	SHA256RNDS2 X0, X2, X1
+	MOVO        X4, X7
+	PALIGNR     $0x04, X3, X7
+	PADDD       X7, X5
+	SHA256MSG2  X4, X5
+	SHA256MSG1  X4, X3
+	MOVOU       hashFourK<>+80(SB), X0
+	PADDD       X11, X0
+	SHA256RNDS2 X0, X8, X9
+	PSHUFD      $0x0e, X0, X0
+	VMOVDQU32   176(SP), X25
+	VPADDD.BCST hashFourT<>+44(SB), X25, X25
+	VPADDD      X25, X17, X17
+	VMOVDQA32   X18, X24
+	VPTERNLOGD  $0xca, X16, X19, X24
+	VPADDD      X24, X17, X17
+	VPROLD      $0x16, X17, X17
+	VPADDD      X18, X17, X17
+	SHA256RNDS2 X0, X9, X8
+	MOVO        X11, X14
+	PALIGNR     $0x04, X10, X14
+	PADDD       X14, X12
+	SHA256MSG2  X11, X12
+	SHA256MSG1  X11, X10
+	MOVOU       hashFourK<>+96(SB), X0
+	PADDD       X5, X0
+	SHA256RNDS2 X0, X1, X2
+	PSHUFD      $0x0e, X0, X0
+	VMOVDQU32   192(SP), X25
+	VPADDD.BCST hashFourT<>+48(SB), X25, X25
+	VPADDD      X25, X16, X16
+	VMOVDQA32   X17, X24
+	VPTERNLOGD  $0xca, X19, X18, X24
+	VPADDD      X24, X16, X16
+	VPROLD      $0x07, X16, X16
+	VPADDD      X17, X16, X16
+	SHA256RNDS2 X0, X2, X1
+	MOVO        X5, X7
+	PALIGNR     $0x04, X4, X7
+	PADDD       X7, X6
+	SHA256MSG2  X5, X6
+	SHA256MSG1  X5, X4
+	MOVOU       hashFourK<>+96(SB), X0
+	PADDD       X12, X0
+	SHA256RNDS2 X0, X8, X9
+	PSHUFD      $0x0e, X0, X0
+	VMOVDQU32   208(SP), X25
+	VPADDD.BCST hashFourT<>+52(SB), X25, X25
+	VPADDD      X25, X19, X19
+	VMOVDQA32   X16, X24
+	VPTERNLOGD  $0xca, X18, X17, X24
+	VPADDD      X24, X19, X19
+	VPROLD      $0x0c, X19, X19
+	VPADDD      X16, X19, X19
+	SHA256RNDS2 X0, X9, X8
+	MOVO        X12, X14
+	PALIGNR     $0x04, X11, X14
+	PADDD       X14, X13
+	SHA256MSG2  X12, X13
+	SHA256MSG1  X12, X11
+	MOVOU       hashFourK<>+112(SB), X0
+	PADDD       X6, X0
+	SHA256RNDS2 X0, X1, X2
+	PSHUFD      $0x0e, X0, X0
+	VMOVDQU32   224(SP), X25
+	VPADDD.BCST hashFourT<>+56(SB), X25, X25
+	VPADDD      X25, X18, X18
+	VMOVDQA32   X19, X24
+	VPTERNLOGD  $0xca, X17, X16, X24
+	VPADDD      X24, X18, X18
+	VPROLD      $0x11, X18, X18
+	VPADDD      X19, X18, X18
+	SHA256RNDS2 X0, X2, X1
+	MOVO        X6, X7
+	PALIGNR     $0x04, X5, X7
+	PADDD       X7, X3
+	SHA256MSG2  X6, X3
+	SHA256MSG1  X6, X5
+	MOVOU       hashFourK<>+112(SB), X0
+	PADDD       X13, X0
+	SHA256RNDS2 X0, X8, X9
+	PSHUFD      $0x0e, X0, X0
+	VMOVDQU32   240(SP), X25
+	VPADDD.BCST hashFourT<>+60(SB), X25, X25
+	VPADDD      X25, X17, X17
+	VMOVDQA32   X18, X24
+	VPTERNLOGD  $0xca, X16, X19, X24
+	VPADDD      X24, X17, X17
+	VPROLD      $0x16, X17, X17
+	VPADDD      X18, X17, X17
+	SHA256RNDS2 X0, X9, X8
+	MOVO        X13, X14
+	PALIGNR     $0x04, X12, X14
+	PADDD       X14, X10
+	SHA256MSG2  X13, X10
+	SHA256MSG1  X13, X12
+	MOVOU       hashFourK<>+128(SB), X0
+	PADDD       X3, X0
+	SHA256RNDS2 X0, X1, X2
+	PSHUFD      $0x0e, X0, X0
+	VMOVDQU32   16(SP), X25
+	VPADDD.BCST hashFourT<>+64(SB), X25, X25
+	VPADDD      X25, X16, X16
+	VMOVDQA32   X17, X24
+	VPTERNLOGD  $0xe4, X19, X18, X24
+	VPADDD      X24, X16, X16
+	VPROLD      $0x05, X16, X16
+	VPADDD      X17, X16, X16
+	SHA256RNDS2 X0, X2, X1
+	MOVO        X3, X7
+	PALIGNR     $0x04, X6, X7
+	PADDD       X7, X4
+	SHA256MSG2  X3, X4
+	SHA256MSG1  X3, X6
+	MOVOU       hashFourK<>+128(SB), X0
+	PADDD       X10, X0
+	SHA256RNDS2 X0, X8, X9
+	PSHUFD      $0x0e, X0, X0
+	VMOVDQU32   96(SP), X25
+	VPADDD.BCST hashFourT<>+68(SB), X25, X25
+	VPADDD      X25, X19, X19
+	VMOVDQA32   X16, X24
+	VPTERNLOGD  $0xe4, X18, X17, X24
+	VPADDD      X24, X19, X19
+	VPROLD      $0x09, X19, X19
+	VPADDD      X16, X19, X19
+	SHA256RNDS2 X0, X9, X8
+	MOVO        X10, X14
+	PALIGNR     $0x04, X13, X14
+	PADDD       X14, X11
+	SHA256MSG2  X10, X11
+	SHA256MSG1  X10, X13
+	MOVOU       hashFourK<>+144(SB), X0
+	PADDD       X4, X0
+	SHA256RNDS2 X0, X1, X2
+	PSHUFD      $0x0e, X0, X0
+	VMOVDQU32   176(SP), X25
+	VPADDD.BCST hashFourT<>+72(SB), X25, X25
+	VPADDD      X25, X18, X18
+	VMOVDQA32   X19, X24
+	VPTERNLOGD  $0xe4, X17, X16, X24
+	VPADDD      X24, X18, X18
+	VPROLD      $0x0e, X18, X18
+	VPADDD      X19, X18, X18
+	SHA256RNDS2 X0, X2, X1
+	MOVO        X4, X7
+	PALIGNR     $0x04, X3, X7
+	PADDD       X7, X5
+	SHA256MSG2  X4, X5
+	SHA256MSG1  X4, X3
+	MOVOU       hashFourK<>+144(SB), X0
+	PADDD       X11, X0
+	SHA256RNDS2 X0, X8, X9
+	PSHUFD      $0x0e, X0, X0
+	VMOVDQU32   (SP), X25
+	VPADDD.BCST hashFourT<>+76(SB), X25, X25
+	VPADDD      X25, X17, X17
+	VMOVDQA32   X18, X24
+	VPTERNLOGD  $0xe4, X16, X19, X24
+	VPADDD      X24, X17, X17
+	VPROLD      $0x14, X17, X17
+	VPADDD      X18, X17, X17
+	SHA256RNDS2 X0, X9, X8
+	MOVO        X11, X14
+	PALIGNR     $0x04, X10, X14
+	PADDD       X14, X12
+	SHA256MSG2  X11, X12
+	SHA256MSG1  X11, X10
+	MOVOU       hashFourK<>+160(SB), X0
+	PADDD       X5, X0
+	SHA256RNDS2 X0, X1, X2
+	PSHUFD      $0x0e, X0, X0
+	VMOVDQU32   80(SP), X25
+	VPADDD.BCST hashFourT<>+80(SB), X25, X25
+	VPADDD      X25, X16, X16
+	VMOVDQA32   X17, X24
+	VPTERNLOGD  $0xe4, X19, X18, X24
+	VPADDD      X24, X16, X16
+	VPROLD      $0x05, X16, X16
+	VPADDD      X17, X16, X16
+	SHA256RNDS2 X0, X2, X1
+	MOVO        X5, X7
+	PALIGNR     $0x04, X4, X7
+	PADDD       X7, X6
+	SHA256MSG2  X5, X6
+	SHA256MSG1  X5, X4
+	MOVOU       hashFourK<>+160(SB), X0
+	PADDD       X12, X0
+	SHA256RNDS2 X0, X8, X9
+	PSHUFD      $0x0e, X0, X0
+	VMOVDQU32   160(SP), X25
+	VPADDD.BCST hashFourT<>+84(SB), X25, X25
+	VPADDD      X25, X19, X19
+	VMOVDQA32   X16, X24
+	VPTERNLOGD  $0xe4, X18, X17, X24
+	VPADDD      X24, X19, X19
+	VPROLD      $0x09, X19, X19
+	VPADDD      X16, X19, X19
+	SHA256RNDS2 X0, X9, X8
+	MOVO        X12, X14
+	PALIGNR     $0x04, X11, X14
+	PADDD       X14, X13
+	SHA256MSG2  X12, X13
+	SHA256MSG1  X12, X11
+	MOVOU       hashFourK<>+176(SB), X0
+	PADDD       X6, X0
+	SHA256RNDS2 X0, X1, X2
+	PSHUFD      $0x0e, X0, X0
+	VMOVDQU32   240(SP), X25
+	VPADDD.BCST hashFourT<>+88(SB), X25, X25
+	VPADDD      X25, X18, X18
+	VMOVDQA32   X19, X24
+	VPTERNLOGD  $0xe4, X17, X16, X24
+	VPADDD      X24, X18, X18
+	VPROLD      $0x0e, X18, X18
+	VPADDD      X19, X18, X18
+	SHA256RNDS2 X0, X2, X1
+	MOVO        X6, X7
+	PALIGNR     $0x04, X5, X7
+	PADDD       X7, X3
+	SHA256MSG2  X6, X3
+	SHA256MSG1  X6, X5
+	MOVOU       hashFourK<>+176(SB), X0
+	PADDD       X13, X0
+	SHA256RNDS2 X0, X8, X9
+	PSHUFD      $0x0e, X0, X0
+	VMOVDQU32   64(SP), X25
+	VPADDD.BCST hashFourT<>+92(SB), X25, X25
+	VPADDD      X25, X17, X17
+	VMOVDQA32   X18, X24
+	VPTERNLOGD  $0xe4, X16, X19, X24
+	VPADDD      X24, X17, X17
+	VPROLD      $0x14, X17, X17
+	VPADDD      X18, X17, X17
+	SHA256RNDS2 X0, X9, X8
+	MOVO        X13, X14
+	PALIGNR     $0x04, X12, X14
+	PADDD       X14, X10
+	SHA256MSG2  X13, X10
+	SHA256MSG1  X13, X12
+	MOVOU       hashFourK<>+192(SB), X0
+	PADDD       X3, X0
+	SHA256RNDS2 X0, X1, X2
+	PSHUFD      $0x0e, X0, X0
+	VMOVDQU32   144(SP), X25
+	VPADDD.BCST hashFourT<>+96(SB), X25, X25
+	VPADDD      X25, X16, X16
+	VMOVDQA32   X17, X24
+	VPTERNLOGD  $0xe4, X19, X18, X24
+	VPADDD      X24, X16, X16
+	VPROLD      $0x05, X16, X16
+	VPADDD      X17, X16, X16
+	SHA256RNDS2 X0, X2, X1
+	MOVO        X3, X7
+	PALIGNR     $0x04, X6, X7
+	PADDD       X7, X4
+	SHA256MSG2  X3, X4
+	SHA256MSG1  X3, X6
+	MOVOU       hashFourK<>+192(SB), X0
+	PADDD       X10, X0
+	SHA256RNDS2 X0, X8, X9
+	PSHUFD      $0x0e, X0, X0
+	VMOVDQU32   224(SP), X25
+	VPADDD.BCST hashFourT<>+100(SB), X25, X25
+	VPADDD      X25, X19, X19
+	VMOVDQA32   X16, X24
+	VPTERNLOGD  $0xe4, X18, X17, X24
+	VPADDD      X24, X19, X19
+	VPROLD      $0x09, X19, X19
+	VPADDD      X16, X19, X19
+	SHA256RNDS2 X0, X9, X8
+	MOVO        X10, X14
+	PALIGNR     $0x04, X13, X14
+	PADDD       X14, X11
+	SHA256MSG2  X10, X11
+	SHA256MSG1  X10, X13
+	MOVOU       hashFourK<>+208(SB), X0
+	PADDD       X4, X0
+	SHA256RNDS2 X0, X1, X2
+	PSHUFD      $0x0e, X0, X0
+	VMOVDQU32   48(SP), X25
+	VPADDD.BCST hashFourT<>+104(SB), X25, X25
+	VPADDD      X25, X18, X18
+	VMOVDQA32   X19, X24
+	VPTERNLOGD  $0xe4, X17, X16, X24
+	VPADDD      X24, X18, X18
+	VPROLD      $0x0e, X18, X18
+	VPADDD      X19, X18, X18
+	SHA256RNDS2 X0, X2, X1
+	MOVO        X4, X7
+	PALIGNR     $0x04, X3, X7
+	PADDD       X7, X5
+	SHA256MSG2  X4, X5
+	MOVOU       hashFourK<>+208(SB), X0
+	PADDD       X11, X0
+	SHA256RNDS2 X0, X8, X9
+	PSHUFD      $0x0e, X0, X0
+	VMOVDQU32   128(SP), X25
+	VPADDD.BCST hashFourT<>+108(SB), X25, X25
+	VPADDD      X25, X17, X17
+	VMOVDQA32   X18, X24
+	VPTERNLOGD  $0xe4, X16, X19, X24
+	VPADDD      X24, X17, X17
+	VPROLD      $0x14, X17, X17
+	VPADDD      X18, X17, X17
+	SHA256RNDS2 X0, X9, X8
+	MOVO        X11, X14
+	PALIGNR     $0x04, X10, X14
+	PADDD       X14, X12
+	SHA256MSG2  X11, X12
+	MOVOU       hashFourK<>+224(SB), X0
+	PADDD       X5, X0
+	SHA256RNDS2 X0, X1, X2
+	PSHUFD      $0x0e, X0, X0
+	VMOVDQU32   208(SP), X25
+	VPADDD.BCST hashFourT<>+112(SB), X25, X25
+	VPADDD      X25, X16, X16
+	VMOVDQA32   X17, X24
+	VPTERNLOGD  $0xe4, X19, X18, X24
+	VPADDD      X24, X16, X16
+	VPROLD      $0x05, X16, X16
+	VPADDD      X17, X16, X16
+	SHA256RNDS2 X0, X2, X1
+	MOVO        X5, X7
+	PALIGNR     $0x04, X4, X7
+	PADDD       X7, X6
+	SHA256MSG2  X5, X6
+	MOVOU       hashFourK<>+224(SB), X0
+	PADDD       X12, X0
+	SHA256RNDS2 X0, X8, X9
+	PSHUFD      $0x0e, X0, X0
+	VMOVDQU32   32(SP), X25
+	VPADDD.BCST hashFourT<>+116(SB), X25, X25
+	VPADDD      X25, X19, X19
+	VMOVDQA32   X16, X24
+	VPTERNLOGD  $0xe4, X18, X17, X24
+	VPADDD      X24, X19, X19
+	VPROLD      $0x09, X19, X19
+	VPADDD      X16, X19, X19
+	SHA256RNDS2 X0, X9, X8
+	MOVO        X12, X14
+	PALIGNR     $0x04, X11, X14
+	PADDD       X14, X13
+	SHA256MSG2  X12, X13
+	MOVOU       hashFourK<>+240(SB), X0
+	PADDD       X6, X0
+	SHA256RNDS2 X0, X1, X2
+	PSHUFD      $0x0e, X0, X0
+	VMOVDQU32   112(SP), X25
+	VPADDD.BCST hashFourT<>+120(SB), X25, X25
+	VPADDD      X25, X18, X18
+	VMOVDQA32   X19, X24
+	VPTERNLOGD  $0xe4, X17, X16, X24
+	VPADDD      X24, X18, X18
+	VPROLD      $0x0e, X18, X18
+	VPADDD      X19, X18, X18
+	SHA256RNDS2 X0, X2, X1
+	MOVOU       hashFourK<>+240(SB), X0
+	PADDD       X13, X0
+	SHA256RNDS2 X0, X8, X9
+	PSHUFD      $0x0e, X0, X0
+	VMOVDQU32   192(SP), X25
+	VPADDD.BCST hashFourT<>+124(SB), X25, X25
+	VPADDD      X25, X17, X17
+	VMOVDQA32   X18, X24
+	VPTERNLOGD  $0xe4, X16, X19, X24
+	VPADDD      X24, X17, X17
+	VPROLD      $0x14, X17, X17
+	VPADDD      X18, X17, X17
+	SHA256RNDS2 X0, X9, X8
+	MOVOU       512(SP), X7
+	PADDD       X7, X1
+	MOVOU       528(SP), X7
+	PADDD       X7, X2
+	MOVOU       X1, 512(SP)
+	MOVOU       X2, 528(SP)
+	MOVOU       544(SP), X14
+	PADDD       X14, X8
+	MOVOU       560(SP), X14
+	PADDD       X14, X9
+	MOVOU       X8, 544(SP)
+	MOVOU       X9, 560(SP)
+	MOVOU       576(SP), X1
+	MOVOU       592(SP), X2
+	MOVOU       608(SP), X8
+	MOVOU       624(SP), X9
+	MOVOU       (AX), X3
+	PSHUFB      X15, X3
+	MOVOU       hashFourK<>+0(SB), X0
+	PADDD       X3, X0
+	SHA256RNDS2 X0, X1, X2
+	PSHUFD      $0x0e, X0, X0
+	VMOVDQU32   80(SP), X25
+	VPADDD.BCST hashFourT<>+128(SB), X25, X25
+	VPADDD      X25, X16, X16
+	VMOVDQA32   X17, X24
+	VPTERNLOGD  $0x96, X19, X18, X24
+	VPADDD      X24, X16, X16
+	VPROLD      $0x04, X16, X16
+	VPADDD      X17, X16, X16
+	SHA256RNDS2 X0, X2, X1
+	MOVOU       (BX), X10
+	PSHUFB      X15, X10
+	MOVOU       hashFourK<>+0(SB), X0
+	PADDD       X10, X0
+	SHA256RNDS2 X0, X8, X9
+	PSHUFD      $0x0e, X0, X0
+	VMOVDQU32   128(SP), X25
+	VPADDD.BCST hashFourT<>+132(SB), X25, X25
+	VPADDD      X25, X19, X19
+	VMOVDQA32   X16, X24
+	VPTERNLOGD  $0x96, X18, X17, X24
+	VPADDD      X24, X19, X19
+	VPROLD      $0x0b, X19, X19
+	VPADDD      X16, X19, X19
+	SHA256RNDS2 X0, X9, X8
+	MOVOU       16(AX), X4
+	PSHUFB      X15, X4
+	MOVOU       hashFourK<>+16(SB), X0
+	PADDD       X4, X0
+	SHA256RNDS2 X0, X1, X2
+	PSHUFD      $0x0e, X0, X0
+	VMOVDQU32   176(SP), X25
+	VPADDD.BCST hashFourT<>+136(SB), X25, X25
+	VPADDD      X25, X18, X18
+	VMOVDQA32   X19, X24
+	VPTERNLOGD  $0x96, X17, X16, X24
+	VPADDD      X24, X18, X18
+	VPROLD      $0x10, X18, X18
+	VPADDD      X19, X18, X18
+	SHA256RNDS2 X0, X2, X1
+	SHA256MSG1  X4, X3
+	MOVOU       16(BX), X11
+	PSHUFB      X15, X11
+	MOVOU       hashFourK<>+16(SB), X0
+	PADDD       X11, X0
+	SHA256RNDS2 X0, X8, X9
+	PSHUFD      $0x0e, X0, X0
+	VMOVDQU32   224(SP), X25
+	VPADDD.BCST hashFourT<>+140(SB), X25, X25
+	VPADDD      X25, X17, X17
+	VMOVDQA32   X18, X24
+	VPTERNLOGD  $0x96, X16, X19, X24
+	VPADDD      X24, X17, X17
+	VPROLD      $0x17, X17, X17
+	VPADDD      X18, X17, X17
+	SHA256RNDS2 X0, X9, X8
+	SHA256MSG1  X11, X10
+	MOVOU       32(AX), X5
+	PSHUFB      X15, X5
+	MOVOU       hashFourK<>+32(SB), X0
+	PADDD       X5, X0
+	SHA256RNDS2 X0, X1, X2
+	PSHUFD      $0x0e, X0, X0
+	VMOVDQU32   16(SP), X25
+	VPADDD.BCST hashFourT<>+144(SB), X25, X25
+	VPADDD      X25, X16, X16
+	VMOVDQA32   X17, X24
+	VPTERNLOGD  $0x96, X19, X18, X24
+	VPADDD      X24, X16, X16
+	VPROLD      $0x04, X16, X16
+	VPADDD      X17, X16, X16
+	SHA256RNDS2 X0, X2, X1
+	SHA256MSG1  X5, X4
+	MOVOU       32(BX), X12
+	PSHUFB      X15, X12
+	MOVOU       hashFourK<>+32(SB), X0
+	PADDD       X12, X0
+	SHA256RNDS2 X0, X8, X9
+	PSHUFD      $0x0e, X0, X0
+	VMOVDQU32   64(SP), X25
+	VPADDD.BCST hashFourT<>+148(SB), X25, X25
+	VPADDD      X25, X19, X19
+	VMOVDQA32   X16, X24
+	VPTERNLOGD  $0x96, X18, X17, X24
+	VPADDD      X24, X19, X19
+	VPROLD      $0x0b, X19, X19
+	VPADDD      X16, X19, X19
+	SHA256RNDS2 X0, X9, X8
+	SHA256MSG1  X12, X11
+	MOVOU       48(AX), X6
+	PSHUFB      X15, X6
+	MOVOU       hashFourK<>+48(SB), X0
+	PADDD       X6, X0
+	SHA256RNDS2 X0, X1, X2
+	PSHUFD      $0x0e, X0, X0
+	VMOVDQU32   112(SP), X25
+	VPADDD.BCST hashFourT<>+152(SB), X25, X25
+	VPADDD      X25, X18, X18
+	VMOVDQA32   X19, X24
+	VPTERNLOGD  $0x96, X17, X16, X24
+	VPADDD      X24, X18, X18
+	VPROLD      $0x10, X18, X18
+	VPADDD      X19, X18, X18
+	SHA256RNDS2 X0, X2, X1
+	MOVO        X6, X7
+	PALIGNR     $0x04, X5, X7
+	PADDD       X7, X3
+	SHA256MSG2  X6, X3
+	SHA256MSG1  X6, X5
+	MOVOU       48(BX), X13
+	PSHUFB      X15, X13
+	MOVOU       hashFourK<>+48(SB), X0
+	PADDD       X13, X0
+	SHA256RNDS2 X0, X8, X9
+	PSHUFD      $0x0e, X0, X0
+	VMOVDQU32   160(SP), X25
+	VPADDD.BCST hashFourT<>+156(SB), X25, X25
+	VPADDD      X25, X17, X17
+	VMOVDQA32   X18, X24
+	VPTERNLOGD  $0x96, X16, X19, X24
+	VPADDD      X24, X17, X17
+	VPROLD      $0x17, X17, X17
+	VPADDD      X18, X17, X17
+	SHA256RNDS2 X0, X9, X8
+	MOVO        X13, X14
+	PALIGNR     $0x04, X12, X14
+	PADDD       X14, X10
+	SHA256MSG2  X13, X10
+	SHA256MSG1  X13, X12
+	MOVOU       hashFourK<>+64(SB), X0
+	PADDD       X3, X0
+	SHA256RNDS2 X0, X1, X2
+	PSHUFD      $0x0e, X0, X0
+	VMOVDQU32   208(SP), X25
+	VPADDD.BCST hashFourT<>+160(SB), X25, X25
+	VPADDD      X25, X16, X16
+	VMOVDQA32   X17, X24
+	VPTERNLOGD  $0x96, X19, X18, X24
+	VPADDD      X24, X16, X16
+	VPROLD      $0x04, X16, X16
+	VPADDD      X17, X16, X16
+	SHA256RNDS2 X0, X2, X1
+	MOVO        X3, X7
+	PALIGNR     $0x04, X6, X7
+	PADDD       X7, X4
+	SHA256MSG2  X3, X4
+	SHA256MSG1  X3, X6
+	MOVOU       hashFourK<>+64(SB), X0
+	PADDD       X10, X0
+	SHA256RNDS2 X0, X8, X9
+	PSHUFD      $0x0e, X0, X0
+	VMOVDQU32   (SP), X25
+	VPADDD.BCST hashFourT<>+164(SB), X25, X25
+	VPADDD      X25, X19, X19
+	VMOVDQA32   X16, X24
+	VPTERNLOGD  $0x96, X18, X17, X24
+	VPADDD      X24, X19, X19
+	VPROLD      $0x0b, X19, X19
+	VPADDD      X16, X19, X19
+	SHA256RNDS2 X0, X9, X8
+	MOVO        X10, X14
+	PALIGNR     $0x04, X13, X14
+	PADDD       X14, X11
+	SHA256MSG2  X10, X11
+	SHA256MSG1  X10, X13
+	MOVOU       hashFourK<>+80(SB), X0
+	PADDD       X4, X0
+	SHA256RNDS2 X0, X1, X2
+	PSHUFD      $0x0e, X0, X0
+	VMOVDQU32   48(SP), X25
+	VPADDD.BCST hashFourT<>+168(SB), X25, X25
+	VPADDD      X25, X18, X18
+	VMOVDQA32   X19, X24
+	VPTERNLOGD  $0x96, X17, X16, X24
+	VPADDD      X24, X18, X18
+	VPROLD      $0x10, X18, X18
+	VPADDD      X19, X18, X18
+	SHA256RNDS2 X0, X2, X1
+	MOVO        X4, X7
+	PALIGNR     $0x04, X3, X7
+	PADDD       X7, X5
+	SHA256MSG2  X4, X5
+	SHA256MSG1  X4, X3
+	MOVOU       hashFourK<>+80(SB), X0
+	PADDD       X11, X0
+	SHA256RNDS2 X0, X8, X9
+	PSHUFD      $0x0e, X0, X0
+	VMOVDQU32   96(SP), X25
+	VPADDD.BCST hashFourT<>+172(SB), X25, X25
+	VPADDD      X25, X17, X17
+	VMOVDQA32   X18, X24
+	VPTERNLOGD  $0x96, X16, X19, X24
+	VPADDD      X24, X17, X17
+	VPROLD      $0x17, X17, X17
+	VPADDD      X18, X17, X17
+	SHA256RNDS2 X0, X9, X8
+	MOVO        X11, X14
+	PALIGNR     $0x04, X10, X14
+	PADDD       X14, X12
+	SHA256MSG2  X11, X12
+	SHA256MSG1  X11, X10
+	MOVOU       hashFourK<>+96(SB), X0
+	PADDD       X5, X0
+	SHA256RNDS2 X0, X1, X2
+	PSHUFD      $0x0e, X0, X0
+	VMOVDQU32   144(SP), X25
+	VPADDD.BCST hashFourT<>+176(SB), X25, X25
+	VPADDD      X25, X16, X16
+	VMOVDQA32   X17, X24
+	VPTERNLOGD  $0x96, X19, X18, X24
+	VPADDD      X24, X16, X16
+	VPROLD      $0x04, X16, X16
+	VPADDD      X17, X16, X16
+	SHA256RNDS2 X0, X2, X1
+	MOVO        X5, X7
+	PALIGNR     $0x04, X4, X7
+	PADDD       X7, X6
+	SHA256MSG2  X5, X6
+	SHA256MSG1  X5, X4
+	MOVOU       hashFourK<>+96(SB), X0
+	PADDD       X12, X0
+	SHA256RNDS2 X0, X8, X9
+	PSHUFD      $0x0e, X0, X0
+	VMOVDQU32   192(SP), X25
+	VPADDD.BCST hashFourT<>+180(SB), X25, X25
+	VPADDD      X25, X19, X19
+	VMOVDQA32   X16, X24
+	VPTERNLOGD  $0x96, X18, X17, X24
+	VPADDD      X24, X19, X19
+	VPROLD      $0x0b, X19, X19
+	VPADDD      X16, X19, X19
+	SHA256RNDS2 X0, X9, X8
+	MOVO        X12, X14
+	PALIGNR     $0x04, X11, X14
+	PADDD       X14, X13
+	SHA256MSG2  X12, X13
+	SHA256MSG1  X12, X11
+	MOVOU       hashFourK<>+112(SB), X0
+	PADDD       X6, X0
+	SHA256RNDS2 X0, X1, X2
+	PSHUFD      $0x0e, X0, X0
+	VMOVDQU32   240(SP), X25
+	VPADDD.BCST hashFourT<>+184(SB), X25, X25
+	VPADDD      X25, X18, X18
+	VMOVDQA32   X19, X24
+	VPTERNLOGD  $0x96, X17, X16, X24
+	VPADDD      X24, X18, X18
+	VPROLD      $0x10, X18, X18
+	VPADDD      X19, X18, X18
+	SHA256RNDS2 X0, X2, X1
+	MOVO        X6, X7
+	PALIGNR     $0x04, X5, X7
+	PADDD       X7, X3
+	SHA256MSG2  X6, X3
+	SHA256MSG1  X6, X5
+	MOVOU       hashFourK<>+112(SB), X0
+	PADDD       X13, X0
+	SHA256RNDS2 X0, X8, X9
+	PSHUFD      $0x0e, X0, X0
+	VMOVDQU32   32(SP), X25
+	VPADDD.BCST hashFourT<>+188(SB), X25, X25
+	VPADDD      X25, X17, X17
+	VMOVDQA32   X18, X24
+	VPTERNLOGD  $0x96, X16, X19, X24
+	VPADDD      X24, X17, X17
+	VPROLD      $0x17, X17, X17
+	VPADDD      X18, X17, X17
+	SHA256RNDS2 X0, X9, X8
+	MOVO        X13, X14
+	PALIGNR     $0x04, X12, X14
+	PADDD       X14, X10
+	SHA256MSG2  X13, X10
+	SHA256MSG1  X13, X12
+	MOVOU       hashFourK<>+128(SB), X0
+	PADDD       X3, X0
+	SHA256RNDS2 X0, X1, X2
+	PSHUFD      $0x0e, X0, X0
+	VMOVDQU32   (SP), X25
+	VPADDD.BCST hashFourT<>+192(SB), X25, X25
+	VPADDD      X25, X16, X16
+	VMOVDQA32   X17, X24
+	VPTERNLOGD  $0x39, X19, X18, X24
+	VPADDD      X24, X16, X16
+	VPROLD      $0x06, X16, X16
+	VPADDD      X17, X16, X16
+	SHA256RNDS2 X0, X2, X1
+	MOVO        X3, X7
+	PALIGNR     $0x04, X6, X7
+	PADDD       X7, X4
+	SHA256MSG2  X3, X4
+	SHA256MSG1  X3, X6
+	MOVOU       hashFourK<>+128(SB), X0
+	PADDD       X10, X0
+	SHA256RNDS2 X0, X8, X9
+	PSHUFD      $0x0e, X0, X0
+	VMOVDQU32   112(SP), X25
+	VPADDD.BCST hashFourT<>+196(SB), X25, X25
+	VPADDD      X25, X19, X19
+	VMOVDQA32   X16, X24
+	VPTERNLOGD  $0x39, X18, X17, X24
+	VPADDD      X24, X19, X19
+	VPROLD      $0x0a, X19, X19
+	VPADDD      X16, X19, X19
+	SHA256RNDS2 X0, X9, X8
+	MOVO        X10, X14
+	PALIGNR     $0x04, X13, X14
+	PADDD       X14, X11
+	SHA256MSG2  X10, X11
+	SHA256MSG1  X10, X13
+	MOVOU       hashFourK<>+144(SB), X0
+	PADDD       X4, X0
+	SHA256RNDS2 X0, X1, X2
+	PSHUFD      $0x0e, X0, X0
+	VMOVDQU32   224(SP), X25
+	VPADDD.BCST hashFourT<>+200(SB), X25, X25
+	VPADDD      X25, X18, X18
+	VMOVDQA32   X19, X24
+	VPTERNLOGD  $0x39, X17, X16, X24
+	VPADDD      X24, X18, X18
+	VPROLD      $0x0f, X18, X18
+	VPADDD      X19, X18, X18
+	SHA256RNDS2 X0, X2, X1
+	MOVO        X4, X7
+	PALIGNR     $0x04, X3, X7
+	PADDD       X7, X5
+	SHA256MSG2  X4, X5
+	SHA256MSG1  X4, X3
+	MOVOU       hashFourK<>+144(SB), X0
+	PADDD       X11, X0
+	SHA256RNDS2 X0, X8, X9
+	PSHUFD      $0x0e, X0, X0
+	VMOVDQU32   80(SP), X25
+	VPADDD.BCST hashFourT<>+204(SB), X25, X25
+	VPADDD      X25, X17, X17
+	VMOVDQA32   X18, X24
+	VPTERNLOGD  $0x39, X16, X19, X24
+	VPADDD      X24, X17, X17
+	VPROLD      $0x15, X17, X17
+	VPADDD      X18, X17, X17
+	SHA256RNDS2 X0, X9, X8
+	MOVO        X11, X14
+	PALIGNR     $0x04, X10, X14
+	PADDD       X14, X12
+	SHA256MSG2  X11, X12
+	SHA256MSG1  X11, X10
+	MOVOU       hashFourK<>+160(SB), X0
+	PADDD       X5, X0
+	SHA256RNDS2 X0, X1, X2
+	PSHUFD      $0x0e, X0, X0
+	VMOVDQU32   192(SP), X25
+	VPADDD.BCST hashFourT<>+208(SB), X25, X25
+	VPADDD      X25, X16, X16
+	VMOVDQA32   X17, X24
+	VPTERNLOGD  $0x39, X19, X18, X24
+	VPADDD      X24, X16, X16
+	VPROLD      $0x06, X16, X16
+	VPADDD      X17, X16, X16
+	SHA256RNDS2 X0, X2, X1
+	MOVO        X5, X7
+	PALIGNR     $0x04, X4, X7
+	PADDD       X7, X6
+	SHA256MSG2  X5, X6
+	SHA256MSG1  X5, X4
+	MOVOU       hashFourK<>+160(SB), X0
+	PADDD       X12, X0
+	SHA256RNDS2 X0, X8, X9
+	PSHUFD      $0x0e, X0, X0
+	VMOVDQU32   48(SP), X25
+	VPADDD.BCST hashFourT<>+212(SB), X25, X25
+	VPADDD      X25, X19, X19
+	VMOVDQA32   X16, X24
+	VPTERNLOGD  $0x39, X18, X17, X24
+	VPADDD      X24, X19, X19
+	VPROLD      $0x0a, X19, X19
+	VPADDD      X16, X19, X19
+	SHA256RNDS2 X0, X9, X8
+	MOVO        X12, X14
+	PALIGNR     $0x04, X11, X14
+	PADDD       X14, X13
+	SHA256MSG2  X12, X13
+	SHA256MSG1  X12, X11
+	MOVOU       hashFourK<>+176(SB), X0
+	PADDD       X6, X0
+	SHA256RNDS2 X0, X1, X2
+	PSHUFD      $0x0e, X0, X0
+	VMOVDQU32   160(SP), X25
+	VPADDD.BCST hashFourT<>+216(SB), X25, X25
+	VPADDD      X25, X18, X18
+	VMOVDQA32   X19, X24
+	VPTERNLOGD  $0x39, X17, X16, X24
+	VPADDD      X24, X18, X18
+	VPROLD      $0x0f, X18, X18
+	VPADDD      X19, X18, X18
+	SHA256RNDS2 X0, X2, X1
+	MOVO        X6, X7
+	PALIGNR     $0x04, X5, X7
+	PADDD       X7, X3
+	SHA256MSG2  X6, X3
+	SHA256MSG1  X6, X5
+	MOVOU       hashFourK<>+176(SB), X0
+	PADDD       X13, X0
+	SHA256RNDS2 X0, X8, X9
+	PSHUFD      $0x0e, X0, X0
+	VMOVDQU32   16(SP), X25
+	VPADDD.BCST hashFourT<>+220(SB), X25, X25
+	VPADDD      X25, X17, X17
+	VMOVDQA32   X18, X24
+	VPTERNLOGD  $0x39, X16, X19, X24
+	VPADDD      X24, X17, X17
+	VPROLD      $0x15, X17, X17
+	VPADDD      X18, X17, X17
+	SHA256RNDS2 X0, X9, X8
+	MOVO        X13, X14
+	PALIGNR     $0x04, X12, X14
+	PADDD       X14, X10
+	SHA256MSG2  X13, X10
+	SHA256MSG1  X13, X12
+	MOVOU       hashFourK<>+192(SB), X0
+	PADDD       X3, X0
+	SHA256RNDS2 X0, X1, X2
+	PSHUFD      $0x0e, X0, X0
+	VMOVDQU32   128(SP), X25
+	VPADDD.BCST hashFourT<>+224(SB), X25, X25
+	VPADDD      X25, X16, X16
+	VMOVDQA32   X17, X24
+	VPTERNLOGD  $0x39, X19, X18, X24
+	VPADDD      X24, X16, X16
+	VPROLD      $0x06, X16, X16
+	VPADDD      X17, X16, X16
+	SHA256RNDS2 X0, X2, X1
+	MOVO        X3, X7
+	PALIGNR     $0x04, X6, X7
+	PADDD       X7, X4
+	SHA256MSG2  X3, X4
+	SHA256MSG1  X3, X6
+	MOVOU       hashFourK<>+192(SB), X0
+	PADDD       X10, X0
+	SHA256RNDS2 X0, X8, X9
+	PSHUFD      $0x0e, X0, X0
+	VMOVDQU32   240(SP), X25
+	VPADDD.BCST hashFourT<>+228(SB), X25, X25
+	VPADDD      X25, X19, X19
+	VMOVDQA32   X16, X24
+	VPTERNLOGD  $0x39, X18, X17, X24
+	VPADDD      X24, X19, X19
+	VPROLD      $0x0a, X19, X19
+	VPADDD      X16, X19, X19
+	SHA256RNDS2 X0, X9, X8
+	MOVO        X10, X14
+	PALIGNR     $0x04, X13, X14
+	PADDD       X14, X11
+	SHA256MSG2  X10, X11
+	SHA256MSG1  X10, X13
+	MOVOU       hashFourK<>+208(SB), X0
+	PADDD       X4, X0
+	SHA256RNDS2 X0, X1, X2
+	PSHUFD      $0x0e, X0, X0
+	VMOVDQU32   96(SP), X25
+	VPADDD.BCST hashFourT<>+232(SB), X25, X25
+	VPADDD      X25, X18, X18
+	VMOVDQA32   X19, X24
+	VPTERNLOGD  $0x39, X17, X16, X24
+	VPADDD      X24, X18, X18
+	VPROLD      $0x0f, X18, X18
+	VPADDD      X19, X18, X18
+	SHA256RNDS2 X0, X2, X1
+	MOVO        X4, X7
+	PALIGNR     $0x04, X3, X7
+	PADDD       X7, X5
+	SHA256MSG2  X4, X5
+	MOVOU       hashFourK<>+208(SB), X0
+	PADDD       X11, X0
+	SHA256RNDS2 X0, X8, X9
+	PSHUFD      $0x0e, X0, X0
+	VMOVDQU32   208(SP), X25
+	VPADDD.BCST hashFourT<>+236(SB), X25, X25
+	VPADDD      X25, X17, X17
+	VMOVDQA32   X18, X24
+	VPTERNLOGD  $0x39, X16, X19, X24
+	VPADDD      X24, X17, X17
+	VPROLD      $0x15, X17, X17
+	VPADDD      X18, X17, X17
+	SHA256RNDS2 X0, X9, X8
+	MOVO        X11, X14
+	PALIGNR     $0x04, X10, X14
+	PADDD       X14, X12
+	SHA256MSG2  X11, X12
+	MOVOU       hashFourK<>+224(SB), X0
+	PADDD       X5, X0
+	SHA256RNDS2 X0, X1, X2
+	PSHUFD      $0x0e, X0, X0
+	VMOVDQU32   64(SP), X25
+	VPADDD.BCST hashFourT<>+240(SB), X25, X25
+	VPADDD      X25, X16, X16
+	VMOVDQA32   X17, X24
+	VPTERNLOGD  $0x39, X19, X18, X24
+	VPADDD      X24, X16, X16
+	VPROLD      $0x06, X16, X16
+	VPADDD      X17, X16, X16
+	SHA256RNDS2 X0, X2, X1
+	MOVO        X5, X7
+	PALIGNR     $0x04, X4, X7
+	PADDD       X7, X6
+	SHA256MSG2  X5, X6
+	MOVOU       hashFourK<>+224(SB), X0
+	PADDD       X12, X0
+	SHA256RNDS2 X0, X8, X9
+	PSHUFD      $0x0e, X0, X0
+	VMOVDQU32   176(SP), X25
+	VPADDD.BCST hashFourT<>+244(SB), X25, X25
+	VPADDD      X25, X19, X19
+	VMOVDQA32   X16, X24
+	VPTERNLOGD  $0x39, X18, X17, X24
+	VPADDD      X24, X19, X19
+	VPROLD      $0x0a, X19, X19
+	VPADDD      X16, X19, X19
+	SHA256RNDS2 X0, X9, X8
+	MOVO        X12, X14
+	PALIGNR     $0x04, X11, X14
+	PADDD       X14, X13
+	SHA256MSG2  X12, X13
+	MOVOU       hashFourK<>+240(SB), X0
+	PADDD       X6, X0
+	SHA256RNDS2 X0, X1, X2
+	PSHUFD      $0x0e, X0, X0
+	VMOVDQU32   32(SP), X25
+	VPADDD.BCST hashFourT<>+248(SB), X25, X25
+	VPADDD      X25, X18, X18
+	VMOVDQA32   X19, X24
+	VPTERNLOGD  $0x39, X17, X16, X24
+	VPADDD      X24, X18, X18
+	VPROLD      $0x0f, X18, X18
+	VPADDD      X19, X18, X18
+	SHA256RNDS2 X0, X2, X1
+	MOVOU       hashFourK<>+240(SB), X0
+	PADDD       X13, X0
+	SHA256RNDS2 X0, X8, X9
+	PSHUFD      $0x0e, X0, X0
+	VMOVDQU32   144(SP), X25
+	VPADDD.BCST hashFourT<>+252(SB), X25, X25
+	VPADDD      X25, X17, X17
+	VMOVDQA32   X18, X24
+	VPTERNLOGD  $0x39, X16, X19, X24
+	VPADDD      X24, X17, X17
+	VPROLD      $0x15, X17, X17
+	VPADDD      X18, X17, X17
+	SHA256RNDS2 X0, X9, X8
+	MOVOU       576(SP), X7
+	PADDD       X7, X1
+	MOVOU       592(SP), X7
+	PADDD       X7, X2
+	MOVOU       X1, 576(SP)
+	MOVOU       X2, 592(SP)
+	MOVOU       608(SP), X14
+	PADDD       X14, X8
+	MOVOU       624(SP), X14
+	PADDD       X14, X9
+	MOVOU       X8, 608(SP)
+	MOVOU       X9, 624(SP)
+	VPADDD      X20, X16, X16
+	VPADDD      X21, X17, X17
+	VPADDD      X22, X18, X18
+	VPADDD      X23, X19, X19
+	ADDQ        $0x40, SI
+	ADDQ        $0x40, DI
+	ADDQ        $0x40, AX
+	ADDQ        $0x40, BX
+	DECQ        640(SP)
+	JNZ         loop
+	VPUNPCKLDQ  X17, X16, X28
+	VPUNPCKHDQ  X17, X16, X29
+	VPUNPCKLDQ  X19, X18, X30
+	VPUNPCKHDQ  X19, X18, X31
+	VPUNPCKLQDQ X30, X28, X16
+	VPUNPCKHQDQ X30, X28, X17
+	VPUNPCKLQDQ X31, X29, X18
+	VPUNPCKHQDQ X31, X29, X19
+	MOVQ        state+0(FP), R10
+	MOVQ        (R10), R10
+	VMOVDQU32   X16, (R10)
+	MOVQ        state+0(FP), R10
+	MOVQ        8(R10), R10
+	VMOVDQU32   X17, (R10)
+	MOVQ        state+0(FP), R10
+	MOVQ        16(R10), R10
+	VMOVDQU32   X18, (R10)
+	MOVQ        state+0(FP), R10
+	MOVQ        24(R10), R10
+	VMOVDQU32   X19, (R10)
+	VPXORD      X16, X16, X16
+	VPXORD      X17, X17, X17
+	VPXORD      X18, X18, X18
+	VPXORD      X19, X19, X19
+	VPXORD      X20, X20, X20
+	VPXORD      X21, X21, X21
+	VPXORD      X22, X22, X22
+	VPXORD      X23, X23, X23
+	VPXORD      X24, X24, X24
+	VPXORD      X25, X25, X25
+	VPXORD      X26, X26, X26
+	VPXORD      X27, X27, X27
+	VPXORD      X28, X28, X28
+	VPXORD      X29, X29, X29
+	VPXORD      X30, X30, X30
+	VPXORD      X31, X31, X31
+	MOVOU       512(SP), X1
+	MOVOU       528(SP), X2
+	MOVQ        state+0(FP), R10
+	MOVQ        (R10), R10
+	PSHUFD      $0x1b, X1, X7
+	PSHUFD      $0xb1, X2, X2
+	MOVO        X7, X1
+	PBLENDW     $0xf0, X2, X1
+	PALIGNR     $0x08, X7, X2
+	MOVOU       X1, 16(R10)
+	MOVOU       X2, 32(R10)
+	MOVOU       544(SP), X1
+	MOVOU       560(SP), X2
+	MOVQ        state+0(FP), R10
+	MOVQ        8(R10), R10
+	PSHUFD      $0x1b, X1, X7
+	PSHUFD      $0xb1, X2, X2
+	MOVO        X7, X1
+	PBLENDW     $0xf0, X2, X1
+	PALIGNR     $0x08, X7, X2
+	MOVOU       X1, 16(R10)
+	MOVOU       X2, 32(R10)
+	MOVOU       576(SP), X1
+	MOVOU       592(SP), X2
+	MOVQ        state+0(FP), R10
+	MOVQ        16(R10), R10
+	PSHUFD      $0x1b, X1, X7
+	PSHUFD      $0xb1, X2, X2
+	MOVO        X7, X1
+	PBLENDW     $0xf0, X2, X1
+	PALIGNR     $0x08, X7, X2
+	MOVOU       X1, 16(R10)
+	MOVOU       X2, 32(R10)
+	MOVOU       608(SP), X1
+	MOVOU       624(SP), X2
+	MOVQ        state+0(FP), R10
+	MOVQ        24(R10), R10
+	PSHUFD      $0x1b, X1, X7
+	PSHUFD      $0xb1, X2, X2
+	MOVO        X7, X1
+	PBLENDW     $0xf0, X2, X1
+	PALIGNR     $0x08, X7, X2
+	MOVOU       X1, 16(R10)
+	MOVOU       X2, 32(R10)
+	RET
+
+DATA hashFourK<>+0(SB)/4, $0x428a2f98
+DATA hashFourK<>+4(SB)/4, $0x71374491
+DATA hashFourK<>+8(SB)/4, $0xb5c0fbcf
+DATA hashFourK<>+12(SB)/4, $0xe9b5dba5
+DATA hashFourK<>+16(SB)/4, $0x3956c25b
+DATA hashFourK<>+20(SB)/4, $0x59f111f1
+DATA hashFourK<>+24(SB)/4, $0x923f82a4
+DATA hashFourK<>+28(SB)/4, $0xab1c5ed5
+DATA hashFourK<>+32(SB)/4, $0xd807aa98
+DATA hashFourK<>+36(SB)/4, $0x12835b01
+DATA hashFourK<>+40(SB)/4, $0x243185be
+DATA hashFourK<>+44(SB)/4, $0x550c7dc3
+DATA hashFourK<>+48(SB)/4, $0x72be5d74
+DATA hashFourK<>+52(SB)/4, $0x80deb1fe
+DATA hashFourK<>+56(SB)/4, $0x9bdc06a7
+DATA hashFourK<>+60(SB)/4, $0xc19bf174
+DATA hashFourK<>+64(SB)/4, $0xe49b69c1
+DATA hashFourK<>+68(SB)/4, $0xefbe4786
+DATA hashFourK<>+72(SB)/4, $0x0fc19dc6
+DATA hashFourK<>+76(SB)/4, $0x240ca1cc
+DATA hashFourK<>+80(SB)/4, $0x2de92c6f
+DATA hashFourK<>+84(SB)/4, $0x4a7484aa
+DATA hashFourK<>+88(SB)/4, $0x5cb0a9dc
+DATA hashFourK<>+92(SB)/4, $0x76f988da
+DATA hashFourK<>+96(SB)/4, $0x983e5152
+DATA hashFourK<>+100(SB)/4, $0xa831c66d
+DATA hashFourK<>+104(SB)/4, $0xb00327c8
+DATA hashFourK<>+108(SB)/4, $0xbf597fc7
+DATA hashFourK<>+112(SB)/4, $0xc6e00bf3
+DATA hashFourK<>+116(SB)/4, $0xd5a79147
+DATA hashFourK<>+120(SB)/4, $0x06ca6351
+DATA hashFourK<>+124(SB)/4, $0x14292967
+DATA hashFourK<>+128(SB)/4, $0x27b70a85
+DATA hashFourK<>+132(SB)/4, $0x2e1b2138
+DATA hashFourK<>+136(SB)/4, $0x4d2c6dfc
+DATA hashFourK<>+140(SB)/4, $0x53380d13
+DATA hashFourK<>+144(SB)/4, $0x650a7354
+DATA hashFourK<>+148(SB)/4, $0x766a0abb
+DATA hashFourK<>+152(SB)/4, $0x81c2c92e
+DATA hashFourK<>+156(SB)/4, $0x92722c85
+DATA hashFourK<>+160(SB)/4, $0xa2bfe8a1
+DATA hashFourK<>+164(SB)/4, $0xa81a664b
+DATA hashFourK<>+168(SB)/4, $0xc24b8b70
+DATA hashFourK<>+172(SB)/4, $0xc76c51a3
+DATA hashFourK<>+176(SB)/4, $0xd192e819
+DATA hashFourK<>+180(SB)/4, $0xd6990624
+DATA hashFourK<>+184(SB)/4, $0xf40e3585
+DATA hashFourK<>+188(SB)/4, $0x106aa070
+DATA hashFourK<>+192(SB)/4, $0x19a4c116
+DATA hashFourK<>+196(SB)/4, $0x1e376c08
+DATA hashFourK<>+200(SB)/4, $0x2748774c
+DATA hashFourK<>+204(SB)/4, $0x34b0bcb5
+DATA hashFourK<>+208(SB)/4, $0x391c0cb3
+DATA hashFourK<>+212(SB)/4, $0x4ed8aa4a
+DATA hashFourK<>+216(SB)/4, $0x5b9cca4f
+DATA hashFourK<>+220(SB)/4, $0x682e6ff3
+DATA hashFourK<>+224(SB)/4, $0x748f82ee
+DATA hashFourK<>+228(SB)/4, $0x78a5636f
+DATA hashFourK<>+232(SB)/4, $0x84c87814
+DATA hashFourK<>+236(SB)/4, $0x8cc70208
+DATA hashFourK<>+240(SB)/4, $0x90befffa
+DATA hashFourK<>+244(SB)/4, $0xa4506ceb
+DATA hashFourK<>+248(SB)/4, $0xbef9a3f7
+DATA hashFourK<>+252(SB)/4, $0xc67178f2
+GLOBL hashFourK<>(SB), RODATA|NOPTR, $256
+
+DATA hashFourT<>+0(SB)/4, $0xd76aa478
+DATA hashFourT<>+4(SB)/4, $0xe8c7b756
+DATA hashFourT<>+8(SB)/4, $0x242070db
+DATA hashFourT<>+12(SB)/4, $0xc1bdceee
+DATA hashFourT<>+16(SB)/4, $0xf57c0faf
+DATA hashFourT<>+20(SB)/4, $0x4787c62a
+DATA hashFourT<>+24(SB)/4, $0xa8304613
+DATA hashFourT<>+28(SB)/4, $0xfd469501
+DATA hashFourT<>+32(SB)/4, $0x698098d8
+DATA hashFourT<>+36(SB)/4, $0x8b44f7af
+DATA hashFourT<>+40(SB)/4, $0xffff5bb1
+DATA hashFourT<>+44(SB)/4, $0x895cd7be
+DATA hashFourT<>+48(SB)/4, $0x6b901122
+DATA hashFourT<>+52(SB)/4, $0xfd987193
+DATA hashFourT<>+56(SB)/4, $0xa679438e
+DATA hashFourT<>+60(SB)/4, $0x49b40821
+DATA hashFourT<>+64(SB)/4, $0xf61e2562
+DATA hashFourT<>+68(SB)/4, $0xc040b340
+DATA hashFourT<>+72(SB)/4, $0x265e5a51
+DATA hashFourT<>+76(SB)/4, $0xe9b6c7aa
+DATA hashFourT<>+80(SB)/4, $0xd62f105d
+DATA hashFourT<>+84(SB)/4, $0x02441453
+DATA hashFourT<>+88(SB)/4, $0xd8a1e681
+DATA hashFourT<>+92(SB)/4, $0xe7d3fbc8
+DATA hashFourT<>+96(SB)/4, $0x21e1cde6
+DATA hashFourT<>+100(SB)/4, $0xc33707d6
+DATA hashFourT<>+104(SB)/4, $0xf4d50d87
+DATA hashFourT<>+108(SB)/4, $0x455a14ed
+DATA hashFourT<>+112(SB)/4, $0xa9e3e905
+DATA hashFourT<>+116(SB)/4, $0xfcefa3f8
+DATA hashFourT<>+120(SB)/4, $0x676f02d9
+DATA hashFourT<>+124(SB)/4, $0x8d2a4c8a
+DATA hashFourT<>+128(SB)/4, $0xfffa3942
+DATA hashFourT<>+132(SB)/4, $0x8771f681
+DATA hashFourT<>+136(SB)/4, $0x6d9d6122
+DATA hashFourT<>+140(SB)/4, $0xfde5380c
+DATA hashFourT<>+144(SB)/4, $0xa4beea44
+DATA hashFourT<>+148(SB)/4, $0x4bdecfa9
+DATA hashFourT<>+152(SB)/4, $0xf6bb4b60
+DATA hashFourT<>+156(SB)/4, $0xbebfbc70
+DATA hashFourT<>+160(SB)/4, $0x289b7ec6
+DATA hashFourT<>+164(SB)/4, $0xeaa127fa
+DATA hashFourT<>+168(SB)/4, $0xd4ef3085
+DATA hashFourT<>+172(SB)/4, $0x04881d05
+DATA hashFourT<>+176(SB)/4, $0xd9d4d039
+DATA hashFourT<>+180(SB)/4, $0xe6db99e5
+DATA hashFourT<>+184(SB)/4, $0x1fa27cf8
+DATA hashFourT<>+188(SB)/4, $0xc4ac5665
+DATA hashFourT<>+192(SB)/4, $0xf4292244
+DATA hashFourT<>+196(SB)/4, $0x432aff97
+DATA hashFourT<>+200(SB)/4, $0xab9423a7
+DATA hashFourT<>+204(SB)/4, $0xfc93a039
+DATA hashFourT<>+208(SB)/4, $0x655b59c3
+DATA hashFourT<>+212(SB)/4, $0x8f0ccc92
+DATA hashFourT<>+216(SB)/4, $0xffeff47d
+DATA hashFourT<>+220(SB)/4, $0x85845dd1
+DATA hashFourT<>+224(SB)/4, $0x6fa87e4f
+DATA hashFourT<>+228(SB)/4, $0xfe2ce6e0
+DATA hashFourT<>+232(SB)/4, $0xa3014314
+DATA hashFourT<>+236(SB)/4, $0x4e0811a1
+DATA hashFourT<>+240(SB)/4, $0xf7537e82
+DATA hashFourT<>+244(SB)/4, $0xbd3af235
+DATA hashFourT<>+248(SB)/4, $0x2ad7d2bb
+DATA hashFourT<>+252(SB)/4, $0xeb86d391
+GLOBL hashFourT<>(SB), RODATA|NOPTR, $256
+
+DATA hashFourFlip<>+0(SB)/8, $0x0405060700010203
+DATA hashFourFlip<>+8(SB)/8, $0x0c0d0e0f08090a0b
+GLOBL hashFourFlip<>(SB), RODATA|NOPTR, $16
+
+// func hashFive(state *[5]*[12]uint32, p *[5]*byte, blocks int)
+// Requires: AVX2, AVX512F, AVX512VL, SHA, SSE2, SSE4.1, SSSE3
+TEXT ·hashFive(SB), $680-24
+	MOVOU        hashFiveFlip<>+0(SB), X15
+	MOVQ         blocks+16(FP), R10
+	MOVQ         R10, 672(SP)
+	MOVQ         p+8(FP), R10
+	MOVQ         (R10), SI
+	MOVQ         8(R10), DI
+	MOVQ         16(R10), AX
+	MOVQ         24(R10), BX
+	MOVQ         32(R10), CX
+	MOVQ         state+0(FP), R10
+	MOVQ         (R10), R10
+	VMOVDQU32    (R10), X16
+	MOVQ         state+0(FP), R10
+	MOVQ         32(R10), R10
+	VINSERTI32X4 $0x01, (R10), Y16, Y16
+	MOVQ         state+0(FP), R10
+	MOVQ         8(R10), R10
+	VMOVDQU32    (R10), X17
+	MOVQ         state+0(FP), R10
+	MOVQ         (R10), R10
+	VINSERTI32X4 $0x01, (R10), Y17, Y17
+	MOVQ         state+0(FP), R10
+	MOVQ         16(R10), R10
+	VMOVDQU32    (R10), X18
+	MOVQ         state+0(FP), R10
+	MOVQ         (R10), R10
+	VINSERTI32X4 $0x01, (R10), Y18, Y18
+	MOVQ         state+0(FP), R10
+	MOVQ         24(R10), R10
+	VMOVDQU32    (R10), X19
+	MOVQ         state+0(FP), R10
+	MOVQ         (R10), R10
+	VINSERTI32X4 $0x01, (R10), Y19, Y19
+	VPUNPCKLDQ   Y17, Y16, Y28
+	VPUNPCKHDQ   Y17, Y16, Y29
+	VPUNPCKLDQ   Y19, Y18, Y30
+	VPUNPCKHDQ   Y19, Y18, Y31
+	VPUNPCKLQDQ  Y30, Y28, Y16
+	VPUNPCKHQDQ  Y30, Y28, Y17
+	VPUNPCKLQDQ  Y31, Y29, Y18
+	VPUNPCKHQDQ  Y31, Y29, Y19
+	MOVQ         state+0(FP), R10
+	MOVQ         (R10), R10
+	MOVOU        16(R10), X7
+	MOVOU        32(R10), X2
+	PSHUFD       $0xb1, X7, X7
+	PSHUFD       $0x1b, X2, X2
+	MOVO         X7, X1
+	PALIGNR      $0x08, X2, X1
+	PBLENDW      $0xf0, X7, X2
+	MOVOU        X1, 512(SP)
+	MOVOU        X2, 528(SP)
+	MOVQ         state+0(FP), R10
+	MOVQ         8(R10), R10
+	MOVOU        16(R10), X7
+	MOVOU        32(R10), X2
+	PSHUFD       $0xb1, X7, X7
+	PSHUFD       $0x1b, X2, X2
+	MOVO         X7, X1
+	PALIGNR      $0x08, X2, X1
+	PBLENDW      $0xf0, X7, X2
+	MOVOU        X1, 544(SP)
+	MOVOU        X2, 560(SP)
+	MOVQ         state+0(FP), R10
+	MOVQ         16(R10), R10
+	MOVOU        16(R10), X7
+	MOVOU        32(R10), X2
+	PSHUFD       $0xb1, X7, X7
+	PSHUFD       $0x1b, X2, X2
+	MOVO         X7, X1
+	PALIGNR      $0x08, X2, X1
+	PBLENDW      $0xf0, X7, X2
+	MOVOU        X1, 576(SP)
+	MOVOU        X2, 592(SP)
+	MOVQ         state+0(FP), R10
+	MOVQ         24(R10), R10
+	MOVOU        16(R10), X7
+	MOVOU        32(R10), X2
+	PSHUFD       $0xb1, X7, X7
+	PSHUFD       $0x1b, X2, X2
+	MOVO         X7, X1
+	PALIGNR      $0x08, X2, X1
+	PBLENDW      $0xf0, X7, X2
+	MOVOU        X1, 608(SP)
+	MOVOU        X2, 624(SP)
+	MOVQ         state+0(FP), R10
+	MOVQ         32(R10), R10
+	MOVOU        16(R10), X7
+	MOVOU        32(R10), X2
+	PSHUFD       $0xb1, X7, X7
+	PSHUFD       $0x1b, X2, X2
+	MOVO         X7, X1
+	PALIGNR      $0x08, X2, X1
+	PBLENDW      $0xf0, X7, X2
+	MOVOU        X1, 640(SP)
+	MOVOU        X2, 656(SP)
+
+loop:
+	VMOVDQU32     (SI), X24
+	VINSERTI32X4  $0x01, (CX), Y24, Y24
+	VMOVDQU32     (DI), X25
+	VINSERTI32X4  $0x01, (SI), Y25, Y25
+	VMOVDQU32     (AX), X26
+	VINSERTI32X4  $0x01, (SI), Y26, Y26
+	VMOVDQU32     (BX), X27
+	VINSERTI32X4  $0x01, (SI), Y27, Y27
+	VPUNPCKLDQ    Y25, Y24, Y28
+	VPUNPCKHDQ    Y25, Y24, Y29
+	VPUNPCKLDQ    Y27, Y26, Y30
+	VPUNPCKHDQ    Y27, Y26, Y31
+	VPUNPCKLQDQ   Y30, Y28, Y24
+	VPUNPCKHQDQ   Y30, Y28, Y25
+	VPUNPCKLQDQ   Y31, Y29, Y26
+	VPUNPCKHQDQ   Y31, Y29, Y27
+	VMOVDQU32     Y24, (SP)
+	VMOVDQU32     Y25, 32(SP)
+	VMOVDQU32     Y26, 64(SP)
+	VMOVDQU32     Y27, 96(SP)
+	VMOVDQU32     16(SI), X24
+	VINSERTI32X4  $0x01, 16(CX), Y24, Y24
+	VMOVDQU32     16(DI), X25
+	VINSERTI32X4  $0x01, 16(SI), Y25, Y25
+	VMOVDQU32     16(AX), X26
+	VINSERTI32X4  $0x01, 16(SI), Y26, Y26
+	VMOVDQU32     16(BX), X27
+	VINSERTI32X4  $0x01, 16(SI), Y27, Y27
+	VPUNPCKLDQ    Y25, Y24, Y28
+	VPUNPCKHDQ    Y25, Y24, Y29
+	VPUNPCKLDQ    Y27, Y26, Y30
+	VPUNPCKHDQ    Y27, Y26, Y31
+	VPUNPCKLQDQ   Y30, Y28, Y24
+	VPUNPCKHQDQ   Y30, Y28, Y25
+	VPUNPCKLQDQ   Y31, Y29, Y26
+	VPUNPCKHQDQ   Y31, Y29, Y27
+	VMOVDQU32     Y24, 128(SP)
+	VMOVDQU32     Y25, 160(SP)
+	VMOVDQU32     Y26, 192(SP)
+	VMOVDQU32     Y27, 224(SP)
+	VMOVDQU32     32(SI), X24
+	VINSERTI32X4  $0x01, 32(CX), Y24, Y24
+	VMOVDQU32     32(DI), X25
+	VINSERTI32X4  $0x01, 32(SI), Y25, Y25
+	VMOVDQU32     32(AX), X26
+	VINSERTI32X4  $0x01, 32(SI), Y26, Y26
+	VMOVDQU32     32(BX), X27
+	VINSERTI32X4  $0x01, 32(SI), Y27, Y27
+	VPUNPCKLDQ    Y25, Y24, Y28
+	VPUNPCKHDQ    Y25, Y24, Y29
+	VPUNPCKLDQ    Y27, Y26, Y30
+	VPUNPCKHDQ    Y27, Y26, Y31
+	VPUNPCKLQDQ   Y30, Y28, Y24
+	VPUNPCKHQDQ   Y30, Y28, Y25
+	VPUNPCKLQDQ   Y31, Y29, Y26
+	VPUNPCKHQDQ   Y31, Y29, Y27
+	VMOVDQU32     Y24, 256(SP)
+	VMOVDQU32     Y25, 288(SP)
+	VMOVDQU32     Y26, 320(SP)
+	VMOVDQU32     Y27, 352(SP)
+	VMOVDQU32     48(SI), X24
+	VINSERTI32X4  $0x01, 48(CX), Y24, Y24
+	VMOVDQU32     48(DI), X25
+	VINSERTI32X4  $0x01, 48(SI), Y25, Y25
+	VMOVDQU32     48(AX), X26
+	VINSERTI32X4  $0x01, 48(SI), Y26, Y26
+	VMOVDQU32     48(BX), X27
+	VINSERTI32X4  $0x01, 48(SI), Y27, Y27
+	VPUNPCKLDQ    Y25, Y24, Y28
+	VPUNPCKHDQ    Y25, Y24, Y29
+	VPUNPCKLDQ    Y27, Y26, Y30
+	VPUNPCKHDQ    Y27, Y26, Y31
+	VPUNPCKLQDQ   Y30, Y28, Y24
+	VPUNPCKHQDQ   Y30, Y28, Y25
+	VPUNPCKLQDQ   Y31, Y29, Y26
+	VPUNPCKHQDQ   Y31, Y29, Y27
+	VMOVDQU32     Y24, 384(SP)
+	VMOVDQU32     Y25, 416(SP)
+	VMOVDQU32     Y26, 448(SP)
+	VMOVDQU32     Y27, 480(SP)
+	VMOVDQA32     Y16, Y20
+	VMOVDQA32     Y17, Y21
+	VMOVDQA32     Y18, Y22
+	VMOVDQA32     Y19, Y23
+	MOVOU         512(SP), X1
+	MOVOU         528(SP), X2
+	MOVOU         544(SP), X8
+	MOVOU         560(SP), X9
+	MOVOU         (SI), X3
+	PSHUFB        X15, X3
+	MOVOU         hashFiveK<>+0(SB), X0
+	PADDD         X3, X0
+	SHA256RNDS2   X0, X1, X2
+	PSHUFD        $0x0e, X0, X0
+	SHA256RNDS2   X0, X2, X1
+	MOVOU         (DI), X10
+	PSHUFB        X15, X10
+	VMOVDQU32     (SP), Y25
+	VPADDD.BCST   hashFiveT<>+0(SB), Y25, Y25
+	VPADDD        Y25, Y16, Y16
+	VMOVDQA32     Y17, Y24
+	VPTERNLOGD    $0xca, Y19, Y18, Y24
+	VPADDD        Y24, Y16, Y16
+	VPROLD        $0x07, Y16, Y16
+	VPADDD        Y17, Y16, Y16
+	MOVOU         hashFiveK<>+0(SB), X0
+	PADDD         X10, X0
+	SHA256RNDS2   X0, X8, X9
+	PSHUFD        $0x0e, X0, X0
+	SHA256RNDS2   X0, X9, X8
+	MOVOU         16(SI), X4
+	PSHUFB        X15, X4
+	VMOVDQU32     32(SP), Y25
+	VPADDD.BCST   hashFiveT<>+4(SB), Y25, Y25
+	VPADDD        Y25, Y19, Y19
+	VMOVDQA32     Y16, Y24
+	VPTERNLOGD    $0xca, Y18, Y17, Y24
+	VPADDD        Y24, Y19, Y19
+	VPROLD        $0x0c, Y19, Y19
+	VPADDD        Y16, Y19, Y19
+	MOVOU         hashFiveK<>+16(SB), X0
+	PADDD         X4, X0
+	SHA256RNDS2   X0, X1, X2
+	PSHUFD        $0x0e, X0, X0
+	SHA256RNDS2   X0, X2, X1
+	SHA256MSG1    X4, X3
+	MOVOU         16(DI), X11
+	PSHUFB        X15, X11
+	MOVOU         hashFiveK<>+16(SB), X0
+	PADDD         X11, X0
+	SHA256RNDS2   X0, X8, X9
+	PSHUFD        $0x0e, X0, X0
+	VMOVDQU32     64(SP), Y25
+	VPADDD.BCST   hashFiveT<>+8(SB), Y25, Y25
+	VPADDD        Y25, Y18, Y18
+	VMOVDQA32     Y19, Y24
+	VPTERNLOGD    $0xca, Y17, Y16, Y24
+	VPADDD        Y24, Y18, Y18
+	VPROLD        $0x11, Y18, Y18
+	VPADDD        Y19, Y18, Y18
+	SHA256RNDS2   X0, X9, X8
+	SHA256MSG1    X11, X10
+	MOVOU         32(SI), X5
+	PSHUFB        X15, X5
+	MOVOU         hashFiveK<>+32(SB), X0
+	PADDD         X5, X0
+	SHA256RNDS2   X0, X1, X2
+	PSHUFD        $0x0e, X0, X0
+	VMOVDQU32     96(SP), Y25
+	VPADDD.BCST   hashFiveT<>+12(SB), Y25, Y25
+	VPADDD        Y25, Y17, Y17
+	VMOVDQA32     Y18, Y24
+	VPTERNLOGD    $0xca, Y16, Y19, Y24
+	VPADDD        Y24, Y17, Y17
+	VPROLD        $0x16, Y17, Y17
+	VPADDD        Y18, Y17, Y17
+	SHA256RNDS2   X0, X2, X1
+	SHA256MSG1    X5, X4
+	MOVOU         32(DI), X12
+	PSHUFB        X15, X12
+	MOVOU         hashFiveK<>+32(SB), X0
+	PADDD         X12, X0
+	SHA256RNDS2   X0, X8, X9
+	PSHUFD        $0x0e, X0, X0
+	SHA256RNDS2   X0, X9, X8
+	SHA256MSG1    X12, X11
+	MOVOU         48(SI), X6
+	PSHUFB        X15, X6
+	VMOVDQU32     128(SP), Y25
+	VPADDD.BCST   hashFiveT<>+16(SB), Y25, Y25
+	VPADDD        Y25, Y16, Y16
+	VMOVDQA32     Y17, Y24
+	VPTERNLOGD    $0xca, Y19, Y18, Y24
+	VPADDD        Y24, Y16, Y16
+	VPROLD        $0x07, Y16, Y16
+	VPADDD        Y17, Y16, Y16
+	MOVOU         hashFiveK<>+48(SB), X0
+	PADDD         X6, X0
+	SHA256RNDS2   X0, X1, X2
+	PSHUFD        $0x0e, X0, X0
+	SHA256RNDS2   X0, X2, X1
+	MOVO          X6, X7
+	PALIGNR       $0x04, X5, X7
+	PADDD         X7, X3
+	SHA256MSG2    X6, X3
+	SHA256MSG1    X6, X5
+	MOVOU         48(DI), X13
+	PSHUFB        X15, X13
+	VMOVDQU32     160(SP), Y25
+	VPADDD.BCST   hashFiveT<>+20(SB), Y25, Y25
+	VPADDD        Y25, Y19, Y19
+	VMOVDQA32     Y16, Y24
+	VPTERNLOGD    $0xca, Y18, Y17, Y24
+	VPADDD        Y24, Y19, Y19
+	VPROLD        $0x0c, Y19, Y19
+	VPADDD        Y16, Y19, Y19
+	MOVOU         hashFiveK<>+48(SB), X0
+	PADDD         X13, X0
+	SHA256RNDS2   X0, X8, X9
+	PSHUFD        $0x0e, X0, X0
+	SHA256RNDS2   X0, X9, X8
+	MOVO          X13, X14
+	PALIGNR       $0x04, X12, X14
+	PADDD         X14, X10
+	SHA256MSG2    X13, X10
+	SHA256MSG1    X13, X12
+	MOVOU         hashFiveK<>+64(SB), X0
+	PADDD         X3, X0
+	SHA256RNDS2   X0, X1, X2
+	PSHUFD        $0x0e, X0, X0
+	VMOVDQU32     192(SP), Y25
+	VPADDD.BCST   hashFiveT<>+24(SB), Y25, Y25
+	VPADDD        Y25, Y18, Y18
+	VMOVDQA32     Y19, Y24
+	VPTERNLOGD    $0xca, Y17, Y16, Y24
+	VPADDD        Y24, Y18, Y18
+	VPROLD        $0x11, Y18, Y18
+	VPADDD        Y19, Y18, Y18
+	SHA256RNDS2   X0, X2, X1
+	MOVO          X3, X7
+	PALIGNR       $0x04, X6, X7
+	PADDD         X7, X4
+	SHA256MSG2    X3, X4
+	SHA256MSG1    X3, X6
+	MOVOU         hashFiveK<>+64(SB), X0
+	PADDD         X10, X0
+	SHA256RNDS2   X0, X8, X9
+	PSHUFD        $0x0e, X0, X0
+	VMOVDQU32     224(SP), Y25
+	VPADDD.BCST   hashFiveT<>+28(SB), Y25, Y25
+	VPADDD        Y25, Y17, Y17
+	VMOVDQA32     Y18, Y24
+	VPTERNLOGD    $0xca, Y16, Y19, Y24
+	VPADDD        Y24, Y17, Y17
+	VPROLD        $0x16, Y17, Y17
+	VPADDD        Y18, Y17, Y17
+	SHA256RNDS2   X0, X9, X8
+	MOVO          X10, X14
+	PALIGNR       $0x04, X13, X14
+	PADDD         X14, X11
+	SHA256MSG2    X10, X11
+	SHA256MSG1    X10, X13
+	MOVOU         hashFiveK<>+80(SB), X0
+	PADDD         X4, X0
+	SHA256RNDS2   X0, X1, X2
+	PSHUFD        $0x0e, X0, X0
+	SHA256RNDS2   X0, X2, X1
+	MOVO          X4, X7
+	PALIGNR       $0x04, X3, X7
+	PADDD         X7, X5
+	SHA256MSG2    X4, X5
+	SHA256MSG1    X4, X3
+	VMOVDQU32     256(SP), Y25
+	VPADDD.BCST   hashFiveT<>+32(SB), Y25, Y25
+	VPADDD        Y25, Y16, Y16
+	VMOVDQA32     Y17, Y24
+	VPTERNLOGD    $0xca, Y19, Y18, Y24
+	VPADDD        Y24, Y16, Y16
+	VPROLD        $0x07, Y16, Y16
+	VPADDD        Y17, Y16, Y16
+	MOVOU         hashFiveK<>+80(SB), X0
+	PADDD         X11, X0
+	SHA256RNDS2   X0, X8, X9
+	PSHUFD        $0x0e, X0, X0
+	SHA256RNDS2   X0, X9, X8
+	MOVO          X11, X14
+	PALIGNR       $0x04, X10, X14
+	PADDD         X14, X12
+	SHA256MSG2    X11, X12
+	SHA256MSG1    X11, X10
+	VMOVDQU32     288(SP), Y25
+	VPADDD.BCST   hashFiveT<>+36(SB), Y25, Y25
+	VPADDD        Y25, Y19, Y19
+	VMOVDQA32     Y16, Y24
+	VPTERNLOGD    $0xca, Y18, Y17, Y24
+	VPADDD        Y24, Y19, Y19
+	VPROLD        $0x0c, Y19, Y19
+	VPADDD        Y16, Y19, Y19
+	MOVOU         hashFiveK<>+96(SB), X0
+	PADDD         X5, X0
+	SHA256RNDS2   X0, X1, X2
+	PSHUFD        $0x0e, X0, X0
+	SHA256RNDS2   X0, X2, X1
+	MOVO          X5, X7
+	PALIGNR       $0x04, X4, X7
+	PADDD         X7, X6
+	SHA256MSG2    X5, X6
+	SHA256MSG1    X5, X4
+	MOVOU         hashFiveK<>+96(SB), X0
+	PADDD         X12, X0
+	SHA256RNDS2   X0, X8, X9
+	PSHUFD        $0x0e, X0, X0
+	VMOVDQU32     320(SP), Y25
+	VPADDD.BCST   hashFiveT<>+40(SB), Y25, Y25
+	VPADDD        Y25, Y18, Y18
+	VMOVDQA32     Y19, Y24
+	VPTERNLOGD    $0xca, Y17, Y16, Y24
+	VPADDD        Y24, Y18, Y18
+	VPROLD        $0x11, Y18, Y18
+	VPADDD        Y19, Y18, Y18
+	SHA256RNDS2   X0, X9, X8
+	MOVO          X12, X14
+	PALIGNR       $0x04, X11, X14
+	PADDD         X14, X13
+	SHA256MSG2    X12, X13
+	SHA256MSG1    X12, X11
+	MOVOU         hashFiveK<>+112(SB), X0
+	PADDD         X6, X0
+	SHA256RNDS2   X0, X1, X2
+	PSHUFD        $0x0e, X0, X0
+	VMOVDQU32     352(SP), Y25
+	VPADDD.BCST   hashFiveT<>+44(SB), Y25, Y25
+	VPADDD        Y25, Y17, Y17
+	VMOVDQA32     Y18, Y24
+	VPTERNLOGD    $0xca, Y16, Y19, Y24
+	VPADDD        Y24, Y17, Y17
+	VPROLD        $0x16, Y17, Y17
+	VPADDD        Y18, Y17, Y17
+	SHA256RNDS2   X0, X2, X1
+	MOVO          X6, X7
+	PALIGNR       $0x04, X5, X7
+	PADDD         X7, X3
+	SHA256MSG2    X6, X3
+	SHA256MSG1    X6, X5
+	MOVOU         hashFiveK<>+112(SB), X0
+	PADDD         X13, X0
+	SHA256RNDS2   X0, X8, X9
+	PSHUFD        $0x0e, X0, X0
+	SHA256RNDS2   X0, X9, X8
+	MOVO          X13, X14
+	PALIGNR       $0x04, X12, X14
+	PADDD         X14, X10
+	SHA256MSG2    X13, X10
+	SHA256MSG1    X13, X12
+	VMOVDQU32     384(SP), Y25
+	VPADDD.BCST   hashFiveT<>+48(SB), Y25, Y25
+	VPADDD        Y25, Y16, Y16
+	VMOVDQA32     Y17, Y24
+	VPTERNLOGD    $0xca, Y19, Y18, Y24
+	VPADDD        Y24, Y16, Y16
+	VPROLD        $0x07, Y16, Y16
+	VPADDD        Y17, Y16, Y16
+	MOVOU         hashFiveK<>+128(SB), X0
+	PADDD         X3, X0
+	SHA256RNDS2   X0, X1, X2
+	PSHUFD        $0x0e, X0, X0
+	SHA256RNDS2   X0, X2, X1
+	MOVO          X3, X7
+	PALIGNR       $0x04, X6, X7
+	PADDD         X7, X4
+	SHA256MSG2    X3, X4
+	SHA256MSG1    X3, X6
+	VMOVDQU32     416(SP), Y25
+	VPADDD.BCST   hashFiveT<>+52(SB), Y25, Y25
+	VPADDD        Y25, Y19, Y19
+	VMOVDQA32     Y16, Y24
+	VPTERNLOGD    $0xca, Y18, Y17, Y24
+	VPADDD        Y24, Y19, Y19
+	VPROLD        $0x0c, Y19, Y19
+	VPADDD        Y16, Y19, Y19
+	MOVOU         hashFiveK<>+128(SB), X0
+	PADDD         X10, X0
+	SHA256RNDS2   X0, X8, X9
+	PSHUFD        $0x0e, X0, X0
+	SHA256RNDS2   X0, X9, X8
+	MOVO          X10, X14
+	PALIGNR       $0x04, X13, X14
+	PADDD         X14, X11
+	SHA256MSG2    X10, X11
+	SHA256MSG1    X10, X13
+	MOVOU         hashFiveK<>+144(SB), X0
+	PADDD         X4, X0
+	SHA256RNDS2   X0, X1, X2
+	PSHUFD        $0x0e, X0, X0
+	VMOVDQU32     448(SP), Y25
+	VPADDD.BCST   hashFiveT<>+56(SB), Y25, Y25
+	VPADDD        Y25, Y18, Y18
+	VMOVDQA32     Y19, Y24
+	VPTERNLOGD    $0xca, Y17, Y16, Y24
+	VPADDD        Y24, Y18, Y18
+	VPROLD        $0x11, Y18, Y18
+	VPADDD        Y19, Y18, Y18
+	SHA256RNDS2   X0, X2, X1
+	MOVO          X4, X7
+	PALIGNR       $0x04, X3, X7
+	PADDD         X7, X5
+	SHA256MSG2    X4, X5
+	SHA256MSG1    X4, X3
+	MOVOU         hashFiveK<>+144(SB), X0
+	PADDD         X11, X0
+	SHA256RNDS2   X0, X8, X9
+	PSHUFD        $0x0e, X0, X0
+	VMOVDQU32     480(SP), Y25
+	VPADDD.BCST   hashFiveT<>+60(SB), Y25, Y25
+	VPADDD        Y25, Y17, Y17
+	VMOVDQA32     Y18, Y24
+	VPTERNLOGD    $0xca, Y16, Y19, Y24
+	VPADDD        Y24, Y17, Y17
+	VPROLD        $0x16, Y17, Y17
+	VPADDD        Y18, Y17, Y17
+	SHA256RNDS2   X0, X9, X8
+	MOVO          X11, X14
+	PALIGNR       $0x04, X10, X14
+	PADDD         X14, X12
+	SHA256MSG2    X11, X12
+	SHA256MSG1    X11, X10
+	MOVOU         hashFiveK<>+160(SB), X0
+	PADDD         X5, X0
+	SHA256RNDS2   X0, X1, X2
+	PSHUFD        $0x0e, X0, X0
+	SHA256RNDS2   X0, X2, X1
+	MOVO          X5, X7
+	PALIGNR       $0x04, X4, X7
+	PADDD         X7, X6
+	SHA256MSG2    X5, X6
+	SHA256MSG1    X5, X4
+	VMOVDQU32     32(SP), Y25
+	VPADDD.BCST   hashFiveT<>+64(SB), Y25, Y25
+	VPADDD        Y25, Y16, Y16
+	VMOVDQA32     Y17, Y24
+	VPTERNLOGD    $0xe4, Y19, Y18, Y24
+	VPADDD        Y24, Y16, Y16
+	VPROLD        $0x05, Y16, Y16
+	VPADDD        Y17, Y16, Y16
+	MOVOU         hashFiveK<>+160(SB), X0
+	PADDD         X12, X0
+	SHA256RNDS2   X0, X8, X9
+	PSHUFD        $0x0e, X0, X0
+	SHA256RNDS2   X0, X9, X8
+	MOVO          X12, X14
+	PALIGNR       $0x04, X11, X14
+	PADDD         X14, X13
+	SHA256MSG2    X12, X13
+	SHA256MSG1    X12, X11
+	VMOVDQU32     192(SP), Y25
+	VPADDD.BCST   hashFiveT<>+68(SB), Y25, Y25
+	VPADDD        Y25, Y19, Y19
+	VMOVDQA32     Y16, Y24
+	VPTERNLOGD    $0xe4, Y18, Y17, Y24
+	VPADDD        Y24, Y19, Y19
+	VPROLD        $0x09, Y19, Y19
+	VPADDD        Y16, Y19, Y19
+	MOVOU         hashFiveK<>+176(SB), X0
+	PADDD         X6, X0
+	SHA256RNDS2   X0, X1, X2
+	PSHUFD        $0x0e, X0, X0
+	SHA256RNDS2   X0, X2, X1
+	MOVO          X6, X7
+	PALIGNR       $0x04, X5, X7
+	PADDD         X7, X3
+	SHA256MSG2    X6, X3
+	SHA256MSG1    X6, X5
+	MOVOU         hashFiveK<>+176(SB), X0
+	PADDD         X13, X0
+	SHA256RNDS2   X0, X8, X9
+	PSHUFD        $0x0e, X0, X0
+	VMOVDQU32     352(SP), Y25
+	VPADDD.BCST   hashFiveT<>+72(SB), Y25, Y25
+	VPADDD        Y25, Y18, Y18
+	VMOVDQA32     Y19, Y24
+	VPTERNLOGD    $0xe4, Y17, Y16, Y24
+	VPADDD        Y24, Y18, Y18
+	VPROLD        $0x0e, Y18, Y18
+	VPADDD        Y19, Y18, Y18
+	SHA256RNDS2   X0, X9, X8
+	MOVO          X13, X14
+	PALIGNR       $0x04, X12, X14
+	PADDD         X14, X10
+	SHA256MSG2    X13, X10
+	SHA256MSG1    X13, X12
+	MOVOU         hashFiveK<>+192(SB), X0
+	PADDD         X3, X0
+	SHA256RNDS2   X0, X1, X2
+	PSHUFD        $0x0e, X0, X0
+	VMOVDQU32     (SP), Y25
+	VPADDD.BCST   hashFiveT<>+76(SB), Y25, Y25
+	VPADDD        Y25, Y17, Y17
+	VMOVDQA32     Y18, Y24
+	VPTERNLOGD    $0xe4, Y16, Y19, Y24
+	VPADDD        Y24, Y17, Y17
+	VPROLD        $0x14, Y17, Y17
+	VPADDD        Y18, Y17, Y17
+	SHA256RNDS2   X0, X2, X1
+	MOVO          X3, X7
+	PALIGNR       $0x04, X6, X7
+	PADDD         X7, X4
+	SHA256MSG2    X3, X4
+	SHA256MSG1    X3, X6
+	MOVOU         hashFiveK<>+192(SB), X0
+	PADDD         X10, X0
+	SHA256RNDS2   X0, X8, X9
+	PSHUFD        $0x0e, X0, X0
+	SHA256RNDS2   X0, X9, X8
+	MOVO          X10, X14
+	PALIGNR       $0x04, X13, X14
+	PADDD         X14, X11
+	SHA256MSG2    X10, X11
+	SHA256MSG1    X10, X13
+	VMOVDQU32     160(SP), Y25
+	VPADDD.BCST   hashFiveT<>+80(SB), Y25, Y25
+	VPADDD        Y25, Y16, Y16
+	VMOVDQA32     Y17, Y24
+	VPTERNLOGD    $0xe4, Y19, Y18, Y24
+	VPADDD        Y24, Y16, Y16
+	VPROLD        $0x05, Y16, Y16
+	VPADDD        Y17, Y16, Y16
+	MOVOU         hashFiveK<>+208(SB), X0
+	PADDD         X4, X0
+	SHA256RNDS2   X0, X1, X2
+	PSHUFD        $0x0e, X0, X0
+	SHA256RNDS2   X0, X2, X1
+	MOVO          X4, X7
+	PALIGNR       $0x04, X3, X7
+	PADDD         X7, X5
+	SHA256MSG2    X4, X5
+	VMOVDQU32     320(SP), Y25
+	VPADDD.BCST   hashFiveT<>+84(SB), Y25, Y25
+	VPADDD        Y25, Y19, Y19
+	VMOVDQA32     Y16, Y24
+	VPTERNLOGD    $0xe4, Y18, Y17, Y24
+	VPADDD        Y24, Y19, Y19
+	VPROLD        $0x09, Y19, Y19
+	VPADDD        Y16, Y19, Y19
+	MOVOU         hashFiveK<>+208(SB), X0
+	PADDD         X11, X0
+	SHA256RNDS2   X0, X8, X9
+	PSHUFD        $0x0e, X0, X0
+	SHA256RNDS2   X0, X9, X8
+	MOVO          X11, X14
+	PALIGNR       $0x04, X10, X14
+	PADDD         X14, X12
+	SHA256MSG2    X11, X12
+	MOVOU         hashFiveK<>+224(SB), X0
+	PADDD         X5, X0
+	SHA256RNDS2   X0, X1, X2
+	PSHUFD        $0x0e, X0, X0
+	VMOVDQU32     480(SP), Y25
+	VPADDD.BCST   hashFiveT<>+88(SB), Y25, Y25
+	VPADDD        Y25, Y18, Y18
+	VMOVDQA32     Y19, Y24
+	VPTERNLOGD    $0xe4, Y17, Y16, Y24
+	VPADDD        Y24, Y18, Y18
+	VPROLD        $0x0e, Y18, Y18
+	VPADDD        Y19, Y18, Y18
+	SHA256RNDS2   X0, X2, X1
+	MOVO          X5, X7
+	PALIGNR       $0x04, X4, X7
+	PADDD         X7, X6
+	SHA256MSG2    X5, X6
+	MOVOU         hashFiveK<>+224(SB), X0
+	PADDD         X12, X0
+	SHA256RNDS2   X0, X8, X9
+	PSHUFD        $0x0e, X0, X0
+	VMOVDQU32     128(SP), Y25
+	VPADDD.BCST   hashFiveT<>+92(SB), Y25, Y25
+	VPADDD        Y25, Y17, Y17
+	VMOVDQA32     Y18, Y24
+	VPTERNLOGD    $0xe4, Y16, Y19, Y24
+	VPADDD        Y24, Y17, Y17
+	VPROLD        $0x14, Y17, Y17
+	VPADDD        Y18, Y17, Y17
+	SHA256RNDS2   X0, X9, X8
+	MOVO          X12, X14
+	PALIGNR       $0x04, X11, X14
+	PADDD         X14, X13
+	SHA256MSG2    X12, X13
+	MOVOU         hashFiveK<>+240(SB), X0
+	PADDD         X6, X0
+	SHA256RNDS2   X0, X1, X2
+	PSHUFD        $0x0e, X0, X0
+	SHA256RNDS2   X0, X2, X1
+	VMOVDQU32     288(SP), Y25
+	VPADDD.BCST   hashFiveT<>+96(SB), Y25, Y25
+	VPADDD        Y25, Y16, Y16
+	VMOVDQA32     Y17, Y24
+	VPTERNLOGD    $0xe4, Y19, Y18, Y24
+	VPADDD        Y24, Y16, Y16
+	VPROLD        $0x05, Y16, Y16
+	VPADDD        Y17, Y16, Y16
+	MOVOU         hashFiveK<>+240(SB), X0
+	PADDD         X13, X0
+	SHA256RNDS2   X0, X8, X9
+	PSHUFD        $0x0e, X0, X0
+	SHA256RNDS2   X0, X9, X8
+	MOVOU         512(SP), X7
+	PADDD         X7, X1
+	MOVOU         528(SP), X7
+	PADDD         X7, X2
+	MOVOU         X1, 512(SP)
+	MOVOU         X2, 528(SP)
+	MOVOU         544(SP), X14
+	PADDD         X14, X8
+	MOVOU         560(SP), X14
+	PADDD         X14, X9
+	MOVOU         X8, 544(SP)
+	MOVOU         X9, 560(SP)
+	MOVOU         576(SP), X1
+	MOVOU         592(SP), X2
+	MOVOU         608(SP), X8
+	MOVOU         624(SP), X9
+	MOVOU         (AX), X3
+	PSHUFB        X15, X3
+	VMOVDQU32     448(SP), Y25
+	VPADDD.BCST   hashFiveT<>+100(SB), Y25, Y25
+	VPADDD        Y25, Y19, Y19
+	VMOVDQA32     Y16, Y24
+	VPTERNLOGD    $0xe4, Y18, Y17, Y24
+	VPADDD        Y24, Y19, Y19
+	VPROLD        $0x09, Y19, Y19
+	VPADDD        Y16, Y19, Y19
+	MOVOU         hashFiveK<>+0(SB), X0
+	PADDD         X3, X0
+	SHA256RNDS2   X0, X1, X2
+	PSHUFD        $0x0e, X0, X0
+	SHA256RNDS2   X0, X2, X1
+	MOVOU         (BX), X10
+	PSHUFB        X15, X10
+	MOVOU         hashFiveK<>+0(SB), X0
+	PADDD         X10, X0
+	SHA256RNDS2   X0, X8, X9
+	PSHUFD        $0x0e, X0, X0
+	VMOVDQU32     96(SP), Y25
+	VPADDD.BCST   hashFiveT<>+104(SB), Y25, Y25
+	VPADDD        Y25, Y18, Y18
+	VMOVDQA32     Y19, Y24
+	VPTERNLOGD    $0xe4, Y17, Y16, Y24
+	VPADDD        Y24, Y18, Y18
+	VPROLD        $0x0e, Y18, Y18
+	VPADDD        Y19, Y18, Y18
+	SHA256RNDS2   X0, X9, X8
+	MOVOU         16(AX), X4
+	PSHUFB        X15, X4
+	MOVOU         hashFiveK<>+16(SB), X0
+	PADDD         X4, X0
+	SHA256RNDS2   X0, X1, X2
+	PSHUFD        $0x0e, X0, X0
+	VMOVDQU32     256(SP), Y25
+	VPADDD.BCST   hashFiveT<>+108(SB), Y25, Y25
+	VPADDD        Y25, Y17, Y17
+	VMOVDQA32     Y18, Y24
+	VPTERNLOGD    $0xe4, Y16, Y19, Y24
+	VPADDD        Y24, Y17, Y17
+	VPROLD        $0x14, Y17, Y17
+	VPADDD        Y18, Y17, Y17
+	SHA256RNDS2   X0, X2, X1
+	SHA256MSG1    X4, X3
+	MOVOU         16(BX), X11
+	PSHUFB        X15, X11
+	MOVOU         hashFiveK<>+16(SB), X0
+	PADDD         X11, X0
+	SHA256RNDS2   X0, X8, X9
+	PSHUFD        $0x0e, X0, X0
+	SHA256RNDS2   X0, X9, X8
+	SHA256MSG1    X11, X10
+	MOVOU         32(AX), X5
+	PSHUFB        X15, X5
+	VMOVDQU32     416(SP), Y25
+	VPADDD.BCST   hashFiveT<>+112(SB), Y25, Y25
+	VPADDD        Y25, Y16, Y16
+	VMOVDQA32     Y17, Y24
+	VPTERNLOGD    $0xe4, Y19, Y18, Y24
+	VPADDD        Y24, Y16, Y16
+	VPROLD        $0x05, Y16, Y16
+	VPADDD        Y17, Y16, Y16
+	MOVOU         hashFiveK<>+32(SB), X0
+	PADDD         X5, X0
+	SHA256RNDS2   X0, X1, X2
+	PSHUFD        $0x0e, X0, X0
+	SHA256RNDS2   X0, X2, X1
+	SHA256MSG1    X5, X4
+	MOVOU         32(BX), X12
+	PSHUFB        X15, X12
+	VMOVDQU32     64(SP), Y25
+	VPADDD.BCST   hashFiveT<>+116(SB), Y25, Y25
+	VPADDD        Y25, Y19, Y19
+	VMOVDQA32     Y16, Y24
+	VPTERNLOGD    $0xe4, Y18, Y17, Y24
+	VPADDD        Y24, Y19, Y19
+	VPROLD        $0x09, Y19, Y19
+	VPADDD        Y16, Y19, Y19
+	MOVOU         hashFiveK<>+32(SB), X0
+	PADDD         X12, X0
+	SHA256RNDS2   X0, X8, X9
+	PSHUFD        $0x0e, X0, X0
+	SHA256RNDS2   X0, X9, X8
+	SHA256MSG1    X12, X11
+	MOVOU         48(AX), X6
+	PSHUFB        X15, X6
+	MOVOU         hashFiveK<>+48(SB), X0
+	PADDD         X6, X0
+	SHA256RNDS2   X0, X1, X2
+	PSHUFD        $0x0e, X0, X0
+	VMOVDQU32     224(SP), Y25
+	VPADDD.BCST   hashFiveT<>+120(SB), Y25, Y25
+	VPADDD        Y25, Y18, Y18
+	VMOVDQA32     Y19, Y24
+	VPTERNLOGD    $0xe4, Y17, Y16, Y24
+	VPADDD        Y24, Y18, Y18
+	VPROLD        $0x0e, Y18, Y18
+	VPADDD        Y19, Y18, Y18
+	SHA256RNDS2   X0, X2, X1
+	MOVO          X6, X7
+	PALIGNR       $0x04, X5, X7
+	PADDD         X7, X3
+	SHA256MSG2    X6, X3
+	SHA256MSG1    X6, X5
+	MOVOU         48(BX), X13
+	PSHUFB        X15, X13
+	MOVOU         hashFiveK<>+48(SB), X0
+	PADDD         X13, X0
+	SHA256RNDS2   X0, X8, X9
+	PSHUFD        $0x0e, X0, X0
+	VMOVDQU32     384(SP), Y25
+	VPADDD.BCST   hashFiveT<>+124(SB), Y25, Y25
+	VPADDD        Y25, Y17, Y17
+	VMOVDQA32     Y18, Y24
+	VPTERNLOGD    $0xe4, Y16, Y19, Y24
+	VPADDD        Y24, Y17, Y17
+	VPROLD        $0x14, Y17, Y17
+	VPADDD        Y18, Y17, Y17
+	SHA256RNDS2   X0, X9, X8
+	MOVO          X13, X14
+	PALIGNR       $0x04, X12, X14
+	PADDD         X14, X10
+	SHA256MSG2    X13, X10
+	SHA256MSG1    X13, X12
+	MOVOU         hashFiveK<>+64(SB), X0
+	PADDD         X3, X0
+	SHA256RNDS2   X0, X1, X2
+	PSHUFD        $0x0e, X0, X0
+	SHA256RNDS2   X0, X2, X1
+	MOVO          X3, X7
+	PALIGNR       $0x04, X6, X7
+	PADDD         X7, X4
+	SHA256MSG2    X3, X4
+	SHA256MSG1    X3, X6
+	VMOVDQU32     160(SP), Y25
+	VPADDD.BCST   hashFiveT<>+128(SB), Y25, Y25
+	VPADDD        Y25, Y16, Y16
+	VMOVDQA32     Y17, Y24
+	VPTERNLOGD    $0x96, Y19, Y18, Y24
+	VPADDD        Y24, Y16, Y16
+	VPROLD        $0x04, Y16, Y16
+	VPADDD        Y17, Y16, Y16
+	MOVOU         hashFiveK<>+64(SB), X0
+	PADDD         X10, X0
+	SHA256RNDS2   X0, X8, X9
+	PSHUFD        $0x0e, X0, X0
+	SHA256RNDS2   X0, X9, X8
+	MOVO          X10, X14
+	PALIGNR       $0x04, X13, X14
+	PADDD         X14, X11
+	SHA256MSG2    X10, X11
+	SHA256MSG1    X10, X13
+	VMOVDQU32     256(SP), Y25
+	VPADDD.BCST   hashFiveT<>+132(SB), Y25, Y25
+	VPADDD        Y25, Y19, Y19
+	VMOVDQA32     Y16, Y24
+	VPTERNLOGD    $0x96, Y18, Y17, Y24
+	VPADDD        Y24, Y19, Y19
+	VPROLD        $0x0b, Y19, Y19
+	VPADDD        Y16, Y19, Y19
+	MOVOU         hashFiveK<>+80(SB), X0
+	PADDD         X4, X0
+	SHA256RNDS2   X0, X1, X2
+	PSHUFD        $0x0e, X0, X0
+	SHA256RNDS2   X0, X2, X1
+	MOVO          X4, X7
+	PALIGNR       $0x04, X3, X7
+	PADDD         X7, X5
+	SHA256MSG2    X4, X5
+	SHA256MSG1    X4, X3
+	MOVOU         hashFiveK<>+80(SB), X0
+	PADDD         X11, X0
+	SHA256RNDS2   X0, X8, X9
+	PSHUFD        $0x0e, X0, X0
+	VMOVDQU32     352(SP), Y25
+	VPADDD.BCST   hashFiveT<>+136(SB), Y25, Y25
+	VPADDD        Y25, Y18, Y18
+	VMOVDQA32     Y19, Y24
+	VPTERNLOGD    $0x96, Y17, Y16, Y24
+	VPADDD        Y24, Y18, Y18
+	VPROLD        $0x10, Y18, Y18
+	VPADDD        Y19, Y18, Y18
+	SHA256RNDS2   X0, X9, X8
+	MOVO          X11, X14
+	PALIGNR       $0x04, X10, X14
+	PADDD         X14, X12
+	SHA256MSG2    X11, X12
+	SHA256MSG1    X11, X10
+	MOVOU         hashFiveK<>+96(SB), X0
+	PADDD         X5, X0
+	SHA256RNDS2   X0, X1, X2
+	PSHUFD        $0x0e, X0, X0
+	VMOVDQU32     448(SP), Y25
+	VPADDD.BCST   hashFiveT<>+140(SB), Y25, Y25
+	VPADDD        Y25, Y17, Y17
+	VMOVDQA32     Y18, Y24
+	VPTERNLOGD    $0x96, Y16, Y19, Y24
+	VPADDD        Y24, Y17, Y17
+	VPROLD        $0x17, Y17, Y17
+	VPADDD        Y18, Y17, Y17
+	SHA256RNDS2   X0, X2, X1
+	MOVO          X5, X7
+	PALIGNR       $0x04, X4, X7
+	PADDD         X7, X6
+	SHA256MSG2    X5, X6
+	SHA256MSG1    X5, X4
+	MOVOU         hashFiveK<>+96(SB), X0
+	PADDD         X12, X0
+	SHA256RNDS2   X0, X8, X9
+	PSHUFD        $0x0e, X0, X0
+	SHA256RNDS2   X0, X9, X8
+	MOVO          X12, X14
+	PALIGNR       $0x04, X11, X14
+	PADDD         X14, X13
+	SHA256MSG2    X12, X13
+	SHA256MSG1    X12, X11
+	VMOVDQU32     32(SP), Y25
+	VPADDD.BCST   hashFiveT<>+144(SB), Y25, Y25
+	VPADDD        Y25, Y16, Y16
+	VMOVDQA32     Y17, Y24
+	VPTERNLOGD    $0x96, Y19, Y18, Y24
+	VPADDD        Y24, Y16, Y16
+	VPROLD        $0x04, Y16, Y16
+	VPADDD        Y17, Y16, Y16
+	MOVOU         hashFiveK<>+112(SB), X0
+	PADDD         X6, X0
+	SHA256RNDS2   X0, X1, X2
+	PSHUFD        $0x0e, X0, X0
+	SHA256RNDS2   X0, X2, X1
+	MOVO          X6, X7
+	PALIGNR       $0x04, X5, X7
+	PADDD         X7, X3
+	SHA256MSG2    X6, X3
+	SHA256MSG1    X6, X5
+	VMOVDQU32     128(SP), Y25
+	VPADDD.BCST   hashFiveT<>+148(SB), Y25, Y25
+	VPADDD        Y25, Y19, Y19
+	VMOVDQA32     Y16, Y24
+	VPTERNLOGD    $0x96, Y18, Y17, Y24
+	VPADDD        Y24, Y19, Y19
+	VPROLD        $0x0b, Y19, Y19
+	VPADDD        Y16, Y19, Y19
+	MOVOU         hashFiveK<>+112(SB), X0
+	PADDD         X13, X0
+	SHA256RNDS2   X0, X8, X9
+	PSHUFD        $0x0e, X0, X0
+	SHA256RNDS2   X0, X9, X8
+	MOVO          X13, X14
+	PALIGNR       $0x04, X12, X14
+	PADDD         X14, X10
+	SHA256MSG2    X13, X10
+	SHA256MSG1    X13, X12
+	MOVOU         hashFiveK<>+128(SB), X0
+	PADDD         X3, X0
+	SHA256RNDS2   X0, X1, X2
+	PSHUFD        $0x0e, X0, X0
+	VMOVDQU32     224(SP), Y25
+	VPADDD.BCST   hashFiveT<>+152(SB), Y25, Y25
+	VPADDD        Y25, Y18, Y18
+	VMOVDQA32     Y19, Y24
+	VPTERNLOGD    $0x96, Y17, Y16, Y24
+	VPADDD        Y24, Y18, Y18
+	VPROLD        $0x10, Y18, Y18
+	VPADDD        Y19, Y18, Y18
+	SHA256RNDS2   X0, X2, X1
+	MOVO          X3, X7
+	PALIGNR       $0x04, X6, X7
+	PADDD         X7, X4
+	SHA256MSG2    X3, X4
+	SHA256MSG1    X3, X6
+	MOVOU         hashFiveK<>+128(SB), X0
+	PADDD         X10, X0
+	SHA256RNDS2   X0, X8, X9
+	PSHUFD        $0x0e, X0, X0
+	VMOVDQU32     320(SP), Y25
+	VPADDD.BCST   hashFiveT<>+156(SB), Y25, Y25
+	VPADDD        Y25, Y17, Y17
+	VMOVDQA32     Y18, Y24
+	VPTERNLOGD    $0x96, Y16, Y19, Y24
+	VPADDD        Y24, Y17, Y17
+	VPROLD        $0x17, Y17, Y17
+	VPADDD        Y18, Y17, Y17
+	SHA256RNDS2   X0, X9, X8
+	MOVO          X10, X14
+	PALIGNR       $0x04, X13, X14
+	PADDD         X14, X11
+	SHA256MSG2    X10, X11
+	SHA256MSG1    X10, X13
+	MOVOU         hashFiveK<>+144(SB), X0
+	PADDD         X4, X0
+	SHA256RNDS2   X0, X1, X2
+	PSHUFD        $0x0e, X0, X0
+	SHA256RNDS2   X0, X2, X1
+	MOVO          X4, X7
+	PALIGNR       $0x04, X3, X7
+	PADDD         X7, X5
+	SHA256MSG2    X4, X5
+	SHA256MSG1    X4, X3
+	VMOVDQU32     416(SP), Y25
+	VPADDD.BCST   hashFiveT<>+160(SB), Y25, Y25
+	VPADDD        Y25, Y16, Y16
+	VMOVDQA32     Y17, Y24
+	VPTERNLOGD    $0x96, Y19, Y18, Y24
+	VPADDD        Y24, Y16, Y16
+	VPROLD        $0x04, Y16, Y16
+	VPADDD        Y17, Y16, Y16
+	MOVOU         hashFiveK<>+144(SB), X0
+	PADDD         X11, X0
+	SHA256RNDS2   X0, X8, X9
+	PSHUFD        $0x0e, X0, X0
+	SHA256RNDS2   X0, X9, X8
+	MOVO          X11, X14
+	PALIGNR       $0x04, X10, X14
+	PADDD         X14, X12
+	SHA256MSG2    X11, X12
+	SHA256MSG1    X11, X10
+	VMOVDQU32     (SP), Y25
+	VPADDD.BCST   hashFiveT<>+164(SB), Y25, Y25
+	VPADDD        Y25, Y19, Y19
+	VMOVDQA32     Y16, Y24
+	VPTERNLOGD    $0x96, Y18, Y17, Y24
+	VPADDD        Y24, Y19, Y19
+	VPROLD        $0x0b, Y19, Y19
+	VPADDD        Y16, Y19, Y19
+	MOVOU         hashFiveK<>+160(SB), X0
+	PADDD         X5, X0
+	SHA256RNDS2   X0, X1, X2
+	PSHUFD        $0x0e, X0, X0
+	SHA256RNDS2   X0, X2, X1
+	MOVO          X5, X7
+	PALIGNR       $0x04, X4, X7
+	PADDD         X7, X6
+	SHA256MSG2    X5, X6
+	SHA256MSG1    X5, X4
+	MOVOU         hashFiveK<>+160(SB), X0
+	PADDD         X12, X0
+	SHA256RNDS2   X0, X8, X9
+	PSHUFD        $0x0e, X0, X0
+	VMOVDQU32     96(SP), Y25
+	VPADDD.BCST   hashFiveT<>+168(SB), Y25, Y25
+	VPADDD        Y25, Y18, Y18
+	VMOVDQA32     Y19, Y24
+	VPTERNLOGD    $0x96, Y17, Y16, Y24
+	VPADDD        Y24, Y18, Y18
+	VPROLD        $0x10, Y18, Y18
+	VPADDD        Y19, Y18, Y18
+	SHA256RNDS2   X0, X9, X8
+	MOVO          X12, X14
+	PALIGNR       $0x04, X11, X14
+	PADDD         X14, X13
+	SHA256MSG2    X12, X13
+	SHA256MSG1    X12, X11
+	MOVOU         hashFiveK<>+176(SB), X0
+	PADDD         X6, X0
+	SHA256RNDS2   X0, X1, X2
+	PSHUFD        $0x0e, X0, X0
+	VMOVDQU32     192(SP), Y25
+	VPADDD.BCST   hashFiveT<>+172(SB), Y25, Y25
+	VPADDD        Y25, Y17, Y17
+	VMOVDQA32     Y18, Y24
+	VPTERNLOGD    $0x96, Y16, Y19, Y24
+	VPADDD        Y24, Y17, Y17
+	VPROLD        $0x17, Y17, Y17
+	VPADDD        Y18, Y17, Y17
+	SHA256RNDS2   X0, X2, X1
+	MOVO          X6, X7
+	PALIGNR       $0x04, X5, X7
+	PADDD         X7, X3
+	SHA256MSG2    X6, X3
+	SHA256MSG1    X6, X5
+	MOVOU         hashFiveK<>+176(SB), X0
+	PADDD         X13, X0
+	SHA256RNDS2   X0, X8, X9
+	PSHUFD        $0x0e, X0, X0
+	SHA256RNDS2   X0, X9, X8
+	MOVO          X13, X14
+	PALIGNR       $0x04, X12, X14
+	PADDD         X14, X10
+	SHA256MSG2    X13, X10
+	SHA256MSG1    X13, X12
+	VMOVDQU32     288(SP), Y25
+	VPADDD.BCST   hashFiveT<>+176(SB), Y25, Y25
+	VPADDD        Y25, Y16, Y16
+	VMOVDQA32     Y17, Y24
+	VPTERNLOGD    $0x96, Y19, Y18, Y24
+	VPADDD        Y24, Y16, Y16
+	VPROLD        $0x04, Y16, Y16
+	VPADDD        Y17, Y16, Y16
+	MOVOU         hashFiveK<>+192(SB), X0
+	PADDD         X3, X0
+	SHA256RNDS2   X0, X1, X2
+	PSHUFD        $0x0e, X0, X0
+	SHA256RNDS2   X0, X2, X1
+	MOVO          X3, X7
+	PALIGNR       $0x04, X6, X7
+	PADDD         X7, X4
+	SHA256MSG2    X3, X4
+	SHA256MSG1    X3, X6
+	VMOVDQU32     384(SP), Y25
+	VPADDD.BCST   hashFiveT<>+180(SB), Y25, Y25
+	VPADDD        Y25, Y19, Y19
+	VMOVDQA32     Y16, Y24
+	VPTERNLOGD    $0x96, Y18, Y17, Y24
+	VPADDD        Y24, Y19, Y19
+	VPROLD        $0x0b, Y19, Y19
+	VPADDD        Y16, Y19, Y19
+	MOVOU         hashFiveK<>+192(SB), X0
+	PADDD         X10, X0
+	SHA256RNDS2   X0, X8, X9
+	PSHUFD        $0x0e, X0, X0
+	SHA256RNDS2   X0, X9, X8
+	MOVO          X10, X14
+	PALIGNR       $0x04, X13, X14
+	PADDD         X14, X11
+	SHA256MSG2    X10, X11
+	SHA256MSG1    X10, X13
+	MOVOU         hashFiveK<>+208(SB), X0
+	PADDD         X4, X0
+	SHA256RNDS2   X0, X1, X2
+	PSHUFD        $0x0e, X0, X0
+	VMOVDQU32     480(SP), Y25
+	VPADDD.BCST   hashFiveT<>+184(SB), Y25, Y25
+	VPADDD        Y25, Y18, Y18
+	VMOVDQA32     Y19, Y24
+	VPTERNLOGD    $0x96, Y17, Y16, Y24
+	VPADDD        Y24, Y18, Y18
+	VPROLD        $0x10, Y18, Y18
+	VPADDD        Y19, Y18, Y18
+	SHA256RNDS2   X0, X2, X1
+	MOVO          X4, X7
+	PALIGNR       $0x04, X3, X7
+	PADDD         X7, X5
+	SHA256MSG2    X4, X5
+	MOVOU         hashFiveK<>+208(SB), X0
+	PADDD         X11, X0
+	SHA256RNDS2   X0, X8, X9
+	PSHUFD        $0x0e, X0, X0
+	VMOVDQU32     64(SP), Y25
+	VPADDD.BCST   hashFiveT<>+188(SB), Y25, Y25
+	VPADDD        Y25, Y17, Y17
+	VMOVDQA32     Y18, Y24
+	VPTERNLOGD    $0x96, Y16, Y19, Y24
+	VPADDD        Y24, Y17, Y17
+	VPROLD        $0x17, Y17, Y17
+	VPADDD        Y18, Y17, Y17
+	SHA256RNDS2   X0, X9, X8
+	MOVO          X11, X14
+	PALIGNR       $0x04, X10, X14
+	PADDD         X14, X12
+	SHA256MSG2    X11, X12
+	MOVOU         hashFiveK<>+224(SB), X0
+	PADDD         X5, X0
+	SHA256RNDS2   X0, X1, X2
+	PSHUFD        $0x0e, X0, X0
+	SHA256RNDS2   X0, X2, X1
+	MOVO          X5, X7
+	PALIGNR       $0x04, X4, X7
+	PADDD         X7, X6
+	SHA256MSG2    X5, X6
+	VMOVDQU32     (SP), Y25
+	VPADDD.BCST   hashFiveT<>+192(SB), Y25, Y25
+	VPADDD        Y25, Y16, Y16
+	VMOVDQA32     Y17, Y24
+	VPTERNLOGD    $0x39, Y19, Y18, Y24
+	VPADDD        Y24, Y16, Y16
+	VPROLD        $0x06, Y16, Y16
+	VPADDD        Y17, Y16, Y16
+	MOVOU         hashFiveK<>+224(SB), X0
+	PADDD         X12, X0
+	SHA256RNDS2   X0, X8, X9
+	PSHUFD        $0x0e, X0, X0
+	SHA256RNDS2   X0, X9, X8
+	MOVO          X12, X14
+	PALIGNR       $0x04, X11, X14
+	PADDD         X14, X13
+	SHA256MSG2    X12, X13
+	VMOVDQU32     224(SP), Y25
+	VPADDD.BCST   hashFiveT<>+196(SB), Y25, Y25
+	VPADDD        Y25, Y19, Y19
+	VMOVDQA32     Y16, Y24
+	VPTERNLOGD    $0x39, Y18, Y17, Y24
+	VPADDD        Y24, Y19, Y19
+	VPROLD        $0x0a, Y19, Y19
+	VPADDD        Y16, Y19, Y19
+	MOVOU         hashFiveK<>+240(SB), X0
+	PADDD         X6, X0
+	SHA256RNDS2   X0, X1, X2
+	PSHUFD        $0x0e, X0, X0
+	SHA256RNDS2   X0, X2, X1
+	MOVOU         hashFiveK<>+240(SB), X0
+	PADDD         X13, X0
+	SHA256RNDS2   X0, X8, X9
+	PSHUFD        $0x0e, X0, X0
+	VMOVDQU32     448(SP), Y25
+	VPADDD.BCST   hashFiveT<>+200(SB), Y25, Y25
+	VPADDD        Y25, Y18, Y18
+	VMOVDQA32     Y19, Y24
+	VPTERNLOGD    $0x39, Y17, Y16, Y24
+	VPADDD        Y24, Y18, Y18
+	VPROLD        $0x0f, Y18, Y18
+	VPADDD        Y19, Y18, Y18
+	SHA256RNDS2   X0, X9, X8
+	MOVOU         576(SP), X7
+	PADDD         X7, X1
+	MOVOU         592(SP), X7
+	PADDD         X7, X2
+	MOVOU         X1, 576(SP)
+	MOVOU         X2, 592(SP)
+	MOVOU         608(SP), X14
+	PADDD         X14, X8
+	MOVOU         624(SP), X14
+	PADDD         X14, X9
+	MOVOU         X8, 608(SP)
+	MOVOU         X9, 624(SP)
+	MOVOU         640(SP), X1
+	MOVOU         656(SP), X2
+	MOVOU         (CX), X3
+	PSHUFB        X15, X3
+	MOVOU         hashFiveK<>+0(SB), X0
+	PADDD         X3, X0
+	SHA256RNDS2   X0, X1, X2
+	PSHUFD        $0x0e, X0, X0
+	VMOVDQU32     160(SP), Y25
+	VPADDD.BCST   hashFiveT<>+204(SB), Y25, Y25
+	VPADDD        Y25, Y17, Y17
+	VMOVDQA32     Y18, Y24
+	VPTERNLOGD    $0x39, Y16, Y19, Y24
+	VPADDD        Y24, Y17, Y17
+	VPROLD        $0x15, Y17, Y17
+	VPADDD        Y18, Y17, Y17
+	SHA256RNDS2   X0, X2, X1
+	MOVOU         16(CX), X4
+	PSHUFB        X15, X4
+	MOVOU         hashFiveK<>+16(SB), X0
+	PADDD         X4, X0
+	SHA256RNDS2   X0, X1, X2
+	PSHUFD        $0x0e, X0, X0
+	SHA256RNDS2   X0, X2, X1
+	SHA256MSG1    X4, X3
+	MOVOU         32(CX), X5
+	PSHUFB        X15, X5
+	VMOVDQU32     384(SP), Y25
+	VPADDD.BCST   hashFiveT<>+208(SB), Y25, Y25
+	VPADDD        Y25, Y16, Y16
+	VMOVDQA32     Y17, Y24
+	VPTERNLOGD    $0x39, Y19, Y18, Y24
+	VPADDD        Y24, Y16, Y16
+	VPROLD        $0x06, Y16, Y16
+	VPADDD        Y17, Y16, Y16
+	MOVOU         hashFiveK<>+32(SB), X0
+	PADDD         X5, X0
+	SHA256RNDS2   X0, X1, X2
+	PSHUFD        $0x0e, X0, X0
+	SHA256RNDS2   X0, X2, X1
+	SHA256MSG1    X5, X4
+	MOVOU         48(CX), X6
+	PSHUFB        X15, X6
+	VMOVDQU32     96(SP), Y25
+	VPADDD.BCST   hashFiveT<>+212(SB), Y25, Y25
+	VPADDD        Y25, Y19, Y19
+	VMOVDQA32     Y16, Y24
+	VPTERNLOGD    $0x39, Y18, Y17, Y24
+	VPADDD        Y24, Y19, Y19
+	VPROLD        $0x0a, Y19, Y19
+	VPADDD        Y16, Y19, Y19
+	MOVOU         hashFiveK<>+48(SB), X0
+	PADDD         X6, X0
+	SHA256RNDS2   X0, X1, X2
+	PSHUFD        $0x0e, X0, X0
+	SHA256RNDS2   X0, X2, X1
+	MOVO          X6, X7
+	PALIGNR       $0x04, X5, X7
+	PADDD         X7, X3
+	SHA256MSG2    X6, X3
+	SHA256MSG1    X6, X5
+	MOVOU         hashFiveK<>+64(SB), X0
+	PADDD         X3, X0
+	SHA256RNDS2   X0, X1, X2
+	PSHUFD        $0x0e, X0, X0
+	VMOVDQU32     320(SP), Y25
+	VPADDD.BCST   hashFiveT<>+216(SB), Y25, Y25
+	VPADDD        Y25, Y18, Y18
+	VMOVDQA32     Y19, Y24
+	VPTERNLOGD    $0x39, Y17, Y16, Y24
+	VPADDD        Y24, Y18, Y18
+	VPROLD        $0x0f, Y18, Y18
+	VPADDD        Y19, Y18, Y18
+	SHA256RNDS2   X0, X2, X1
+	MOVO          X3, X7
+	PALIGNR       $0x04, X6, X7
+	PADDD         X7, X4
+	SHA256MSG2    X3, X4
+	SHA256MSG1    X3, X6
+	MOVOU         hashFiveK<>+80(SB), X0
+	PADDD         X4, X0
+	SHA256RNDS2   X0, X1, X2
+	PSHUFD        $0x0e, X0, X0
+	VMOVDQU32     32(SP), Y25
+	VPADDD.BCST   hashFiveT<>+220(SB), Y25, Y25
+	VPADDD        Y25, Y17, Y17
+	VMOVDQA32     Y18, Y24
+	VPTERNLOGD    $0x39, Y16, Y19, Y24
+	VPADDD        Y24, Y17, Y17
+	VPROLD        $0x15, Y17, Y17
+	VPADDD        Y18, Y17, Y17
+	SHA256RNDS2   X0, X2, X1
+	MOVO          X4, X7
+	PALIGNR       $0x04, X3, X7
+	PADDD         X7, X5
+	SHA256MSG2    X4, X5
+	SHA256MSG1    X4, X3
+	MOVOU         hashFiveK<>+96(SB), X0
+	PADDD         X5, X0
+	SHA256RNDS2   X0, X1, X2
+	PSHUFD        $0x0e, X0, X0
+	SHA256RNDS2   X0, X2, X1
+	MOVO          X5, X7
+	PALIGNR       $0x04, X4, X7
+	PADDD         X7, X6
+	SHA256MSG2    X5, X6
+	SHA256MSG1    X5, X4
+	VMOVDQU32     256(SP), Y25
+	VPADDD.BCST   hashFiveT<>+224(SB), Y25, Y25
+	VPADDD        Y25, Y16, Y16
+	VMOVDQA32     Y17, Y24
+	VPTERNLOGD    $0x39, Y19, Y18, Y24
+	VPADDD        Y24, Y16, Y16
+	VPROLD        $0x06, Y16, Y16
+	VPADDD        Y17, Y16, Y16
+	MOVOU         hashFiveK<>+112(SB), X0
+	PADDD         X6, X0
+	SHA256RNDS2   X0, X1, X2
+	PSHUFD        $0x0e, X0, X0
+	SHA256RNDS2   X0, X2, X1
+	MOVO          X6, X7
+	PALIGNR       $0x04, X5, X7
+	PADDD         X7, X3
+	SHA256MSG2    X6, X3
+	SHA256MSG1    X6, X5
+	VMOVDQU32     480(SP), Y25
+	VPADDD.BCST   hashFiveT<>+228(SB), Y25, Y25
+	VPADDD        Y25, Y19, Y19
+	VMOVDQA32     Y16, Y24
+	VPTERNLOGD    $0x39, Y18, Y17, Y24
+	VPADDD        Y24, Y19, Y19
+	VPROLD        $0x0a, Y19, Y19
+	VPADDD        Y16, Y19, Y19
+	MOVOU         hashFiveK<>+128(SB), X0
+	PADDD         X3, X0
+	SHA256RNDS2   X0, X1, X2
+	PSHUFD        $0x0e, X0, X0
+	SHA256RNDS2   X0, X2, X1
+	MOVO          X3, X7
+	PALIGNR       $0x04, X6, X7
+	PADDD         X7, X4
+	SHA256MSG2    X3, X4
+	SHA256MSG1    X3, X6
+	MOVOU         hashFiveK<>+144(SB), X0
+	PADDD         X4, X0
+	SHA256RNDS2   X0, X1, X2
+	PSHUFD        $0x0e, X0, X0
+	VMOVDQU32     192(SP), Y25
+	VPADDD.BCST   hashFiveT<>+232(SB), Y25, Y25
+	VPADDD        Y25, Y18, Y18
+	VMOVDQA32     Y19, Y24
+	VPTERNLOGD    $0x39, Y17, Y16, Y24
+	VPADDD        Y24, Y18, Y18
+	VPROLD        $0x0f, Y18, Y18
+	VPADDD        Y19, Y18, Y18
+	SHA256RNDS2   X0, X2, X1
+	MOVO          X4, X7
+	PALIGNR       $0x04, X3, X7
+	PADDD         X7, X5
+	SHA256MSG2    X4, X5
+	SHA256MSG1    X4, X3
+	MOVOU         hashFiveK<>+160(SB), X0
+	PADDD         X5, X0
+	SHA256RNDS2   X0, X1, X2
+	PSHUFD        $0x0e, X0, X0
+	VMOVDQU32     416(SP), Y25
+	VPADDD.BCST   hashFiveT<>+236(SB), Y25, Y25
+	VPADDD        Y25, Y17, Y17
+	VMOVDQA32     Y18, Y24
+	VPTERNLOGD    $0x39, Y16, Y19, Y24
+	VPADDD        Y24, Y17, Y17
+	VPROLD        $0x15, Y17, Y17
+	VPADDD        Y18, Y17, Y17
+	SHA256RNDS2   X0, X2, X1
+	MOVO          X5, X7
+	PALIGNR       $0x04, X4, X7
+	PADDD         X7, X6
+	SHA256MSG2    X5, X6
+	SHA256MSG1    X5, X4
+	MOVOU         hashFiveK<>+176(SB), X0
+	PADDD         X6, X0
+	SHA256RNDS2   X0, X1, X2
+	PSHUFD        $0x0e, X0, X0
+	SHA256RNDS2   X0, X2, X1
+	MOVO          X6, X7
+	PALIGNR       $0x04, X5, X7
+	PADDD         X7, X3
+	SHA256MSG2    X6, X3
+	SHA256MSG1    X6, X5
+	VMOVDQU32     128(SP), Y25
+	VPADDD.BCST   hashFiveT<>+240(SB), Y25, Y25
+	VPADDD        Y25, Y16, Y16
+	VMOVDQA32     Y17, Y24
+	VPTERNLOGD    $0x39, Y19, Y18, Y24
+	VPADDD        Y24, Y16, Y16
+	VPROLD        $0x06, Y16, Y16
+	VPADDD        Y17, Y16, Y16
+	MOVOU         hashFiveK<>+192(SB), X0
+	PADDD         X3, X0
+	SHA256RNDS2   X0, X1, X2
+	PSHUFD        $0x0e, X0, X0
+	SHA256RNDS2   X0, X2, X1
+	MOVO          X3, X7
+	PALIGNR       $0x04, X6, X7
+	PADDD         X7, X4
+	SHA256MSG2    X3, X4
+	SHA256MSG1    X3, X6
+	VMOVDQU32     352(SP), Y25
+	VPADDD.BCST   hashFiveT<>+244(SB), Y25, Y25
+	VPADDD        Y25, Y19, Y19
+	VMOVDQA32     Y16, Y24
+	VPTERNLOGD    $0x39, Y18, Y17, Y24
+	VPADDD        Y24, Y19, Y19
+	VPROLD        $0x0a, Y19, Y19
+	VPADDD        Y16, Y19, Y19
+	MOVOU         hashFiveK<>+208(SB), X0
+	PADDD         X4, X0
+	SHA256RNDS2   X0, X1, X2
+	PSHUFD        $0x0e, X0, X0
+	SHA256RNDS2   X0, X2, X1
+	MOVO          X4, X7
+	PALIGNR       $0x04, X3, X7
+	PADDD         X7, X5
+	SHA256MSG2    X4, X5
+	MOVOU         hashFiveK<>+224(SB), X0
+	PADDD         X5, X0
+	SHA256RNDS2   X0, X1, X2
+	PSHUFD        $0x0e, X0, X0
+	VMOVDQU32     64(SP), Y25
+	VPADDD.BCST   hashFiveT<>+248(SB), Y25, Y25
+	VPADDD        Y25, Y18, Y18
+	VMOVDQA32     Y19, Y24
+	VPTERNLOGD    $0x39, Y17, Y16, Y24
+	VPADDD        Y24, Y18, Y18
+	VPROLD        $0x0f, Y18, Y18
+	VPADDD        Y19, Y18, Y18
+	SHA256RNDS2   X0, X2, X1
+	MOVO          X5, X7
+	PALIGNR       $0x04, X4, X7
+	PADDD         X7, X6
+	SHA256MSG2    X5, X6
+	MOVOU         hashFiveK<>+240(SB), X0
+	PADDD         X6, X0
+	SHA256RNDS2   X0, X1, X2
+	PSHUFD        $0x0e, X0, X0
+	VMOVDQU32     288(SP), Y25
+	VPADDD.BCST   hashFiveT<>+252(SB), Y25, Y25
+	VPADDD        Y25, Y17, Y17
+	VMOVDQA32     Y18, Y24
+	VPTERNLOGD    $0x39, Y16, Y19, Y24
+	VPADDD        Y24, Y17, Y17
+	VPROLD        $0x15, Y17, Y17
+	VPADDD        Y18, Y17, Y17
+	SHA256RNDS2   X0, X2, X1
+	MOVOU         640(SP), X7
+	PADDD         X7, X1
+	MOVOU         656(SP), X7
+	PADDD         X7, X2
+	MOVOU         X1, 640(SP)
+	MOVOU         X2, 656(SP)
+	VPADDD        Y20, Y16, Y16
+	VPADDD        Y21, Y17, Y17
+	VPADDD        Y22, Y18, Y18
+	VPADDD        Y23, Y19, Y19
+	ADDQ          $0x40, SI
+	ADDQ          $0x40, DI
+	ADDQ          $0x40, AX
+	ADDQ          $0x40, BX
+	ADDQ          $0x40, CX
+	DECQ          672(SP)
+	JNZ           loop
+	VPUNPCKLDQ    Y17, Y16, Y28
+	VPUNPCKHDQ    Y17, Y16, Y29
+	VPUNPCKLDQ    Y19, Y18, Y30
+	VPUNPCKHDQ    Y19, Y18, Y31
+	VPUNPCKLQDQ   Y30, Y28, Y16
+	VPUNPCKHQDQ   Y30, Y28, Y17
+	VPUNPCKLQDQ   Y31, Y29, Y18
+	VPUNPCKHQDQ   Y31, Y29, Y19
+	MOVQ          state+0(FP), R10
+	MOVQ          (R10), R10
+	VMOVDQU32     X16, (R10)
+	MOVQ          state+0(FP), R10
+	MOVQ          32(R10), R10
+	VEXTRACTI32X4 $0x01, Y16, (R10)
+	MOVQ          state+0(FP), R10
+	MOVQ          8(R10), R10
+	VMOVDQU32     X17, (R10)
+	MOVQ          state+0(FP), R10
+	MOVQ          16(R10), R10
+	VMOVDQU32     X18, (R10)
+	MOVQ          state+0(FP), R10
+	MOVQ          24(R10), R10
+	VMOVDQU32     X19, (R10)
+	VPXORD        X16, X16, X16
+	VPXORD        X17, X17, X17
+	VPXORD        X18, X18, X18
+	VPXORD        X19, X19, X19
+	VPXORD        X20, X20, X20
+	VPXORD        X21, X21, X21
+	VPXORD        X22, X22, X22
+	VPXORD        X23, X23, X23
+	VPXORD        X24, X24, X24
+	VPXORD        X25, X25, X25
+	VPXORD        X26, X26, X26
+	VPXORD        X27, X27, X27
+	VPXORD        X28, X28, X28
+	VPXORD        X29, X29, X29
+	VPXORD        X30, X30, X30
+	VPXORD        X31, X31, X31
+	MOVOU         512(SP), X1
+	MOVOU         528(SP), X2
+	MOVQ          state+0(FP), R10
+	MOVQ          (R10), R10
+	PSHUFD        $0x1b, X1, X7
+	PSHUFD        $0xb1, X2, X2
+	MOVO          X7, X1
+	PBLENDW       $0xf0, X2, X1
+	PALIGNR       $0x08, X7, X2
+	MOVOU         X1, 16(R10)
+	MOVOU         X2, 32(R10)
+	MOVOU         544(SP), X1
+	MOVOU         560(SP), X2
+	MOVQ          state+0(FP), R10
+	MOVQ          8(R10), R10
+	PSHUFD        $0x1b, X1, X7
+	PSHUFD        $0xb1, X2, X2
+	MOVO          X7, X1
+	PBLENDW       $0xf0, X2, X1
+	PALIGNR       $0x08, X7, X2
+	MOVOU         X1, 16(R10)
+	MOVOU         X2, 32(R10)
+	MOVOU         576(SP), X1
+	MOVOU         592(SP), X2
+	MOVQ          state+0(FP), R10
+	MOVQ          16(R10), R10
+	PSHUFD        $0x1b, X1, X7
+	PSHUFD        $0xb1, X2, X2
+	MOVO          X7, X1
+	PBLENDW       $0xf0, X2, X1
+	PALIGNR       $0x08, X7, X2
+	MOVOU         X1, 16(R10)
+	MOVOU         X2, 32(R10)
+	MOVOU         608(SP), X1
+	MOVOU         624(SP), X2
+	MOVQ          state+0(FP), R10
+	MOVQ          24(R10), R10
+	PSHUFD        $0x1b, X1, X7
+	PSHUFD        $0xb1, X2, X2
+	MOVO          X7, X1
+	PBLENDW       $0xf0, X2, X1
+	PALIGNR       $0x08, X7, X2
+	MOVOU         X1, 16(R10)
+	MOVOU         X2, 32(R10)
+	MOVOU         640(SP), X1
+	MOVOU         656(SP), X2
+	MOVQ          state+0(FP), R10
+	MOVQ          32(R10), R10
+	PSHUFD        $0x1b, X1, X7
+	PSHUFD        $0xb1, X2, X2
+	MOVO          X7, X1
+	PBLENDW       $0xf0, X2, X1
+	PALIGNR       $0x08, X7, X2
+	MOVOU         X1, 16(R10)
+	MOVOU         X2, 32(R10)
+	RET
+
+DATA hashFiveK<>+0(SB)/4, $0x428a2f98
+DATA hashFiveK<>+4(SB)/4, $0x71374491
+DATA hashFiveK<>+8(SB)/4, $0xb5c0fbcf
+DATA hashFiveK<>+12(SB)/4, $0xe9b5dba5
+DATA hashFiveK<>+16(SB)/4, $0x3956c25b
+DATA hashFiveK<>+20(SB)/4, $0x59f111f1
+DATA hashFiveK<>+24(SB)/4, $0x923f82a4
+DATA hashFiveK<>+28(SB)/4, $0xab1c5ed5
+DATA hashFiveK<>+32(SB)/4, $0xd807aa98
+DATA hashFiveK<>+36(SB)/4, $0x12835b01
+DATA hashFiveK<>+40(SB)/4, $0x243185be
+DATA hashFiveK<>+44(SB)/4, $0x550c7dc3
+DATA hashFiveK<>+48(SB)/4, $0x72be5d74
+DATA hashFiveK<>+52(SB)/4, $0x80deb1fe
+DATA hashFiveK<>+56(SB)/4, $0x9bdc06a7
+DATA hashFiveK<>+60(SB)/4, $0xc19bf174
+DATA hashFiveK<>+64(SB)/4, $0xe49b69c1
+DATA hashFiveK<>+68(SB)/4, $0xefbe4786
+DATA hashFiveK<>+72(SB)/4, $0x0fc19dc6
+DATA hashFiveK<>+76(SB)/4, $0x240ca1cc
+DATA hashFiveK<>+80(SB)/4, $0x2de92c6f
+DATA hashFiveK<>+84(SB)/4, $0x4a7484aa
+DATA hashFiveK<>+88(SB)/4, $0x5cb0a9dc
+DATA hashFiveK<>+92(SB)/4, $0x76f988da
+DATA hashFiveK<>+96(SB)/4, $0x983e5152
+DATA hashFiveK<>+100(SB)/4, $0xa831c66d
+DATA hashFiveK<>+104(SB)/4, $0xb00327c8
+DATA hashFiveK<>+108(SB)/4, $0xbf597fc7
+DATA hashFiveK<>+112(SB)/4, $0xc6e00bf3
+DATA hashFiveK<>+116(SB)/4, $0xd5a79147
+DATA hashFiveK<>+120(SB)/4, $0x06ca6351
+DATA hashFiveK<>+124(SB)/4, $0x14292967
+DATA hashFiveK<>+128(SB)/4, $0x27b70a85
+DATA hashFiveK<>+132(SB)/4, $0x2e1b2138
+DATA hashFiveK<>+136(SB)/4, $0x4d2c6dfc
+DATA hashFiveK<>+140(SB)/4, $0x53380d13
+DATA hashFiveK<>+144(SB)/4, $0x650a7354
+DATA hashFiveK<>+148(SB)/4, $0x766a0abb
+DATA hashFiveK<>+152(SB)/4, $0x81c2c92e
+DATA hashFiveK<>+156(SB)/4, $0x92722c85
+DATA hashFiveK<>+160(SB)/4, $0xa2bfe8a1
+DATA hashFiveK<>+164(SB)/4, $0xa81a664b
+DATA hashFiveK<>+168(SB)/4, $0xc24b8b70
+DATA hashFiveK<>+172(SB)/4, $0xc76c51a3
+DATA hashFiveK<>+176(SB)/4, $0xd192e819
+DATA hashFiveK<>+180(SB)/4, $0xd6990624
+DATA hashFiveK<>+184(SB)/4, $0xf40e3585
+DATA hashFiveK<>+188(SB)/4, $0x106aa070
+DATA hashFiveK<>+192(SB)/4, $0x19a4c116
+DATA hashFiveK<>+196(SB)/4, $0x1e376c08
+DATA hashFiveK<>+200(SB)/4, $0x2748774c
+DATA hashFiveK<>+204(SB)/4, $0x34b0bcb5
+DATA hashFiveK<>+208(SB)/4, $0x391c0cb3
+DATA hashFiveK<>+212(SB)/4, $0x4ed8aa4a
+DATA hashFiveK<>+216(SB)/4, $0x5b9cca4f
+DATA hashFiveK<>+220(SB)/4, $0x682e6ff3
+DATA hashFiveK<>+224(SB)/4, $0x748f82ee
+DATA hashFiveK<>+228(SB)/4, $0x78a5636f
+DATA hashFiveK<>+232(SB)/4, $0x84c87814
+DATA hashFiveK<>+236(SB)/4, $0x8cc70208
+DATA hashFiveK<>+240(SB)/4, $0x90befffa
+DATA hashFiveK<>+244(SB)/4, $0xa4506ceb
+DATA hashFiveK<>+248(SB)/4, $0xbef9a3f7
+DATA hashFiveK<>+252(SB)/4, $0xc67178f2
+GLOBL hashFiveK<>(SB), RODATA|NOPTR, $256
+
+DATA hashFiveT<>+0(SB)/4, $0xd76aa478
+DATA hashFiveT<>+4(SB)/4, $0xe8c7b756
+DATA hashFiveT<>+8(SB)/4, $0x242070db
+DATA hashFiveT<>+12(SB)/4, $0xc1bdceee
+DATA hashFiveT<>+16(SB)/4, $0xf57c0faf
+DATA hashFiveT<>+20(SB)/4, $0x4787c62a
+DATA hashFiveT<>+24(SB)/4, $0xa8304613
+DATA hashFiveT<>+28(SB)/4, $0xfd469501
+DATA hashFiveT<>+32(SB)/4, $0x698098d8
+DATA hashFiveT<>+36(SB)/4, $0x8b44f7af
+DATA hashFiveT<>+40(SB)/4, $0xffff5bb1
+DATA hashFiveT<>+44(SB)/4, $0x895cd7be
+DATA hashFiveT<>+48(SB)/4, $0x6b901122
+DATA hashFiveT<>+52(SB)/4, $0xfd987193
+DATA hashFiveT<>+56(SB)/4, $0xa679438e
+DATA hashFiveT<>+60(SB)/4, $0x49b40821
+DATA hashFiveT<>+64(SB)/4, $0xf61e2562
+DATA hashFiveT<>+68(SB)/4, $0xc040b340
+DATA hashFiveT<>+72(SB)/4, $0x265e5a51
+DATA hashFiveT<>+76(SB)/4, $0xe9b6c7aa
+DATA hashFiveT<>+80(SB)/4, $0xd62f105d
+DATA hashFiveT<>+84(SB)/4, $0x02441453
+DATA hashFiveT<>+88(SB)/4, $0xd8a1e681
+DATA hashFiveT<>+92(SB)/4, $0xe7d3fbc8
+DATA hashFiveT<>+96(SB)/4, $0x21e1cde6
+DATA hashFiveT<>+100(SB)/4, $0xc33707d6
+DATA hashFiveT<>+104(SB)/4, $0xf4d50d87
+DATA hashFiveT<>+108(SB)/4, $0x455a14ed
+DATA hashFiveT<>+112(SB)/4, $0xa9e3e905
+DATA hashFiveT<>+116(SB)/4, $0xfcefa3f8
+DATA hashFiveT<>+120(SB)/4, $0x676f02d9
+DATA hashFiveT<>+124(SB)/4, $0x8d2a4c8a
+DATA hashFiveT<>+128(SB)/4, $0xfffa3942
+DATA hashFiveT<>+132(SB)/4, $0x8771f681
+DATA hashFiveT<>+136(SB)/4, $0x6d9d6122
+DATA hashFiveT<>+140(SB)/4, $0xfde5380c
+DATA hashFiveT<>+144(SB)/4, $0xa4beea44
+DATA hashFiveT<>+148(SB)/4, $0x4bdecfa9
+DATA hashFiveT<>+152(SB)/4, $0xf6bb4b60
+DATA hashFiveT<>+156(SB)/4, $0xbebfbc70
+DATA hashFiveT<>+160(SB)/4, $0x289b7ec6
+DATA hashFiveT<>+164(SB)/4, $0xeaa127fa
+DATA hashFiveT<>+168(SB)/4, $0xd4ef3085
+DATA hashFiveT<>+172(SB)/4, $0x04881d05
+DATA hashFiveT<>+176(SB)/4, $0xd9d4d039
+DATA hashFiveT<>+180(SB)/4, $0xe6db99e5
+DATA hashFiveT<>+184(SB)/4, $0x1fa27cf8
+DATA hashFiveT<>+188(SB)/4, $0xc4ac5665
+DATA hashFiveT<>+192(SB)/4, $0xf4292244
+DATA hashFiveT<>+196(SB)/4, $0x432aff97
+DATA hashFiveT<>+200(SB)/4, $0xab9423a7
+DATA hashFiveT<>+204(SB)/4, $0xfc93a039
+DATA hashFiveT<>+208(SB)/4, $0x655b59c3
+DATA hashFiveT<>+212(SB)/4, $0x8f0ccc92
+DATA hashFiveT<>+216(SB)/4, $0xffeff47d
+DATA hashFiveT<>+220(SB)/4, $0x85845dd1
+DATA hashFiveT<>+224(SB)/4, $0x6fa87e4f
+DATA hashFiveT<>+228(SB)/4, $0xfe2ce6e0
+DATA hashFiveT<>+232(SB)/4, $0xa3014314
+DATA hashFiveT<>+236(SB)/4, $0x4e0811a1
+DATA hashFiveT<>+240(SB)/4, $0xf7537e82
+DATA hashFiveT<>+244(SB)/4, $0xbd3af235
+DATA hashFiveT<>+248(SB)/4, $0x2ad7d2bb
+DATA hashFiveT<>+252(SB)/4, $0xeb86d391
+GLOBL hashFiveT<>(SB), RODATA|NOPTR, $256
+
+DATA hashFiveFlip<>+0(SB)/8, $0x0405060700010203
+DATA hashFiveFlip<>+8(SB)/8, $0x0c0d0e0f08090a0b
+GLOBL hashFiveFlip<>(SB), RODATA|NOPTR, $16
+
+// func hashSix(state *[6]*[12]uint32, p *[6]*byte, blocks int)
+// Requires: AVX2, AVX512F, AVX512VL, SHA, SSE2, SSE4.1, SSSE3
+TEXT ·hashSix(SB), $712-24
+	MOVOU        hashSixFlip<>+0(SB), X15
+	MOVQ         blocks+16(FP), R10
+	MOVQ         R10, 704(SP)
+	MOVQ         p+8(FP), R10
+	MOVQ         (R10), SI
+	MOVQ         8(R10), DI
+	MOVQ         16(R10), AX
+	MOVQ         24(R10), BX
+	MOVQ         32(R10), CX
+	MOVQ         40(R10), DX
+	MOVQ         state+0(FP), R10
+	MOVQ         (R10), R10
+	VMOVDQU32    (R10), X16
+	MOVQ         state+0(FP), R10
+	MOVQ         32(R10), R10
+	VINSERTI32X4 $0x01, (R10), Y16, Y16
+	MOVQ         state+0(FP), R10
+	MOVQ         8(R10), R10
+	VMOVDQU32    (R10), X17
+	MOVQ         state+0(FP), R10
+	MOVQ         40(R10), R10
+	VINSERTI32X4 $0x01, (R10), Y17, Y17
+	MOVQ         state+0(FP), R10
+	MOVQ         16(R10), R10
+	VMOVDQU32    (R10), X18
+	MOVQ         state+0(FP), R10
+	MOVQ         (R10), R10
+	VINSERTI32X4 $0x01, (R10), Y18, Y18
+	MOVQ         state+0(FP), R10
+	MOVQ         24(R10), R10
+	VMOVDQU32    (R10), X19
+	MOVQ         state+0(FP), R10
+	MOVQ         (R10), R10
+	VINSERTI32X4 $0x01, (R10), Y19, Y19
+	VPUNPCKLDQ   Y17, Y16, Y28
+	VPUNPCKHDQ   Y17, Y16, Y29
+	VPUNPCKLDQ   Y19, Y18, Y30
+	VPUNPCKHDQ   Y19, Y18, Y31
+	VPUNPCKLQDQ  Y30, Y28, Y16
+	VPUNPCKHQDQ  Y30, Y28, Y17
+	VPUNPCKLQDQ  Y31, Y29, Y18
+	VPUNPCKHQDQ  Y31, Y29, Y19
+	MOVQ         state+0(FP), R10
+	MOVQ         (R10), R10
+	MOVOU        16(R10), X7
+	MOVOU        32(R10), X2
+	PSHUFD       $0xb1, X7, X7
+	PSHUFD       $0x1b, X2, X2
+	MOVO         X7, X1
+	PALIGNR      $0x08, X2, X1
+	PBLENDW      $0xf0, X7, X2
+	MOVOU        X1, 512(SP)
+	MOVOU        X2, 528(SP)
+	MOVQ         state+0(FP), R10
+	MOVQ         8(R10), R10
+	MOVOU        16(R10), X7
+	MOVOU        32(R10), X2
+	PSHUFD       $0xb1, X7, X7
+	PSHUFD       $0x1b, X2, X2
+	MOVO         X7, X1
+	PALIGNR      $0x08, X2, X1
+	PBLENDW      $0xf0, X7, X2
+	MOVOU        X1, 544(SP)
+	MOVOU        X2, 560(SP)
+	MOVQ         state+0(FP), R10
+	MOVQ         16(R10), R10
+	MOVOU        16(R10), X7
+	MOVOU        32(R10), X2
+	PSHUFD       $0xb1, X7, X7
+	PSHUFD       $0x1b, X2, X2
+	MOVO         X7, X1
+	PALIGNR      $0x08, X2, X1
+	PBLENDW      $0xf0, X7, X2
+	MOVOU        X1, 576(SP)
+	MOVOU        X2, 592(SP)
+	MOVQ         state+0(FP), R10
+	MOVQ         24(R10), R10
+	MOVOU        16(R10), X7
+	MOVOU        32(R10), X2
+	PSHUFD       $0xb1, X7, X7
+	PSHUFD       $0x1b, X2, X2
+	MOVO         X7, X1
+	PALIGNR      $0x08, X2, X1
+	PBLENDW      $0xf0, X7, X2
+	MOVOU        X1, 608(SP)
+	MOVOU        X2, 624(SP)
+	MOVQ         state+0(FP), R10
+	MOVQ         32(R10), R10
+	MOVOU        16(R10), X7
+	MOVOU        32(R10), X2
+	PSHUFD       $0xb1, X7, X7
+	PSHUFD       $0x1b, X2, X2
+	MOVO         X7, X1
+	PALIGNR      $0x08, X2, X1
+	PBLENDW      $0xf0, X7, X2
+	MOVOU        X1, 640(SP)
+	MOVOU        X2, 656(SP)
+	MOVQ         state+0(FP), R10
+	MOVQ         40(R10), R10
+	MOVOU        16(R10), X7
+	MOVOU        32(R10), X2
+	PSHUFD       $0xb1, X7, X7
+	PSHUFD       $0x1b, X2, X2
+	MOVO         X7, X1
+	PALIGNR      $0x08, X2, X1
+	PBLENDW      $0xf0, X7, X2
+	MOVOU        X1, 672(SP)
+	MOVOU        X2, 688(SP)
+
+loop:
+	VMOVDQU32     (SI), X24
+	VINSERTI32X4  $0x01, (CX), Y24, Y24
+	VMOVDQU32     (DI), X25
+	VINSERTI32X4  $0x01, (DX), Y25, Y25
+	VMOVDQU32     (AX), X26
+	VINSERTI32X4  $0x01, (SI), Y26, Y26
+	VMOVDQU32     (BX), X27
+	VINSERTI32X4  $0x01, (SI), Y27, Y27
+	VPUNPCKLDQ    Y25, Y24, Y28
+	VPUNPCKHDQ    Y25, Y24, Y29
+	VPUNPCKLDQ    Y27, Y26, Y30
+	VPUNPCKHDQ    Y27, Y26, Y31
+	VPUNPCKLQDQ   Y30, Y28, Y24
+	VPUNPCKHQDQ   Y30, Y28, Y25
+	VPUNPCKLQDQ   Y31, Y29, Y26
+	VPUNPCKHQDQ   Y31, Y29, Y27
+	VMOVDQU32     Y24, (SP)
+	VMOVDQU32     Y25, 32(SP)
+	VMOVDQU32     Y26, 64(SP)
+	VMOVDQU32     Y27, 96(SP)
+	VMOVDQU32     16(SI), X24
+	VINSERTI32X4  $0x01, 16(CX), Y24, Y24
+	VMOVDQU32     16(DI), X25
+	VINSERTI32X4  $0x01, 16(DX), Y25, Y25
+	VMOVDQU32     16(AX), X26
+	VINSERTI32X4  $0x01, 16(SI), Y26, Y26
+	VMOVDQU32     16(BX), X27
+	VINSERTI32X4  $0x01, 16(SI), Y27, Y27
+	VPUNPCKLDQ    Y25, Y24, Y28
+	VPUNPCKHDQ    Y25, Y24, Y29
+	VPUNPCKLDQ    Y27, Y26, Y30
+	VPUNPCKHDQ    Y27, Y26, Y31
+	VPUNPCKLQDQ   Y30, Y28, Y24
+	VPUNPCKHQDQ   Y30, Y28, Y25
+	VPUNPCKLQDQ   Y31, Y29, Y26
+	VPUNPCKHQDQ   Y31, Y29, Y27
+	VMOVDQU32     Y24, 128(SP)
+	VMOVDQU32     Y25, 160(SP)
+	VMOVDQU32     Y26, 192(SP)
+	VMOVDQU32     Y27, 224(SP)
+	VMOVDQU32     32(SI), X24
+	VINSERTI32X4  $0x01, 32(CX), Y24, Y24
+	VMOVDQU32     32(DI), X25
+	VINSERTI32X4  $0x01, 32(DX), Y25, Y25
+	VMOVDQU32     32(AX), X26
+	VINSERTI32X4  $0x01, 32(SI), Y26, Y26
+	VMOVDQU32     32(BX), X27
+	VINSERTI32X4  $0x01, 32(SI), Y27, Y27
+	VPUNPCKLDQ    Y25, Y24, Y28
+	VPUNPCKHDQ    Y25, Y24, Y29
+	VPUNPCKLDQ    Y27, Y26, Y30
+	VPUNPCKHDQ    Y27, Y26, Y31
+	VPUNPCKLQDQ   Y30, Y28, Y24
+	VPUNPCKHQDQ   Y30, Y28, Y25
+	VPUNPCKLQDQ   Y31, Y29, Y26
+	VPUNPCKHQDQ   Y31, Y29, Y27
+	VMOVDQU32     Y24, 256(SP)
+	VMOVDQU32     Y25, 288(SP)
+	VMOVDQU32     Y26, 320(SP)
+	VMOVDQU32     Y27, 352(SP)
+	VMOVDQU32     48(SI), X24
+	VINSERTI32X4  $0x01, 48(CX), Y24, Y24
+	VMOVDQU32     48(DI), X25
+	VINSERTI32X4  $0x01, 48(DX), Y25, Y25
+	VMOVDQU32     48(AX), X26
+	VINSERTI32X4  $0x01, 48(SI), Y26, Y26
+	VMOVDQU32     48(BX), X27
+	VINSERTI32X4  $0x01, 48(SI), Y27, Y27
+	VPUNPCKLDQ    Y25, Y24, Y28
+	VPUNPCKHDQ    Y25, Y24, Y29
+	VPUNPCKLDQ    Y27, Y26, Y30
+	VPUNPCKHDQ    Y27, Y26, Y31
+	VPUNPCKLQDQ   Y30, Y28, Y24
+	VPUNPCKHQDQ   Y30, Y28, Y25
+	VPUNPCKLQDQ   Y31, Y29, Y26
+	VPUNPCKHQDQ   Y31, Y29, Y27
+	VMOVDQU32     Y24, 384(SP)
+	VMOVDQU32     Y25, 416(SP)
+	VMOVDQU32     Y26, 448(SP)
+	VMOVDQU32     Y27, 480(SP)
+	VMOVDQA32     Y16, Y20
+	VMOVDQA32     Y17, Y21
+	VMOVDQA32     Y18, Y22
+	VMOVDQA32     Y19, Y23
+	MOVOU         512(SP), X1
+	MOVOU         528(SP), X2
+	MOVOU         544(SP), X8
+	MOVOU         560(SP), X9
+	MOVOU         (SI), X3
+	PSHUFB        X15, X3
+	MOVOU         hashSixK<>+0(SB), X0
+	PADDD         X3, X0
+	SHA256RNDS2   X0, X1, X2
+	PSHUFD        $0x0e, X0, X0
+	SHA256RNDS2   X0, X2, X1
+	MOVOU         (DI), X10
+	PSHUFB        X15, X10
+	VMOVDQU32     (SP), Y25
+	VPADDD.BCST   hashSixT<>+0(SB), Y25, Y25
+	VPADDD        Y25, Y16, Y16
+	VMOVDQA32     Y17, Y24
+	VPTERNLOGD    $0xca, Y19, Y18, Y24
+	VPADDD        Y24, Y16, Y16
+	VPROLD        $0x07, Y16, Y16
+	VPADDD        Y17, Y16, Y16
+	MOVOU         hashSixK<>+0(SB), X0
+	PADDD         X10, X0
+	SHA256RNDS2   X0, X8, X9
+	PSHUFD        $0x0e, X0, X0
+	SHA256RNDS2   X0, X9, X8
+	MOVOU         16(SI), X4
+	PSHUFB        X15, X4
+	MOVOU         hashSixK<>+16(SB), X0
+	PADDD         X4, X0
+	SHA256RNDS2   X0, X1, X2
+	PSHUFD        $0x0e, X0, X0
+	VMOVDQU32     32(SP), Y25
+	VPADDD.BCST   hashSixT<>+4(SB), Y25, Y25
+	VPADDD        Y25, Y19, Y19
+	VMOVDQA32     Y16, Y24
+	VPTERNLOGD    $0xca, Y18, Y17, Y24
+	VPADDD        Y24, Y19, Y19
+	VPROLD        $0x0c, Y19, Y19
+	VPADDD        Y16, Y19, Y19
+	SHA256RNDS2   X0, X2, X1
+	SHA256MSG1    X4, X3
+	MOVOU         16(DI), X11
+	PSHUFB        X15, X11
+	MOVOU         hashSixK<>+16(SB), X0
+	PADDD         X11, X0
+	SHA256RNDS2   X0, X8, X9
+	PSHUFD        $0x0e, X0, X0
+	SHA256RNDS2   X0, X9, X8
+	SHA256MSG1    X11, X10
+	MOVOU         32(SI), X5
+	PSHUFB        X15, X5
+	VMOVDQU32     64(SP), Y25
+	VPADDD.BCST   hashSixT<>+8(SB), Y25, Y25
+	VPADDD        Y25, Y18, Y18
+	VMOVDQA32     Y19, Y24
+	VPTERNLOGD    $0xca, Y17, Y16, Y24
+	VPADDD        Y24, Y18, Y18
+	VPROLD        $0x11, Y18, Y18
+	VPADDD        Y19, Y18, Y18
+	MOVOU         hashSixK<>+32(SB), X0
+	PADDD         X5, X0
+	SHA256RNDS2   X0, X1, X2
+	PSHUFD        $0x0e, X0, X0
+	SHA256RNDS2   X0, X2, X1
+	SHA256MSG1    X5, X4
+	MOVOU         32(DI), X12
+	PSHUFB        X15, X12
+	MOVOU         hashSixK<>+32(SB), X0
+	PADDD         X12, X0
+	SHA256RNDS2   X0, X8, X9
+	PSHUFD        $0x0e, X0, X0
+	VMOVDQU32     96(SP), Y25
+	VPADDD.BCST   hashSixT<>+12(SB), Y25, Y25
+	VPADDD        Y25, Y17, Y17
+	VMOVDQA32     Y18, Y24
+	VPTERNLOGD    $0xca, Y16, Y19, Y24
+	VPADDD        Y24, Y17, Y17
+	VPROLD        $0x16, Y17, Y17
+	VPADDD        Y18, Y17, Y17
+	SHA256RNDS2   X0, X9, X8
+	SHA256MSG1    X12, X11
+	MOVOU         48(SI), X6
+	PSHUFB        X15, X6
+	MOVOU         hashSixK<>+48(SB), X0
+	PADDD         X6, X0
+	SHA256RNDS2   X0, X1, X2
+	PSHUFD        $0x0e, X0, X0
+	SHA256RNDS2   X0, X2, X1
+	MOVO          X6, X7
+	PALIGNR       $0x04, X5, X7
+	PADDD         X7, X3
+	SHA256MSG2    X6, X3
+	SHA256MSG1    X6, X5
+	MOVOU         48(DI), X13
+	PSHUFB        X15, X13
+	VMOVDQU32     128(SP), Y25
+	VPADDD.BCST   hashSixT<>+16(SB), Y25, Y25
+	VPADDD        Y25, Y16, Y16
+	VMOVDQA32     Y17, Y24
+	VPTERNLOGD    $0xca, Y19, Y18, Y24
+	VPADDD        Y24, Y16, Y16
+	VPROLD        $0x07, Y16, Y16
+	VPADDD        Y17, Y16, Y16
+	MOVOU         hashSixK<>+48(SB), X0
+	PADDD         X13, X0
+	SHA256RNDS2   X0, X8, X9
+	PSHUFD        $0x0e, X0, X0
+	SHA256RNDS2   X0, X9, X8
+	MOVO          X13, X14
+	PALIGNR       $0x04, X12, X14
+	PADDD         X14, X10
+	SHA256MSG2    X13, X10
+	SHA256MSG1    X13, X12
+	MOVOU         hashSixK<>+64(SB), X0
+	PADDD         X3, X0
+	SHA256RNDS2   X0, X1, X2
+	PSHUFD        $0x0e, X0, X0
+	VMOVDQU32     160(SP), Y25
+	VPADDD.BCST   hashSixT<>+20(SB), Y25, Y25
+	VPADDD        Y25, Y19, Y19
+	VMOVDQA32     Y16, Y24
+	VPTERNLOGD    $0xca, Y18, Y17, Y24
+	VPADDD        Y24, Y19, Y19
+	VPROLD        $0x0c, Y19, Y19
+	VPADDD        Y16, Y19, Y19
+	SHA256RNDS2   X0, X2, X1
+	MOVO          X3, X7
+	PALIGNR       $0x04, X6, X7
+	PADDD         X7, X4
+	SHA256MSG2    X3, X4
+	SHA256MSG1    X3, X6
+	MOVOU         hashSixK<>+64(SB), X0
+	PADDD         X10, X0
+	SHA256RNDS2   X0, X8, X9
+	PSHUFD        $0x0e, X0, X0
+	SHA256RNDS2   X0, X9, X8
+	MOVO          X10, X14
+	PALIGNR       $0x04, X13, X14
+	PADDD         X14, X11
+	SHA256MSG2    X10, X11
+	SHA256MSG1    X10, X13
+	VMOVDQU32     192(SP), Y25
+	VPADDD.BCST   hashSixT<>+24(SB), Y25, Y25
+	VPADDD        Y25, Y18, Y18
+	VMOVDQA32     Y19, Y24
+	VPTERNLOGD    $0xca, Y17, Y16, Y24
+	VPADDD        Y24, Y18, Y18
+	VPROLD        $0x11, Y18, Y18
+	VPADDD        Y19, Y18, Y18
+	MOVOU         hashSixK<>+80(SB), X0
+	PADDD         X4, X0
+	SHA256RNDS2   X0, X1, X2
+	PSHUFD        $0x0e, X0, X0
+	SHA256RNDS2   X0, X2, X1
+	MOVO          X4, X7
+	PALIGNR       $0x04, X3, X7
+	PADDD         X7, X5
+	SHA256MSG2    X4, X5
+	SHA256MSG1    X4, X3
+	MOVOU         hashSixK<>+80(SB), X0
+	PADDD         X11, X0
+	SHA256RNDS2   X0, X8, X9
+	PSHUFD        $0x0e, X0, X0
+	VMOVDQU32     224(SP), Y25
+	VPADDD.BCST   hashSixT<>+28(SB), Y25, Y25
+	VPADDD        Y25, Y17, Y17
+	VMOVDQA32     Y18, Y24
+	VPTERNLOGD    $0xca, Y16, Y19, Y24
+	VPADDD        Y24, Y17, Y17
+	VPROLD        $0x16, Y17, Y17
+	VPADDD        Y18, Y17, Y17
+	SHA256RNDS2   X0, X9, X8
+	MOVO          X11, X14
+	PALIGNR       $0x04, X10, X14
+	PADDD         X14, X12
+	SHA256MSG2    X11, X12
+	SHA256MSG1    X11, X10
+	MOVOU         hashSixK<>+96(SB), X0
+	PADDD         X5, X0
+	SHA256RNDS2   X0, X1, X2
+	PSHUFD        $0x0e, X0, X0
+	SHA256RNDS2   X0, X2, X1
+	MOVO          X5, X7
+	PALIGNR       $0x04, X4, X7
+	PADDD         X7, X6
+	SHA256MSG2    X5, X6
+	SHA256MSG1    X5, X4
+	VMOVDQU32     256(SP), Y25
+	VPADDD.BCST   hashSixT<>+32(SB), Y25, Y25
+	VPADDD        Y25, Y16, Y16
+	VMOVDQA32     Y17, Y24
+	VPTERNLOGD    $0xca, Y19, Y18, Y24
+	VPADDD        Y24, Y16, Y16
+	VPROLD        $0x07, Y16, Y16
+	VPADDD        Y17, Y16, Y16
+	MOVOU         hashSixK<>+96(SB), X0
+	PADDD         X12, X0
+	SHA256RNDS2   X0, X8, X9
+	PSHUFD        $0x0e, X0, X0
+	SHA256RNDS2   X0, X9, X8
+	MOVO          X12, X14
+	PALIGNR       $0x04, X11, X14
+	PADDD         X14, X13
+	SHA256MSG2    X12, X13
+	SHA256MSG1    X12, X11
+	MOVOU         hashSixK<>+112(SB), X0
+	PADDD         X6, X0
+	SHA256RNDS2   X0, X1, X2
+	PSHUFD        $0x0e, X0, X0
+	VMOVDQU32     288(SP), Y25
+	VPADDD.BCST   hashSixT<>+36(SB), Y25, Y25
+	VPADDD        Y25, Y19, Y19
+	VMOVDQA32     Y16, Y24
+	VPTERNLOGD    $0xca, Y18, Y17, Y24
+	VPADDD        Y24, Y19, Y19
+	VPROLD        $0x0c, Y19, Y19
+	VPADDD        Y16, Y19, Y19
+	SHA256RNDS2   X0, X2, X1
+	MOVO          X6, X7
+	PALIGNR       $0x04, X5, X7
+	PADDD         X7, X3
+	SHA256MSG2    X6, X3
+	SHA256MSG1    X6, X5
+	MOVOU         hashSixK<>+112(SB), X0
+	PADDD         X13, X0
+	SHA256RNDS2   X0, X8, X9
+	PSHUFD        $0x0e, X0, X0
+	SHA256RNDS2   X0, X9, X8
+	MOVO          X13, X14
+	PALIGNR       $0x04, X12, X14
+	PADDD         X14, X10
+	SHA256MSG2    X13, X10
+	SHA256MSG1    X13, X12
+	VMOVDQU32     320(SP), Y25
+	VPADDD.BCST   hashSixT<>+40(SB), Y25, Y25
+	VPADDD        Y25, Y18, Y18
+	VMOVDQA32     Y19, Y24
+	VPTERNLOGD    $0xca, Y17, Y16, Y24
+	VPADDD        Y24, Y18, Y18
+	VPROLD        $0x11, Y18, Y18
+	VPADDD        Y19, Y18, Y18
+	MOVOU         hashSixK<>+128(SB), X0
+	PADDD         X3, X0
+	SHA256RNDS2   X0, X1, X2
+	PSHUFD        $0x0e, X0, X0
+	SHA256RNDS2   X0, X2, X1
+	MOVO          X3, X7
+	PALIGNR       $0x04, X6, X7
+	PADDD         X7, X4
+	SHA256MSG2    X3, X4
+	SHA256MSG1    X3, X6
+	MOVOU         hashSixK<>+128(SB), X0
+	PADDD         X10, X0
+	SHA256RNDS2   X0, X8, X9
+	PSHUFD        $0x0e, X0, X0
+	VMOVDQU32     352(SP), Y25
+	VPADDD.BCST   hashSixT<>+44(SB), Y25, Y25
+	VPADDD        Y25, Y17, Y17
+	VMOVDQA32     Y18, Y24
+	VPTERNLOGD    $0xca, Y16, Y19, Y24
+	VPADDD        Y24, Y17, Y17
+	VPROLD        $0x16, Y17, Y17
+	VPADDD        Y18, Y17, Y17
+	SHA256RNDS2   X0, X9, X8
+	MOVO          X10, X14
+	PALIGNR       $0x04, X13, X14
+	PADDD         X14, X11
+	SHA256MSG2    X10, X11
+	SHA256MSG1    X10, X13
+	MOVOU         hashSixK<>+144(SB), X0
+	PADDD         X4, X0
+	SHA256RNDS2   X0, X1, X2
+	PSHUFD        $0x0e, X0, X0
+	SHA256RNDS2   X0, X2, X1
+	MOVO          X4, X7
+	PALIGNR       $0x04, X3, X7
+	PADDD         X7, X5
+	SHA256MSG2    X4, X5
+	SHA256MSG1    X4, X3
+	VMOVDQU32     384(SP), Y25
+	VPADDD.BCST   hashSixT<>+48(SB), Y25, Y25
+	VPADDD        Y25, Y16, Y16
+	VMOVDQA32     Y17, Y24
+	VPTERNLOGD    $0xca, Y19, Y18, Y24
+	VPADDD        Y24, Y16, Y16
+	VPROLD        $0x07, Y16, Y16
+	VPADDD        Y17, Y16, Y16
+	MOVOU         hashSixK<>+144(SB), X0
+	PADDD         X11, X0
+	SHA256RNDS2   X0, X8, X9
+	PSHUFD        $0x0e, X0, X0
+	SHA256RNDS2   X0, X9, X8
+	MOVO          X11, X14
+	PALIGNR       $0x04, X10, X14
+	PADDD         X14, X12
+	SHA256MSG2    X11, X12
+	SHA256MSG1    X11, X10
+	MOVOU         hashSixK<>+160(SB), X0
+	PADDD         X5, X0
+	SHA256RNDS2   X0, X1, X2
+	PSHUFD        $0x0e, X0, X0
+	VMOVDQU32     416(SP), Y25
+	VPADDD.BCST   hashSixT<>+52(SB), Y25, Y25
+	VPADDD        Y25, Y19, Y19
+	VMOVDQA32     Y16, Y24
+	VPTERNLOGD    $0xca, Y18, Y17, Y24
+	VPADDD        Y24, Y19, Y19
+	VPROLD        $0x0c, Y19, Y19
+	VPADDD        Y16, Y19, Y19
+	SHA256RNDS2   X0, X2, X1
+	MOVO          X5, X7
+	PALIGNR       $0x04, X4, X7
+	PADDD         X7, X6
+	SHA256MSG2    X5, X6
+	SHA256MSG1    X5, X4
+	MOVOU         hashSixK<>+160(SB), X0
+	PADDD         X12, X0
+	SHA256RNDS2   X0, X8, X9
+	PSHUFD        $0x0e, X0, X0
+	SHA256RNDS2   X0, X9, X8
+	MOVO          X12, X14
+	PALIGNR       $0x04, X11, X14
+	PADDD         X14, X13
+	SHA256MSG2    X12, X13
+	SHA256MSG1    X12, X11
+	VMOVDQU32     448(SP), Y25
+	VPADDD.BCST   hashSixT<>+56(SB), Y25, Y25
+	VPADDD        Y25, Y18, Y18
+	VMOVDQA32     Y19, Y24
+	VPTERNLOGD    $0xca, Y17, Y16, Y24
+	VPADDD        Y24, Y18, Y18
+	VPROLD        $0x11, Y18, Y18
+	VPADDD        Y19, Y18, Y18
+	MOVOU         hashSixK<>+176(SB), X0
+	PADDD         X6, X0
+	SHA256RNDS2   X0, X1, X2
+	PSHUFD        $0x0e, X0, X0
+	SHA256RNDS2   X0, X2, X1
+	MOVO          X6, X7
+	PALIGNR       $0x04, X5, X7
+	PADDD         X7, X3
+	SHA256MSG2    X6, X3
+	SHA256MSG1    X6, X5
+	MOVOU         hashSixK<>+176(SB), X0
+	PADDD         X13, X0
+	SHA256RNDS2   X0, X8, X9
+	PSHUFD        $0x0e, X0, X0
+	VMOVDQU32     480(SP), Y25
+	VPADDD.BCST   hashSixT<>+60(SB), Y25, Y25
+	VPADDD        Y25, Y17, Y17
+	VMOVDQA32     Y18, Y24
+	VPTERNLOGD    $0xca, Y16, Y19, Y24
+	VPADDD        Y24, Y17, Y17
+	VPROLD        $0x16, Y17, Y17
+	VPADDD        Y18, Y17, Y17
+	SHA256RNDS2   X0, X9, X8
+	MOVO          X13, X14
+	PALIGNR       $0x04, X12, X14
+	PADDD         X14, X10
+	SHA256MSG2    X13, X10
+	SHA256MSG1    X13, X12
+	MOVOU         hashSixK<>+192(SB), X0
+	PADDD         X3, X0
+	SHA256RNDS2   X0, X1, X2
+	PSHUFD        $0x0e, X0, X0
+	SHA256RNDS2   X0, X2, X1
+	MOVO          X3, X7
+	PALIGNR       $0x04, X6, X7
+	PADDD         X7, X4
+	SHA256MSG2    X3, X4
+	SHA256MSG1    X3, X6
+	VMOVDQU32     32(SP), Y25
+	VPADDD.BCST   hashSixT<>+64(SB), Y25, Y25
+	VPADDD        Y25, Y16, Y16
+	VMOVDQA32     Y17, Y24
+	VPTERNLOGD    $0xe4, Y19, Y18, Y24
+	VPADDD        Y24, Y16, Y16
+	VPROLD        $0x05, Y16, Y16
+	VPADDD        Y17, Y16, Y16
+	MOVOU         hashSixK<>+192(SB), X0
+	PADDD         X10, X0
+	SHA256RNDS2   X0, X8, X9
+	PSHUFD        $0x0e, X0, X0
+	SHA256RNDS2   X0, X9, X8
+	MOVO          X10, X14
+	PALIGNR       $0x04, X13, X14
+	PADDD         X14, X11
+	SHA256MSG2    X10, X11
+	SHA256MSG1    X10, X13
+	MOVOU         hashSixK<>+208(SB), X0
+	PADDD         X4, X0
+	SHA256RNDS2   X0, X1, X2
+	PSHUFD        $0x0e, X0, X0
+	VMOVDQU32     192(SP), Y25
+	VPADDD.BCST   hashSixT<>+68(SB), Y25, Y25
+	VPADDD        Y25, Y19, Y19
+	VMOVDQA32     Y16, Y24
+	VPTERNLOGD    $0xe4, Y18, Y17, Y24
+	VPADDD        Y24, Y19, Y19
+	VPROLD        $0x09, Y19, Y19
+	VPADDD        Y16, Y19, Y19
+	SHA256RNDS2   X0, X2, X1
+	MOVO          X4, X7
+	PALIGNR       $0x04, X3, X7
+	PADDD         X7, X5
+	SHA256MSG2    X4, X5
+	MOVOU         hashSixK<>+208(SB), X0
+	PADDD         X11, X0
+	SHA256RNDS2   X0, X8, X9
+	PSHUFD        $0x0e, X0, X0
+	SHA256RNDS2   X0, X9, X8
+	MOVO          X11, X14
+	PALIGNR       $0x04, X10, X14
+	PADDD         X14, X12
+	SHA256MSG2    X11, X12
+	VMOVDQU32     352(SP), Y25
+	VPADDD.BCST   hashSixT<>+72(SB), Y25, Y25
+	VPADDD        Y25, Y18, Y18
+	VMOVDQA32     Y19, Y24
+	VPTERNLOGD    $0xe4, Y17, Y16, Y24
+	VPADDD        Y24, Y18, Y18
+	VPROLD        $0x0e, Y18, Y18
+	VPADDD        Y19, Y18, Y18
+	MOVOU         hashSixK<>+224(SB), X0
+	PADDD         X5, X0
+	SHA256RNDS2   X0, X1, X2
+	PSHUFD        $0x0e, X0, X0
+	SHA256RNDS2   X0, X2, X1
+	MOVO          X5, X7
+	PALIGNR       $0x04, X4, X7
+	PADDD         X7, X6
+	SHA256MSG2    X5, X6
+	MOVOU         hashSixK<>+224(SB), X0
+	PADDD         X12, X0
+	SHA256RNDS2   X0, X8, X9
+	PSHUFD        $0x0e, X0, X0
+	VMOVDQU32     (SP), Y25
+	VPADDD.BCST   hashSixT<>+76(SB), Y25, Y25
+	VPADDD        Y25, Y17, Y17
+	VMOVDQA32     Y18, Y24
+	VPTERNLOGD    $0xe4, Y16, Y19, Y24
+	VPADDD        Y24, Y17, Y17
+	VPROLD        $0x14, Y17, Y17
+	VPADDD        Y18, Y17, Y17
+	SHA256RNDS2   X0, X9, X8
+	MOVO          X12, X14
+	PALIGNR       $0x04, X11, X14
+	PADDD         X14, X13
+	SHA256MSG2    X12, X13
+	MOVOU         hashSixK<>+240(SB), X0
+	PADDD         X6, X0
+	SHA256RNDS2   X0, X1, X2
+	PSHUFD        $0x0e, X0, X0
+	SHA256RNDS2   X0, X2, X1
+	VMOVDQU32     160(SP), Y25
+	VPADDD.BCST   hashSixT<>+80(SB), Y25, Y25
+	VPADDD        Y25, Y16, Y16
+	VMOVDQA32     Y17, Y24
+	VPTERNLOGD    $0xe4, Y19, Y18, Y24
+	VPADDD        Y24, Y16, Y16
+	VPROLD        $0x05, Y16, Y16
+	VPADDD        Y17, Y16, Y16
+	MOVOU         hashSixK<>+240(SB), X0
+	PADDD         X13, X0
+	SHA256RNDS2   X0, X8, X9
+	PSHUFD        $0x0e, X0, X0
+	SHA256RNDS2   X0, X9, X8
+	MOVOU         512(SP), X7
+	PADDD         X7, X1
+	MOVOU         528(SP), X7
+	PADDD         X7, X2
+	MOVOU         X1, 512(SP)
+	MOVOU         X2, 528(SP)
+	MOVOU         544(SP), X14
+	PADDD         X14, X8
+	MOVOU         560(SP), X14
+	PADDD         X14, X9
+	MOVOU         X8, 544(SP)
+	MOVOU         X9, 560(SP)
+	MOVOU         576(SP), X1
+	MOVOU         592(SP), X2
+	MOVOU         608(SP), X8
+	MOVOU         624(SP), X9
+	MOVOU         (AX), X3
+	PSHUFB        X15, X3
+	MOVOU         hashSixK<>+0(SB), X0
+	PADDD         X3, X0
+	SHA256RNDS2   X0, X1, X2
+	PSHUFD        $0x0e, X0, X0
+	VMOVDQU32     320(SP), Y25
+	VPADDD.BCST   hashSixT<>+84(SB), Y25, Y25
+	VPADDD        Y25, Y19, Y19
+	VMOVDQA32     Y16, Y24
+	VPTERNLOGD    $0xe4, Y18, Y17, Y24
+	VPADDD        Y24, Y19, Y19
+	VPROLD        $0x09, Y19, Y19
+	VPADDD        Y16, Y19, Y19
+	SHA256RNDS2   X0, X2, X1
+	MOVOU         (BX), X10
+	PSHUFB        X15, X10
+	MOVOU         hashSixK<>+0(SB), X0
+	PADDD         X10, X0
+	SHA256RNDS2   X0, X8, X9
+	PSHUFD        $0x0e, X0, X0
+	SHA256RNDS2   X0, X9, X8
+	MOVOU         16(AX), X4
+	PSHUFB        X15, X4
+	VMOVDQU32     480(SP), Y25
+	VPADDD.BCST   hashSixT<>+88(SB), Y25, Y25
+	VPADDD        Y25, Y18, Y18
+	VMOVDQA32     Y19, Y24
+	VPTERNLOGD    $0xe4, Y17, Y16, Y24
+	VPADDD        Y24, Y18, Y18
+	VPROLD        $0x0e, Y18, Y18
+	VPADDD        Y19, Y18, Y18
+	MOVOU         hashSixK<>+16(SB), X0
+	PADDD         X4, X0
+	SHA256RNDS2   X0, X1, X2
+	PSHUFD        $0x0e, X0, X0
+	SHA256RNDS2   X0, X2, X1
+	SHA256MSG1    X4, X3
+	MOVOU         16(BX), X11
+	PSHUFB        X15, X11
+	MOVOU         hashSixK<>+16(SB), X0
+	PADDD         X11, X0
+	SHA256RNDS2   X0, X8, X9
+	PSHUFD        $0x0e, X0, X0
+	VMOVDQU32     128(SP), Y25
+	VPADDD.BCST   hashSixT<>+92(SB), Y25, Y25
+	VPADDD        Y25, Y17, Y17
+	VMOVDQA32     Y18, Y24
+	VPTERNLOGD    $0xe4, Y16, Y19, Y24
+	VPADDD        Y24, Y17, Y17
+	VPROLD        $0x14, Y17, Y17
+	VPADDD        Y18, Y17, Y17
+	SHA256RNDS2   X0, X9, X8
+	SHA256MSG1    X11, X10
+	MOVOU         32(AX), X5
+	PSHUFB        X15, X5
+	MOVOU         hashSixK<>+32(SB), X0
+	PADDD         X5, X0
+	SHA256RNDS2   X0, X1, X2
+	PSHUFD        $0x0e, X0, X0
+	SHA256RNDS2   X0, X2, X1
+	SHA256MSG1    X5, X4
+	MOVOU         32(BX), X12
+	PSHUFB        X15, X12
+	VMOVDQU32     288(SP), Y25
+	VPADDD.BCST   hashSixT<>+96(SB), Y25, Y25
+	VPADDD        Y25, Y16, Y16
+	VMOVDQA32     Y17, Y24
+	VPTERNLOGD    $0xe4, Y19, Y18, Y24
+	VPADDD        Y24, Y16, Y16
+	VPROLD        $0x05, Y16, Y16
+	VPADDD        Y17, Y16, Y16
+	MOVOU         hashSixK<>+32(SB), X0
+	PADDD         X12, X0
+	SHA256RNDS2   X0, X8, X9
+	PSHUFD        $0x0e, X0, X0
+	SHA256RNDS2   X0, X9, X8
+	SHA256MSG1    X12, X11
+	MOVOU         48(AX), X6
+	PSHUFB        X15, X6
+	MOVOU         hashSixK<>+48(SB), X0
+	PADDD         X6, X0
+	SHA256RNDS2   X0, X1, X2
+	PSHUFD        $0x0e, X0, X0
+	VMOVDQU32     448(SP), Y25
+	VPADDD.BCST   hashSixT<>+100(SB), Y25, Y25
+	VPADDD        Y25, Y19, Y19
+	VMOVDQA32     Y16, Y24
+	VPTERNLOGD    $0xe4, Y18, Y17, Y24
+	VPADDD        Y24, Y19, Y19
+	VPROLD        $0x09, Y19, Y19
+	VPADDD        Y16, Y19, Y19
+	SHA256RNDS2   X0, X2, X1
+	MOVO          X6, X7
+	PALIGNR       $0x04, X5, X7
+	PADDD         X7, X3
+	SHA256MSG2    X6, X3
+	SHA256MSG1    X6, X5
+	MOVOU         48(BX), X13
+	PSHUFB        X15, X13
+	MOVOU         hashSixK<>+48(SB), X0
+	PADDD         X13, X0
+	SHA256RNDS2   X0, X8, X9
+	PSHUFD        $0x0e, X0, X0
+	SHA256RNDS2   X0, X9, X8
+	MOVO          X13, X14
+	PALIGNR       $0x04, X12, X14
+	PADDD         X14, X10
+	SHA256MSG2    X13, X10
+	SHA256MSG1    X13, X12
+	VMOVDQU32     96(SP), Y25
+	VPADDD.BCST   hashSixT<>+104(SB), Y25, Y25
+	VPADDD        Y25, Y18, Y18
+	VMOVDQA32     Y19, Y24
+	VPTERNLOGD    $0xe4, Y17, Y16, Y24
+	VPADDD        Y24, Y18, Y18
+	VPROLD        $0x0e, Y18, Y18
+	VPADDD        Y19, Y18, Y18
+	MOVOU         hashSixK<>+64(SB), X0
+	PADDD         X3, X0
+	SHA256RNDS2   X0, X1, X2
+	PSHUFD        $0x0e, X0, X0
+	SHA256RNDS2   X0, X2, X1
+	MOVO          X3, X7
+	PALIGNR       $0x04, X6, X7
+	PADDD         X7, X4
+	SHA256MSG2    X3, X4
+	SHA256MSG1    X3, X6
+	MOVOU         hashSixK<>+64(SB), X0
+	PADDD         X10, X0
+	SHA256RNDS2   X0, X8, X9
+	PSHUFD        $0x0e, X0, X0
+	VMOVDQU32     256(SP), Y25
+	VPADDD.BCST   hashSixT<>+108(SB), Y25, Y25
+	VPADDD        Y25, Y17, Y17
+	VMOVDQA32     Y18, Y24
+	VPTERNLOGD    $0xe4, Y16, Y19, Y24
+	VPADDD        Y24, Y17, Y17
+	VPROLD        $0x14, Y17, Y17
+	VPADDD        Y18, Y17, Y17
+	SHA256RNDS2   X0, X9, X8
+	MOVO          X10, X14
+	PALIGNR       $0x04, X13, X14
+	PADDD         X14, X11
+	SHA256MSG2    X10, X11
+	SHA256MSG1    X10, X13
+	MOVOU         hashSixK<>+80(SB), X0
+	PADDD         X4, X0
+	SHA256RNDS2   X0, X1, X2
+	PSHUFD        $0x0e, X0, X0
+	SHA256RNDS2   X0, X2, X1
+	MOVO          X4, X7
+	PALIGNR       $0x04, X3, X7
+	PADDD         X7, X5
+	SHA256MSG2    X4, X5
+	SHA256MSG1    X4, X3
+	VMOVDQU32     416(SP), Y25
+	VPADDD.BCST   hashSixT<>+112(SB), Y25, Y25
+	VPADDD        Y25, Y16, Y16
+	VMOVDQA32     Y17, Y24
+	VPTERNLOGD    $0xe4, Y19, Y18, Y24
+	VPADDD        Y24, Y16, Y16
+	VPROLD        $0x05, Y16, Y16
+	VPADDD        Y17, Y16, Y16
+	MOVOU         hashSixK<>+80(SB), X0
+	PADDD         X11, X0
+	SHA256RNDS2   X0, X8, X9
+	PSHUFD        $0x0e, X0, X0
+	SHA256RNDS2   X0, X9, X8
+	MOVO          X11, X14
+	PALIGNR       $0x04, X10, X14
+	PADDD         X14, X12
+	SHA256MSG2    X11, X12
+	SHA256MSG1    X11, X10
+	MOVOU         hashSixK<>+96(SB), X0
+	PADDD         X5, X0
+	SHA256RNDS2   X0, X1, X2
+	PSHUFD        $0x0e, X0, X0
+	VMOVDQU32     64(SP), Y25
+	VPADDD.BCST   hashSixT<>+116(SB), Y25, Y25
+	VPADDD        Y25, Y19, Y19
+	VMOVDQA32     Y16, Y24
+	VPTERNLOGD    $0xe4, Y18, Y17, Y24
+	VPADDD        Y24, Y19, Y19
+	VPROLD        $0x09, Y19, Y19
+	VPADDD        Y16, Y19, Y19
+	SHA256RNDS2   X0, X2, X1
+	MOVO          X5, X7
+	PALIGNR       $0x04, X4, X7
+	PADDD         X7, X6
+	SHA256MSG2    X5, X6
+	SHA256MSG1    X5, X4
+	MOVOU         hashSixK<>+96(SB), X0
+	PADDD         X12, X0
+	SHA256RNDS2   X0, X8, X9
+	PSHUFD        $0x0e, X0, X0
+	SHA256RNDS2   X0, X9, X8
+	MOVO          X12, X14
+	PALIGNR       $0x04, X11, X14
+	PADDD         X14, X13
+	SHA256MSG2    X12, X13
+	SHA256MSG1    X12, X11
+	VMOVDQU32     224(SP), Y25
+	VPADDD.BCST   hashSixT<>+120(SB), Y25, Y25
+	VPADDD        Y25, Y18, Y18
+	VMOVDQA32     Y19, Y24
+	VPTERNLOGD    $0xe4, Y17, Y16, Y24
+	VPADDD        Y24, Y18, Y18
+	VPROLD        $0x0e, Y18, Y18
+	VPADDD        Y19, Y18, Y18
+	MOVOU         hashSixK<>+112(SB), X0
+	PADDD         X6, X0
+	SHA256RNDS2   X0, X1, X2
+	PSHUFD        $0x0e, X0, X0
+	SHA256RNDS2   X0, X2, X1
+	MOVO          X6, X7
+	PALIGNR       $0x04, X5, X7
+	PADDD         X7, X3
+	SHA256MSG2    X6, X3
+	SHA256MSG1    X6, X5
+	MOVOU         hashSixK<>+112(SB), X0
+	PADDD         X13, X0
+	SHA256RNDS2   X0, X8, X9
+	PSHUFD        $0x0e, X0, X0
+	VMOVDQU32     384(SP), Y25
+	VPADDD.BCST   hashSixT<>+124(SB), Y25, Y25
+	VPADDD        Y25, Y17, Y17
+	VMOVDQA32     Y18, Y24
+	VPTERNLOGD    $0xe4, Y16, Y19, Y24
+	VPADDD        Y24, Y17, Y17
+	VPROLD        $0x14, Y17, Y17
+	VPADDD        Y18, Y17, Y17
+	SHA256RNDS2   X0, X9, X8
+	MOVO          X13, X14
+	PALIGNR       $0x04, X12, X14
+	PADDD         X14, X10
+	SHA256MSG2    X13, X10
+	SHA256MSG1    X13, X12
+	MOVOU         hashSixK<>+128(SB), X0
+	PADDD         X3, X0
+	SHA256RNDS2   X0, X1, X2
+	PSHUFD        $0x0e, X0, X0
+	SHA256RNDS2   X0, X2, X1
+	MOVO          X3, X7
+	PALIGNR       $0x04, X6, X7
+	PADDD         X7, X4
+	SHA256MSG2    X3, X4
+	SHA256MSG1    X3, X6
+	VMOVDQU32     160(SP), Y25
+	VPADDD.BCST   hashSixT<>+128(SB), Y25, Y25
+	VPADDD        Y25, Y16, Y16
+	VMOVDQA32     Y17, Y24
+	VPTERNLOGD    $0x96, Y19, Y18, Y24
+	VPADDD        Y24, Y16, Y16
+	VPROLD        $0x04, Y16, Y16
+	VPADDD        Y17, Y16, Y16
+	MOVOU         hashSixK<>+128(SB), X0
+	PADDD         X10, X0
+	SHA256RNDS2   X0, X8, X9
+	PSHUFD        $0x0e, X0, X0
+	SHA256RNDS2   X0, X9, X8
+	MOVO          X10, X14
+	PALIGNR       $0x04, X13, X14
+	PADDD         X14, X11
+	SHA256MSG2    X10, X11
+	SHA256MSG1    X10, X13
+	MOVOU         hashSixK<>+144(SB), X0
+	PADDD         X4, X0
+	SHA256RNDS2   X0, X1, X2
+	PSHUFD        $0x0e, X0, X0
+	VMOVDQU32     256(SP), Y25
+	VPADDD.BCST   hashSixT<>+132(SB), Y25, Y25
+	VPADDD        Y25, Y19, Y19
+	VMOVDQA32     Y16, Y24
+	VPTERNLOGD    $0x96, Y18, Y17, Y24
+	VPADDD        Y24, Y19, Y19
+	VPROLD        $0x0b, Y19, Y19
+	VPADDD        Y16, Y19, Y19
+	SHA256RNDS2   X0, X2, X1
+	MOVO          X4, X7
+	PALIGNR       $0x04, X3, X7
+	PADDD         X7, X5
+	SHA256MSG2    X4, X5
+	SHA256MSG1    X4, X3
+	MOVOU         hashSixK<>+144(SB), X0
+	PADDD         X11, X0
+	SHA256RNDS2   X0, X8, X9
+	PSHUFD        $0x0e, X0, X0
+	SHA256RNDS2   X0, X9, X8
+	MOVO          X11, X14
+	PALIGNR       $0x04, X10, X14
+	PADDD         X14, X12
+	SHA256MSG2    X11, X12
+	SHA256MSG1    X11, X10
+	VMOVDQU32     352(SP), Y25
+	VPADDD.BCST   hashSixT<>+136(SB), Y25, Y25
+	VPADDD        Y25, Y18, Y18
+	VMOVDQA32     Y19, Y24
+	VPTERNLOGD    $0x96, Y17, Y16, Y24
+	VPADDD        Y24, Y18, Y18
+	VPROLD        $0x10, Y18, Y18
+	VPADDD        Y19, Y18, Y18
+	MOVOU         hashSixK<>+160(SB), X0
+	PADDD         X5, X0
+	SHA256RNDS2   X0, X1, X2
+	PSHUFD        $0x0e, X0, X0
+	SHA256RNDS2   X0, X2, X1
+	MOVO          X5, X7
+	PALIGNR       $0x04, X4, X7
+	PADDD         X7, X6
+	SHA256MSG2    X5, X6
+	SHA256MSG1    X5, X4
+	MOVOU         hashSixK<>+160(SB), X0
+	PADDD         X12, X0
+	SHA256RNDS2   X0, X8, X9
+	PSHUFD        $0x0e, X0, X0
+	VMOVDQU32     448(SP), Y25
+	VPADDD.BCST   hashSixT<>+140(SB), Y25, Y25
+	VPADDD        Y25, Y17, Y17
+	VMOVDQA32     Y18, Y24
+	VPTERNLOGD    $0x96, Y16, Y19, Y24
+	VPADDD        Y24, Y17, Y17
+	VPROLD        $0x17, Y17, Y17
+	VPADDD        Y18, Y17, Y17
+	SHA256RNDS2   X0, X9, X8
+	MOVO          X12, X14
+	PALIGNR       $0x04, X11, X14
+	PADDD         X14, X13
+	SHA256MSG2    X12, X13
+	SHA256MSG1    X12, X11
+	MOVOU         hashSixK<>+176(SB), X0
+	PADDD         X6, X0
+	SHA256RNDS2   X0, X1, X2
+	PSHUFD        $0x0e, X0, X0
+	SHA256RNDS2   X0, X2, X1
+	MOVO          X6, X7
+	PALIGNR       $0x04, X5, X7
+	PADDD         X7, X3
+	SHA256MSG2    X6, X3
+	SHA256MSG1    X6, X5
+	VMOVDQU32     32(SP), Y25
+	VPADDD.BCST   hashSixT<>+144(SB), Y25, Y25
+	VPADDD        Y25, Y16, Y16
+	VMOVDQA32     Y17, Y24
+	VPTERNLOGD    $0x96, Y19, Y18, Y24
+	VPADDD        Y24, Y16, Y16
+	VPROLD        $0x04, Y16, Y16
+	VPADDD        Y17, Y16, Y16
+	MOVOU         hashSixK<>+176(SB), X0
+	PADDD         X13, X0
+	SHA256RNDS2   X0, X8, X9
+	PSHUFD        $0x0e, X0, X0
+	SHA256RNDS2   X0, X9, X8
+	MOVO          X13, X14
+	PALIGNR       $0x04, X12, X14
+	PADDD         X14, X10
+	SHA256MSG2    X13, X10
+	SHA256MSG1    X13, X12
+	MOVOU         hashSixK<>+192(SB), X0
+	PADDD         X3, X0
+	SHA256RNDS2   X0, X1, X2
+	PSHUFD        $0x0e, X0, X0
+	VMOVDQU32     128(SP), Y25
+	VPADDD.BCST   hashSixT<>+148(SB), Y25, Y25
+	VPADDD        Y25, Y19, Y19
+	VMOVDQA32     Y16, Y24
+	VPTERNLOGD    $0x96, Y18, Y17, Y24
+	VPADDD        Y24, Y19, Y19
+	VPROLD        $0x0b, Y19, Y19
+	VPADDD        Y16, Y19, Y19
+	SHA256RNDS2   X0, X2, X1
+	MOVO          X3, X7
+	PALIGNR       $0x04, X6, X7
+	PADDD         X7, X4
+	SHA256MSG2    X3, X4
+	SHA256MSG1    X3, X6
+	MOVOU         hashSixK<>+192(SB), X0
+	PADDD         X10, X0
+	SHA256RNDS2   X0, X8, X9
+	PSHUFD        $0x0e, X0, X0
+	SHA256RNDS2   X0, X9, X8
+	MOVO          X10, X14
+	PALIGNR       $0x04, X13, X14
+	PADDD         X14, X11
+	SHA256MSG2    X10, X11
+	SHA256MSG1    X10, X13
+	VMOVDQU32     224(SP), Y25
+	VPADDD.BCST   hashSixT<>+152(SB), Y25, Y25
+	VPADDD        Y25, Y18, Y18
+	VMOVDQA32     Y19, Y24
+	VPTERNLOGD    $0x96, Y17, Y16, Y24
+	VPADDD        Y24, Y18, Y18
+	VPROLD        $0x10, Y18, Y18
+	VPADDD        Y19, Y18, Y18
+	MOVOU         hashSixK<>+208(SB), X0
+	PADDD         X4, X0
+	SHA256RNDS2   X0, X1, X2
+	PSHUFD        $0x0e, X0, X0
+	SHA256RNDS2   X0, X2, X1
+	MOVO          X4, X7
+	PALIGNR       $0x04, X3, X7
+	PADDD         X7, X5
+	SHA256MSG2    X4, X5
+	MOVOU         hashSixK<>+208(SB), X0
+	PADDD         X11, X0
+	SHA256RNDS2   X0, X8, X9
+	PSHUFD        $0x0e, X0, X0
+	VMOVDQU32     320(SP), Y25
+	VPADDD.BCST   hashSixT<>+156(SB), Y25, Y25
+	VPADDD        Y25, Y17, Y17
+	VMOVDQA32     Y18, Y24
+	VPTERNLOGD    $0x96, Y16, Y19, Y24
+	VPADDD        Y24, Y17, Y17
+	VPROLD        $0x17, Y17, Y17
+	VPADDD        Y18, Y17, Y17
+	SHA256RNDS2   X0, X9, X8
+	MOVO          X11, X14
+	PALIGNR       $0x04, X10, X14
+	PADDD         X14, X12
+	SHA256MSG2    X11, X12
+	MOVOU         hashSixK<>+224(SB), X0
+	PADDD         X5, X0
+	SHA256RNDS2   X0, X1, X2
+	PSHUFD        $0x0e, X0, X0
+	SHA256RNDS2   X0, X2, X1
+	MOVO          X5, X7
+	PALIGNR       $0x04, X4, X7
+	PADDD         X7, X6
+	SHA256MSG2    X5, X6
+	VMOVDQU32     416(SP), Y25
+	VPADDD.BCST   hashSixT<>+160(SB), Y25, Y25
+	VPADDD        Y25, Y16, Y16
+	VMOVDQA32     Y17, Y24
+	VPTERNLOGD    $0x96, Y19, Y18, Y24
+	VPADDD        Y24, Y16, Y16
+	VPROLD        $0x04, Y16, Y16
+	VPADDD        Y17, Y16, Y16
+	MOVOU         hashSixK<>+224(SB), X0
+	PADDD         X12, X0
+	SHA256RNDS2   X0, X8, X9
+	PSHUFD        $0x0e, X0, X0
+	SHA256RNDS2   X0, X9, X8
+	MOVO          X12, X14
+	PALIGNR       $0x04, X11, X14
+	PADDD         X14, X13
+	SHA256MSG2    X12, X13
+	MOVOU         hashSixK<>+240(SB), X0
+	PADDD         X6, X0
+	SHA256RNDS2   X0, X1, X2
+	PSHUFD        $0x0e, X0, X0
+	VMOVDQU32     (SP), Y25
+	VPADDD.BCST   hashSixT<>+164(SB), Y25, Y25
+	VPADDD        Y25, Y19, Y19
+	VMOVDQA32     Y16, Y24
+	VPTERNLOGD    $0x96, Y18, Y17, Y24
+	VPADDD        Y24, Y19, Y19
+	VPROLD        $0x0b, Y19, Y19
+	VPADDD        Y16, Y19, Y19
+	SHA256RNDS2   X0, X2, X1
+	MOVOU         hashSixK<>+240(SB), X0
+	PADDD         X13, X0
+	SHA256RNDS2   X0, X8, X9
+	PSHUFD        $0x0e, X0, X0
+	SHA256RNDS2   X0, X9, X8
+	MOVOU         576(SP), X7
+	PADDD         X7, X1
+	MOVOU         592(SP), X7
+	PADDD         X7, X2
+	MOVOU         X1, 576(SP)
+	MOVOU         X2, 592(SP)
+	MOVOU         608(SP), X14
+	PADDD         X14, X8
+	MOVOU         624(SP), X14
+	PADDD         X14, X9
+	MOVOU         X8, 608(SP)
+	MOVOU         X9, 624(SP)
+	MOVOU         640(SP), X1
+	MOVOU         656(SP), X2
+	MOVOU         672(SP), X8
+	MOVOU         688(SP), X9
+	MOVOU         (CX), X3
+	PSHUFB        X15, X3
+	VMOVDQU32     96(SP), Y25
+	VPADDD.BCST   hashSixT<>+168(SB), Y25, Y25
+	VPADDD        Y25, Y18, Y18
+	VMOVDQA32     Y19, Y24
+	VPTERNLOGD    $0x96, Y17, Y16, Y24
+	VPADDD        Y24, Y18, Y18
+	VPROLD        $0x10, Y18, Y18
+	VPADDD        Y19, Y18, Y18
+	MOVOU         hashSixK<>+0(SB), X0
+	PADDD         X3, X0
+	SHA256RNDS2   X0, X1, X2
+	PSHUFD        $0x0e, X0, X0
+	SHA256RNDS2   X0, X2, X1
+	MOVOU         (DX), X10
+	PSHUFB        X15, X10
+	MOVOU         hashSixK<>+0(SB), X0
+	PADDD         X10, X0
+	SHA256RNDS2   X0, X8, X9
+	PSHUFD        $0x0e, X0, X0
+	VMOVDQU32     192(SP), Y25
+	VPADDD.BCST   hashSixT<>+172(SB), Y25, Y25
+	VPADDD        Y25, Y17, Y17
+	VMOVDQA32     Y18, Y24
+	VPTERNLOGD    $0x96, Y16, Y19, Y24
+	VPADDD        Y24, Y17, Y17
+	VPROLD        $0x17, Y17, Y17
+	VPADDD        Y18, Y17, Y17
+	SHA256RNDS2   X0, X9, X8
+	MOVOU         16(CX), X4
+	PSHUFB        X15, X4
+	MOVOU         hashSixK<>+16(SB), X0
+	PADDD         X4, X0
+	SHA256RNDS2   X0, X1, X2
+	PSHUFD        $0x0e, X0, X0
+	SHA256RNDS2   X0, X2, X1
+	SHA256MSG1    X4, X3
+	MOVOU         16(DX), X11
+	PSHUFB        X15, X11
+	VMOVDQU32     288(SP), Y25
+	VPADDD.BCST   hashSixT<>+176(SB), Y25, Y25
+	VPADDD        Y25, Y16, Y16
+	VMOVDQA32     Y17, Y24
+	VPTERNLOGD    $0x96, Y19, Y18, Y24
+	VPADDD        Y24, Y16, Y16
+	VPROLD        $0x04, Y16, Y16
+	VPADDD        Y17, Y16, Y16
+	MOVOU         hashSixK<>+16(SB), X0
+	PADDD         X11, X0
+	SHA256RNDS2   X0, X8, X9
+	PSHUFD        $0x0e, X0, X0
+	SHA256RNDS2   X0, X9, X8
+	SHA256MSG1    X11, X10
+	MOVOU         32(CX), X5
+	PSHUFB        X15, X5
+	MOVOU         hashSixK<>+32(SB), X0
+	PADDD         X5, X0
+	SHA256RNDS2   X0, X1, X2
+	PSHUFD        $0x0e, X0, X0
+	VMOVDQU32     384(SP), Y25
+	VPADDD.BCST   hashSixT<>+180(SB), Y25, Y25
+	VPADDD        Y25, Y19, Y19
+	VMOVDQA32     Y16, Y24
+	VPTERNLOGD    $0x96, Y18, Y17, Y24
+	VPADDD        Y24, Y19, Y19
+	VPROLD        $0x0b, Y19, Y19
+	VPADDD        Y16, Y19, Y19
+	SHA256RNDS2   X0, X2, X1
+	SHA256MSG1    X5, X4
+	MOVOU         32(DX), X12
+	PSHUFB        X15, X12
+	MOVOU         hashSixK<>+32(SB), X0
+	PADDD         X12, X0
+	SHA256RNDS2   X0, X8, X9
+	PSHUFD        $0x0e, X0, X0
+	SHA256RNDS2   X0, X9, X8
+	SHA256MSG1    X12, X11
+	MOVOU         48(CX), X6
+	PSHUFB        X15, X6
+	VMOVDQU32     480(SP), Y25
+	VPADDD.BCST   hashSixT<>+184(SB), Y25, Y25
+	VPADDD        Y25, Y18, Y18
+	VMOVDQA32     Y19, Y24
+	VPTERNLOGD    $0x96, Y17, Y16, Y24
+	VPADDD        Y24, Y18, Y18
+	VPROLD        $0x10, Y18, Y18
+	VPADDD        Y19, Y18, Y18
+	MOVOU         hashSixK<>+48(SB), X0
+	PADDD         X6, X0
+	SHA256RNDS2   X0, X1, X2
+	PSHUFD        $0x0e, X0, X0
+	SHA256RNDS2   X0, X2, X1
+	MOVO          X6, X7
+	PALIGNR       $0x04, X5, X7
+	PADDD         X7, X3
+	SHA256MSG2    X6, X3
+	SHA256MSG1    X6, X5
+	MOVOU         48(DX), X13
+	PSHUFB        X15, X13
+	MOVOU         hashSixK<>+48(SB), X0
+	PADDD         X13, X0
+	SHA256RNDS2   X0, X8, X9
+	PSHUFD        $0x0e, X0, X0
+	VMOVDQU32     64(SP), Y25
+	VPADDD.BCST   hashSixT<>+188(SB), Y25, Y25
+	VPADDD        Y25, Y17, Y17
+	VMOVDQA32     Y18, Y24
+	VPTERNLOGD    $0x96, Y16, Y19, Y24
+	VPADDD        Y24, Y17, Y17
+	VPROLD        $0x17, Y17, Y17
+	VPADDD        Y18, Y17, Y17
+	SHA256RNDS2   X0, X9, X8
+	MOVO          X13, X14
+	PALIGNR       $0x04, X12, X14
+	PADDD         X14, X10
+	SHA256MSG2    X13, X10
+	SHA256MSG1    X13, X12
+	MOVOU         hashSixK<>+64(SB), X0
+	PADDD         X3, X0
+	SHA256RNDS2   X0, X1, X2
+	PSHUFD        $0x0e, X0, X0
+	SHA256RNDS2   X0, X2, X1
+	MOVO          X3, X7
+	PALIGNR       $0x04, X6, X7
+	PADDD         X7, X4
+	SHA256MSG2    X3, X4
+	SHA256MSG1    X3, X6
+	VMOVDQU32     (SP), Y25
+	VPADDD.BCST   hashSixT<>+192(SB), Y25, Y25
+	VPADDD        Y25, Y16, Y16
+	VMOVDQA32     Y17, Y24
+	VPTERNLOGD    $0x39, Y19, Y18, Y24
+	VPADDD        Y24, Y16, Y16
+	VPROLD        $0x06, Y16, Y16
+	VPADDD        Y17, Y16, Y16
+	MOVOU         hashSixK<>+64(SB), X0
+	PADDD         X10, X0
+	SHA256RNDS2   X0, X8, X9
+	PSHUFD        $0x0e, X0, X0
+	SHA256RNDS2   X0, X9, X8
+	MOVO          X10, X14
+	PALIGNR       $0x04, X13, X14
+	PADDD         X14, X11
+	SHA256MSG2    X10, X11
+	SHA256MSG1    X10, X13
+	MOVOU         hashSixK<>+80(SB), X0
+	PADDD         X4, X0
+	SHA256RNDS2   X0, X1, X2
+	PSHUFD        $0x0e, X0, X0
+	VMOVDQU32     224(SP), Y25
+	VPADDD.BCST   hashSixT<>+196(SB), Y25, Y25
+	VPADDD        Y25, Y19, Y19
+	VMOVDQA32     Y16, Y24
+	VPTERNLOGD    $0x39, Y18, Y17, Y24
+	VPADDD        Y24, Y19, Y19
+	VPROLD        $0x0a, Y19, Y19
+	VPADDD        Y16, Y19, Y19
+	SHA256RNDS2   X0, X2, X1
+	MOVO          X4, X7
+	PALIGNR       $0x04, X3, X7
+	PADDD         X7, X5
+	SHA256MSG2    X4, X5
+	SHA256MSG1    X4, X3
+	MOVOU         hashSixK<>+80(SB), X0
+	PADDD         X11, X0
+	SHA256RNDS2   X0, X8, X9
+	PSHUFD        $0x0e, X0, X0
+	SHA256RNDS2   X0, X9, X8
+	MOVO          X11, X14
+	PALIGNR       $0x04, X10, X14
+	PADDD         X14, X12
+	SHA256MSG2    X11, X12
+	SHA256MSG1    X11, X10
+	VMOVDQU32     448(SP), Y25
+	VPADDD.BCST   hashSixT<>+200(SB), Y25, Y25
+	VPADDD        Y25, Y18, Y18
+	VMOVDQA32     Y19, Y24
+	VPTERNLOGD    $0x39, Y17, Y16, Y24
+	VPADDD        Y24, Y18, Y18
+	VPROLD        $0x0f, Y18, Y18
+	VPADDD        Y19, Y18, Y18
+	MOVOU         hashSixK<>+96(SB), X0
+	PADDD         X5, X0
+	SHA256RNDS2   X0, X1, X2
+	PSHUFD        $0x0e, X0, X0
+	SHA256RNDS2   X0, X2, X1
+	MOVO          X5, X7
+	PALIGNR       $0x04, X4, X7
+	PADDD         X7, X6
+	SHA256MSG2    X5, X6
+	SHA256MSG1    X5, X4
+	MOVOU         hashSixK<>+96(SB), X0
+	PADDD         X12, X0
+	SHA256RNDS2   X0, X8, X9
+	PSHUFD        $0x0e, X0, X0
+	VMOVDQU32     160(SP), Y25
+	VPADDD.BCST   hashSixT<>+204(SB), Y25, Y25
+	VPADDD        Y25, Y17, Y17
+	VMOVDQA32     Y18, Y24
+	VPTERNLOGD    $0x39, Y16, Y19, Y24
+	VPADDD        Y24, Y17, Y17
+	VPROLD        $0x15, Y17, Y17
+	VPADDD        Y18, Y17, Y17
+	SHA256RNDS2   X0, X9, X8
+	MOVO          X12, X14
+	PALIGNR       $0x04, X11, X14
+	PADDD         X14, X13
+	SHA256MSG2    X12, X13
+	SHA256MSG1    X12, X11
+	MOVOU         hashSixK<>+112(SB), X0
+	PADDD         X6, X0
+	SHA256RNDS2   X0, X1, X2
+	PSHUFD        $0x0e, X0, X0
+	SHA256RNDS2   X0, X2, X1
+	MOVO          X6, X7
+	PALIGNR       $0x04, X5, X7
+	PADDD         X7, X3
+	SHA256MSG2    X6, X3
+	SHA256MSG1    X6, X5
+	VMOVDQU32     384(SP), Y25
+	VPADDD.BCST   hashSixT<>+208(SB), Y25, Y25
+	VPADDD        Y25, Y16, Y16
+	VMOVDQA32     Y17, Y24
+	VPTERNLOGD    $0x39, Y19, Y18, Y24
+	VPADDD        Y24, Y16, Y16
+	VPROLD        $0x06, Y16, Y16
+	VPADDD        Y17, Y16, Y16
+	MOVOU         hashSixK<>+112(SB), X0
+	PADDD         X13, X0
+	SHA256RNDS2   X0, X8, X9
+	PSHUFD        $0x0e, X0, X0
+	SHA256RNDS2   X0, X9, X8
+	MOVO          X13, X14
+	PALIGNR       $0x04, X12, X14
+	PADDD         X14, X10
+	SHA256MSG2    X13, X10
+	SHA256MSG1    X13, X12
+	MOVOU         hashSixK<>+128(SB), X0
+	PADDD         X3, X0
+	SHA256RNDS2   X0, X1, X2
+	PSHUFD        $0x0e, X0, X0
+	VMOVDQU32     96(SP), Y25
+	VPADDD.BCST   hashSixT<>+212(SB), Y25, Y25
+	VPADDD        Y25, Y19, Y19
+	VMOVDQA32     Y16, Y24
+	VPTERNLOGD    $0x39, Y18, Y17, Y24
+	VPADDD        Y24, Y19, Y19
+	VPROLD        $0x0a, Y19, Y19
+	VPADDD        Y16, Y19, Y19
+	SHA256RNDS2   X0, X2, X1
+	MOVO          X3, X7
+	PALIGNR       $0x04, X6, X7
+	PADDD         X7, X4
+	SHA256MSG2    X3, X4
+	SHA256MSG1    X3, X6
+	MOVOU         hashSixK<>+128(SB), X0
+	PADDD         X10, X0
+	SHA256RNDS2   X0, X8, X9
+	PSHUFD        $0x0e, X0, X0
+	SHA256RNDS2   X0, X9, X8
+	MOVO          X10, X14
+	PALIGNR       $0x04, X13, X14
+	PADDD         X14, X11
+	SHA256MSG2    X10, X11
+	SHA256MSG1    X10, X13
+	VMOVDQU32     320(SP), Y25
+	VPADDD.BCST   hashSixT<>+216(SB), Y25, Y25
+	VPADDD        Y25, Y18, Y18
+	VMOVDQA32     Y19, Y24
+	VPTERNLOGD    $0x39, Y17, Y16, Y24
+	VPADDD        Y24, Y18, Y18
+	VPROLD        $0x0f, Y18, Y18
+	VPADDD        Y19, Y18, Y18
+	MOVOU         hashSixK<>+144(SB), X0
+	PADDD         X4, X0
+	SHA256RNDS2   X0, X1, X2
+	PSHUFD        $0x0e, X0, X0
+	SHA256RNDS2   X0, X2, X1
+	MOVO          X4, X7
+	PALIGNR       $0x04, X3, X7
+	PADDD         X7, X5
+	SHA256MSG2    X4, X5
+	SHA256MSG1    X4, X3
+	MOVOU         hashSixK<>+144(SB), X0
+	PADDD         X11, X0
+	SHA256RNDS2   X0, X8, X9
+	PSHUFD        $0x0e, X0, X0
+	VMOVDQU32     32(SP), Y25
+	VPADDD.BCST   hashSixT<>+220(SB), Y25, Y25
+	VPADDD        Y25, Y17, Y17
+	VMOVDQA32     Y18, Y24
+	VPTERNLOGD    $0x39, Y16, Y19, Y24
+	VPADDD        Y24, Y17, Y17
+	VPROLD        $0x15, Y17, Y17
+	VPADDD        Y18, Y17, Y17
+	SHA256RNDS2   X0, X9, X8
+	MOVO          X11, X14
+	PALIGNR       $0x04, X10, X14
+	PADDD         X14, X12
+	SHA256MSG2    X11, X12
+	SHA256MSG1    X11, X10
+	MOVOU         hashSixK<>+160(SB), X0
+	PADDD         X5, X0
+	SHA256RNDS2   X0, X1, X2
+	PSHUFD        $0x0e, X0, X0
+	SHA256RNDS2   X0, X2, X1
+	MOVO          X5, X7
+	PALIGNR       $0x04, X4, X7
+	PADDD         X7, X6
+	SHA256MSG2    X5, X6
+	SHA256MSG1    X5, X4
+	VMOVDQU32     256(SP), Y25
+	VPADDD.BCST   hashSixT<>+224(SB), Y25, Y25
+	VPADDD        Y25, Y16, Y16
+	VMOVDQA32     Y17, Y24
+	VPTERNLOGD    $0x39, Y19, Y18, Y24
+	VPADDD        Y24, Y16, Y16
+	VPROLD        $0x06, Y16, Y16
+	VPADDD        Y17, Y16, Y16
+	MOVOU         hashSixK<>+160(SB), X0
+	PADDD         X12, X0
+	SHA256RNDS2   X0, X8, X9
+	PSHUFD        $0x0e, X0, X0
+	SHA256RNDS2   X0, X9, X8
+	MOVO          X12, X14
+	PALIGNR       $0x04, X11, X14
+	PADDD         X14, X13
+	SHA256MSG2    X12, X13
+	SHA256MSG1    X12, X11
+	MOVOU         hashSixK<>+176(SB), X0
+	PADDD         X6, X0
+	SHA256RNDS2   X0, X1, X2
+	PSHUFD        $0x0e, X0, X0
+	VMOVDQU32     480(SP), Y25
+	VPADDD.BCST   hashSixT<>+228(SB), Y25, Y25
+	VPADDD        Y25, Y19, Y19
+	VMOVDQA32     Y16, Y24
+	VPTERNLOGD    $0x39, Y18, Y17, Y24
+	VPADDD        Y24, Y19, Y19
+	VPROLD        $0x0a, Y19, Y19
+	VPADDD        Y16, Y19, Y19
+	SHA256RNDS2   X0, X2, X1
+	MOVO          X6, X7
+	PALIGNR       $0x04, X5, X7
+	PADDD         X7, X3
+	SHA256MSG2    X6, X3
+	SHA256MSG1    X6, X5
+	MOVOU         hashSixK<>+176(SB), X0
+	PADDD         X13, X0
+	SHA256RNDS2   X0, X8, X9
+	PSHUFD        $0x0e, X0, X0
+	SHA256RNDS2   X0, X9, X8
+	MOVO          X13, X14
+	PALIGNR       $0x04, X12, X14
+	PADDD         X14, X10
+	SHA256MSG2    X13, X10
+	SHA256MSG1    X13, X12
+	VMOVDQU32     192(SP), Y25
+	VPADDD.BCST   hashSixT<>+232(SB), Y25, Y25
+	VPADDD        Y25, Y18, Y18
+	VMOVDQA32     Y19, Y24
+	VPTERNLOGD    $0x39, Y17, Y16, Y24
+	VPADDD        Y24, Y18, Y18
+	VPROLD        $0x0f, Y18, Y18
+	VPADDD        Y19, Y18, Y18
+	MOVOU         hashSixK<>+192(SB), X0
+	PADDD         X3, X0
+	SHA256RNDS2   X0, X1, X2
+	PSHUFD        $0x0e, X0, X0
+	SHA256RNDS2   X0, X2, X1
+	MOVO          X3, X7
+	PALIGNR       $0x04, X6, X7
+	PADDD         X7, X4
+	SHA256MSG2    X3, X4
+	SHA256MSG1    X3, X6
+	MOVOU         hashSixK<>+192(SB), X0
+	PADDD         X10, X0
+	SHA256RNDS2   X0, X8, X9
+	PSHUFD        $0x0e, X0, X0
+	VMOVDQU32     416(SP), Y25
+	VPADDD.BCST   hashSixT<>+236(SB), Y25, Y25
+	VPADDD        Y25, Y17, Y17
+	VMOVDQA32     Y18, Y24
+	VPTERNLOGD    $0x39, Y16, Y19, Y24
+	VPADDD        Y24, Y17, Y17
+	VPROLD        $0x15, Y17, Y17
+	VPADDD        Y18, Y17, Y17
+	SHA256RNDS2   X0, X9, X8
+	MOVO          X10, X14
+	PALIGNR       $0x04, X13, X14
+	PADDD         X14, X11
+	SHA256MSG2    X10, X11
+	SHA256MSG1    X10, X13
+	MOVOU         hashSixK<>+208(SB), X0
+	PADDD         X4, X0
+	SHA256RNDS2   X0, X1, X2
+	PSHUFD        $0x0e, X0, X0
+	SHA256RNDS2   X0, X2, X1
+	MOVO          X4, X7
+	PALIGNR       $0x04, X3, X7
+	PADDD         X7, X5
+	SHA256MSG2    X4, X5
+	VMOVDQU32     128(SP), Y25
+	VPADDD.BCST   hashSixT<>+240(SB), Y25, Y25
+	VPADDD        Y25, Y16, Y16
+	VMOVDQA32     Y17, Y24
+	VPTERNLOGD    $0x39, Y19, Y18, Y24
+	VPADDD        Y24, Y16, Y16
+	VPROLD        $0x06, Y16, Y16
+	VPADDD        Y17, Y16, Y16
+	MOVOU         hashSixK<>+208(SB), X0
+	PADDD         X11, X0
+	SHA256RNDS2   X0, X8, X9
+	PSHUFD        $0x0e, X0, X0
+	SHA256RNDS2   X0, X9, X8
+	MOVO          X11, X14
+	PALIGNR       $0x04, X10, X14
+	PADDD         X14, X12
+	SHA256MSG2    X11, X12
+	MOVOU         hashSixK<>+224(SB), X0
+	PADDD         X5, X0
+	SHA256RNDS2   X0, X1, X2
+	PSHUFD        $0x0e, X0, X0
+	VMOVDQU32     352(SP), Y25
+	VPADDD.BCST   hashSixT<>+244(SB), Y25, Y25
+	VPADDD        Y25, Y19, Y19
+	VMOVDQA32     Y16, Y24
+	VPTERNLOGD    $0x39, Y18, Y17, Y24
+	VPADDD        Y24, Y19, Y19
+	VPROLD        $0x0a, Y19, Y19
+	VPADDD        Y16, Y19, Y19
+	SHA256RNDS2   X0, X2, X1
+	MOVO          X5, X7
+	PALIGNR       $0x04, X4, X7
+	PADDD         X7, X6
+	SHA256MSG2    X5, X6
+	MOVOU         hashSixK<>+224(SB), X0
+	PADDD         X12, X0
+	SHA256RNDS2   X0, X8, X9
+	PSHUFD        $0x0e, X0, X0
+	SHA256RNDS2   X0, X9, X8
+	MOVO          X12, X14
+	PALIGNR       $0x04, X11, X14
+	PADDD         X14, X13
+	SHA256MSG2    X12, X13
+	VMOVDQU32     64(SP), Y25
+	VPADDD.BCST   hashSixT<>+248(SB), Y25, Y25
+	VPADDD        Y25, Y18, Y18
+	VMOVDQA32     Y19, Y24
+	VPTERNLOGD    $0x39, Y17, Y16, Y24
+	VPADDD        Y24, Y18, Y18
+	VPROLD        $0x0f, Y18, Y18
+	VPADDD        Y19, Y18, Y18
+	MOVOU         hashSixK<>+240(SB), X0
+	PADDD         X6, X0
+	SHA256RNDS2   X0, X1, X2
+	PSHUFD        $0x0e, X0, X0
+	SHA256RNDS2   X0, X2, X1
+	MOVOU         hashSixK<>+240(SB), X0
+	PADDD         X13, X0
+	SHA256RNDS2   X0, X8, X9
+	PSHUFD        $0x0e, X0, X0
+	VMOVDQU32     288(SP), Y25
+	VPADDD.BCST   hashSixT<>+252(SB), Y25, Y25
+	VPADDD        Y25, Y17, Y17
+	VMOVDQA32     Y18, Y24
+	VPTERNLOGD    $0x39, Y16, Y19, Y24
+	VPADDD        Y24, Y17, Y17
+	VPROLD        $0x15, Y17, Y17
+	VPADDD        Y18, Y17, Y17
+	SHA256RNDS2   X0, X9, X8
+	MOVOU         640(SP), X7
+	PADDD         X7, X1
+	MOVOU         656(SP), X7
+	PADDD         X7, X2
+	MOVOU         X1, 640(SP)
+	MOVOU         X2, 656(SP)
+	MOVOU         672(SP), X14
+	PADDD         X14, X8
+	MOVOU         688(SP), X14
+	PADDD         X14, X9
+	MOVOU         X8, 672(SP)
+	MOVOU         X9, 688(SP)
+	VPADDD        Y20, Y16, Y16
+	VPADDD        Y21, Y17, Y17
+	VPADDD        Y22, Y18, Y18
+	VPADDD        Y23, Y19, Y19
+	ADDQ          $0x40, SI
+	ADDQ          $0x40, DI
+	ADDQ          $0x40, AX
+	ADDQ          $0x40, BX
+	ADDQ          $0x40, CX
+	ADDQ          $0x40, DX
+	DECQ          704(SP)
+	JNZ           loop
+	VPUNPCKLDQ    Y17, Y16, Y28
+	VPUNPCKHDQ    Y17, Y16, Y29
+	VPUNPCKLDQ    Y19, Y18, Y30
+	VPUNPCKHDQ    Y19, Y18, Y31
+	VPUNPCKLQDQ   Y30, Y28, Y16
+	VPUNPCKHQDQ   Y30, Y28, Y17
+	VPUNPCKLQDQ   Y31, Y29, Y18
+	VPUNPCKHQDQ   Y31, Y29, Y19
+	MOVQ          state+0(FP), R10
+	MOVQ          (R10), R10
+	VMOVDQU32     X16, (R10)
+	MOVQ          state+0(FP), R10
+	MOVQ          32(R10), R10
+	VEXTRACTI32X4 $0x01, Y16, (R10)
+	MOVQ          state+0(FP), R10
+	MOVQ          8(R10), R10
+	VMOVDQU32     X17, (R10)
+	MOVQ          state+0(FP), R10
+	MOVQ          40(R10), R10
+	VEXTRACTI32X4 $0x01, Y17, (R10)
+	MOVQ          state+0(FP), R10
+	MOVQ          16(R10), R10
+	VMOVDQU32     X18, (R10)
+	MOVQ          state+0(FP), R10
+	MOVQ          24(R10), R10
+	VMOVDQU32     X19, (R10)
+	VPXORD        X16, X16, X16
+	VPXORD        X17, X17, X17
+	VPXORD        X18, X18, X18
+	VPXORD        X19, X19, X19
+	VPXORD        X20, X20, X20
+	VPXORD        X21, X21, X21
+	VPXORD        X22, X22, X22
+	VPXORD        X23, X23, X23
+	VPXORD        X24, X24, X24
+	VPXORD        X25, X25, X25
+	VPXORD        X26, X26, X26
+	VPXORD        X27, X27, X27
+	VPXORD        X28, X28, X28
+	VPXORD        X29, X29, X29
+	VPXORD        X30, X30, X30
+	VPXORD        X31, X31, X31
+	MOVOU         512(SP), X1
+	MOVOU         528(SP), X2
+	MOVQ          state+0(FP), R10
+	MOVQ          (R10), R10
+	PSHUFD        $0x1b, X1, X7
+	PSHUFD        $0xb1, X2, X2
+	MOVO          X7, X1
+	PBLENDW       $0xf0, X2, X1
+	PALIGNR       $0x08, X7, X2
+	MOVOU         X1, 16(R10)
+	MOVOU         X2, 32(R10)
+	MOVOU         544(SP), X1
+	MOVOU         560(SP), X2
+	MOVQ          state+0(FP), R10
+	MOVQ          8(R10), R10
+	PSHUFD        $0x1b, X1, X7
+	PSHUFD        $0xb1, X2, X2
+	MOVO          X7, X1
+	PBLENDW       $0xf0, X2, X1
+	PALIGNR       $0x08, X7, X2
+	MOVOU         X1, 16(R10)
+	MOVOU         X2, 32(R10)
+	MOVOU         576(SP), X1
+	MOVOU         592(SP), X2
+	MOVQ          state+0(FP), R10
+	MOVQ          16(R10), R10
+	PSHUFD        $0x1b, X1, X7
+	PSHUFD        $0xb1, X2, X2
+	MOVO          X7, X1
+	PBLENDW       $0xf0, X2, X1
+	PALIGNR       $0x08, X7, X2
+	MOVOU         X1, 16(R10)
+	MOVOU         X2, 32(R10)
+	MOVOU         608(SP), X1
+	MOVOU         624(SP), X2
+	MOVQ          state+0(FP), R10
+	MOVQ          24(R10), R10
+	PSHUFD        $0x1b, X1, X7
+	PSHUFD        $0xb1, X2, X2
+	MOVO          X7, X1
+	PBLENDW       $0xf0, X2, X1
+	PALIGNR       $0x08, X7, X2
+	MOVOU         X1, 16(R10)
+	MOVOU         X2, 32(R10)
+	MOVOU         640(SP), X1
+	MOVOU         656(SP), X2
+	MOVQ          state+0(FP), R10
+	MOVQ          32(R10), R10
+	PSHUFD        $0x1b, X1, X7
+	PSHUFD        $0xb1, X2, X2
+	MOVO          X7, X1
+	PBLENDW       $0xf0, X2, X1
+	PALIGNR       $0x08, X7, X2
+	MOVOU         X1, 16(R10)
+	MOVOU         X2, 32(R10)
+	MOVOU         672(SP), X1
+	MOVOU         688(SP), X2
+	MOVQ          state+0(FP), R10
+	MOVQ          40(R10), R10
+	PSHUFD        $0x1b, X1, X7
+	PSHUFD        $0xb1, X2, X2
+	MOVO          X7, X1
+	PBLENDW       $0xf0, X2, X1
+	PALIGNR       $0x08, X7, X2
+	MOVOU         X1, 16(R10)
+	MOVOU         X2, 32(R10)
+	RET
+
+DATA hashSixK<>+0(SB)/4, $0x428a2f98
+DATA hashSixK<>+4(SB)/4, $0x71374491
+DATA hashSixK<>+8(SB)/4, $0xb5c0fbcf
+DATA hashSixK<>+12(SB)/4, $0xe9b5dba5
+DATA hashSixK<>+16(SB)/4, $0x3956c25b
+DATA hashSixK<>+20(SB)/4, $0x59f111f1
+DATA hashSixK<>+24(SB)/4, $0x923f82a4
+DATA hashSixK<>+28(SB)/4, $0xab1c5ed5
+DATA hashSixK<>+32(SB)/4, $0xd807aa98
+DATA hashSixK<>+36(SB)/4, $0x12835b01
+DATA hashSixK<>+40(SB)/4, $0x243185be
+DATA hashSixK<>+44(SB)/4, $0x550c7dc3
+DATA hashSixK<>+48(SB)/4, $0x72be5d74
+DATA hashSixK<>+52(SB)/4, $0x80deb1fe
+DATA hashSixK<>+56(SB)/4, $0x9bdc06a7
+DATA hashSixK<>+60(SB)/4, $0xc19bf174
+DATA hashSixK<>+64(SB)/4, $0xe49b69c1
+DATA hashSixK<>+68(SB)/4, $0xefbe4786
+DATA hashSixK<>+72(SB)/4, $0x0fc19dc6
+DATA hashSixK<>+76(SB)/4, $0x240ca1cc
+DATA hashSixK<>+80(SB)/4, $0x2de92c6f
+DATA hashSixK<>+84(SB)/4, $0x4a7484aa
+DATA hashSixK<>+88(SB)/4, $0x5cb0a9dc
+DATA hashSixK<>+92(SB)/4, $0x76f988da
+DATA hashSixK<>+96(SB)/4, $0x983e5152
+DATA hashSixK<>+100(SB)/4, $0xa831c66d
+DATA hashSixK<>+104(SB)/4, $0xb00327c8
+DATA hashSixK<>+108(SB)/4, $0xbf597fc7
+DATA hashSixK<>+112(SB)/4, $0xc6e00bf3
+DATA hashSixK<>+116(SB)/4, $0xd5a79147
+DATA hashSixK<>+120(SB)/4, $0x06ca6351
+DATA hashSixK<>+124(SB)/4, $0x14292967
+DATA hashSixK<>+128(SB)/4, $0x27b70a85
+DATA hashSixK<>+132(SB)/4, $0x2e1b2138
+DATA hashSixK<>+136(SB)/4, $0x4d2c6dfc
+DATA hashSixK<>+140(SB)/4, $0x53380d13
+DATA hashSixK<>+144(SB)/4, $0x650a7354
+DATA hashSixK<>+148(SB)/4, $0x766a0abb
+DATA hashSixK<>+152(SB)/4, $0x81c2c92e
+DATA hashSixK<>+156(SB)/4, $0x92722c85
+DATA hashSixK<>+160(SB)/4, $0xa2bfe8a1
+DATA hashSixK<>+164(SB)/4, $0xa81a664b
+DATA hashSixK<>+168(SB)/4, $0xc24b8b70
+DATA hashSixK<>+172(SB)/4, $0xc76c51a3
+DATA hashSixK<>+176(SB)/4, $0xd192e819
+DATA hashSixK<>+180(SB)/4, $0xd6990624
+DATA hashSixK<>+184(SB)/4, $0xf40e3585
+DATA hashSixK<>+188(SB)/4, $0x106aa070
+DATA hashSixK<>+192(SB)/4, $0x19a4c116
+DATA hashSixK<>+196(SB)/4, $0x1e376c08
+DATA hashSixK<>+200(SB)/4, $0x2748774c
+DATA hashSixK<>+204(SB)/4, $0x34b0bcb5
+DATA hashSixK<>+208(SB)/4, $0x391c0cb3
+DATA hashSixK<>+212(SB)/4, $0x4ed8aa4a
+DATA hashSixK<>+216(SB)/4, $0x5b9cca4f
+DATA hashSixK<>+220(SB)/4, $0x682e6ff3
+DATA hashSixK<>+224(SB)/4, $0x748f82ee
+DATA hashSixK<>+228(SB)/4, $0x78a5636f
+DATA hashSixK<>+232(SB)/4, $0x84c87814
+DATA hashSixK<>+236(SB)/4, $0x8cc70208
+DATA hashSixK<>+240(SB)/4, $0x90befffa
+DATA hashSixK<>+244(SB)/4, $0xa4506ceb
+DATA hashSixK<>+248(SB)/4, $0xbef9a3f7
+DATA hashSixK<>+252(SB)/4, $0xc67178f2
+GLOBL hashSixK<>(SB), RODATA|NOPTR, $256
+
+DATA hashSixT<>+0(SB)/4, $0xd76aa478
+DATA hashSixT<>+4(SB)/4, $0xe8c7b756
+DATA hashSixT<>+8(SB)/4, $0x242070db
+DATA hashSixT<>+12(SB)/4, $0xc1bdceee
+DATA hashSixT<>+16(SB)/4, $0xf57c0faf
+DATA hashSixT<>+20(SB)/4, $0x4787c62a
+DATA hashSixT<>+24(SB)/4, $0xa8304613
+DATA hashSixT<>+28(SB)/4, $0xfd469501
+DATA hashSixT<>+32(SB)/4, $0x698098d8
+DATA hashSixT<>+36(SB)/4, $0x8b44f7af
+DATA hashSixT<>+40(SB)/4, $0xffff5bb1
+DATA hashSixT<>+44(SB)/4, $0x895cd7be
+DATA hashSixT<>+48(SB)/4, $0x6b901122
+DATA hashSixT<>+52(SB)/4, $0xfd987193
+DATA hashSixT<>+56(SB)/4, $0xa679438e
+DATA hashSixT<>+60(SB)/4, $0x49b40821
+DATA hashSixT<>+64(SB)/4, $0xf61e2562
+DATA hashSixT<>+68(SB)/4, $0xc040b340
+DATA hashSixT<>+72(SB)/4, $0x265e5a51
+DATA hashSixT<>+76(SB)/4, $0xe9b6c7aa
+DATA hashSixT<>+80(SB)/4, $0xd62f105d
+DATA hashSixT<>+84(SB)/4, $0x02441453
+DATA hashSixT<>+88(SB)/4, $0xd8a1e681
+DATA hashSixT<>+92(SB)/4, $0xe7d3fbc8
+DATA hashSixT<>+96(SB)/4, $0x21e1cde6
+DATA hashSixT<>+100(SB)/4, $0xc33707d6
+DATA hashSixT<>+104(SB)/4, $0xf4d50d87
+DATA hashSixT<>+108(SB)/4, $0x455a14ed
+DATA hashSixT<>+112(SB)/4, $0xa9e3e905
+DATA hashSixT<>+116(SB)/4, $0xfcefa3f8
+DATA hashSixT<>+120(SB)/4, $0x676f02d9
+DATA hashSixT<>+124(SB)/4, $0x8d2a4c8a
+DATA hashSixT<>+128(SB)/4, $0xfffa3942
+DATA hashSixT<>+132(SB)/4, $0x8771f681
+DATA hashSixT<>+136(SB)/4, $0x6d9d6122
+DATA hashSixT<>+140(SB)/4, $0xfde5380c
+DATA hashSixT<>+144(SB)/4, $0xa4beea44
+DATA hashSixT<>+148(SB)/4, $0x4bdecfa9
+DATA hashSixT<>+152(SB)/4, $0xf6bb4b60
+DATA hashSixT<>+156(SB)/4, $0xbebfbc70
+DATA hashSixT<>+160(SB)/4, $0x289b7ec6
+DATA hashSixT<>+164(SB)/4, $0xeaa127fa
+DATA hashSixT<>+168(SB)/4, $0xd4ef3085
+DATA hashSixT<>+172(SB)/4, $0x04881d05
+DATA hashSixT<>+176(SB)/4, $0xd9d4d039
+DATA hashSixT<>+180(SB)/4, $0xe6db99e5
+DATA hashSixT<>+184(SB)/4, $0x1fa27cf8
+DATA hashSixT<>+188(SB)/4, $0xc4ac5665
+DATA hashSixT<>+192(SB)/4, $0xf4292244
+DATA hashSixT<>+196(SB)/4, $0x432aff97
+DATA hashSixT<>+200(SB)/4, $0xab9423a7
+DATA hashSixT<>+204(SB)/4, $0xfc93a039
+DATA hashSixT<>+208(SB)/4, $0x655b59c3
+DATA hashSixT<>+212(SB)/4, $0x8f0ccc92
+DATA hashSixT<>+216(SB)/4, $0xffeff47d
+DATA hashSixT<>+220(SB)/4, $0x85845dd1
+DATA hashSixT<>+224(SB)/4, $0x6fa87e4f
+DATA hashSixT<>+228(SB)/4, $0xfe2ce6e0
+DATA hashSixT<>+232(SB)/4, $0xa3014314
+DATA hashSixT<>+236(SB)/4, $0x4e0811a1
+DATA hashSixT<>+240(SB)/4, $0xf7537e82
+DATA hashSixT<>+244(SB)/4, $0xbd3af235
+DATA hashSixT<>+248(SB)/4, $0x2ad7d2bb
+DATA hashSixT<>+252(SB)/4, $0xeb86d391
+GLOBL hashSixT<>(SB), RODATA|NOPTR, $256
+
+DATA hashSixFlip<>+0(SB)/8, $0x0405060700010203
+DATA hashSixFlip<>+8(SB)/8, $0x0c0d0e0f08090a0b
+GLOBL hashSixFlip<>(SB), RODATA|NOPTR, $16
+
+// func hashSeven(state *[7]*[12]uint32, p *[7]*byte, blocks int)
+// Requires: AVX2, AVX512F, AVX512VL, SHA, SSE2, SSE4.1, SSSE3
+TEXT ·hashSeven(SB), $744-24
+	MOVOU        hashSevenFlip<>+0(SB), X15
+	MOVQ         blocks+16(FP), R10
+	MOVQ         R10, 736(SP)
+	MOVQ         p+8(FP), R10
+	MOVQ         (R10), SI
+	MOVQ         8(R10), DI
+	MOVQ         16(R10), AX
+	MOVQ         24(R10), BX
+	MOVQ         32(R10), CX
+	MOVQ         40(R10), DX
+	MOVQ         48(R10), R8
+	MOVQ         state+0(FP), R10
+	MOVQ         (R10), R10
+	VMOVDQU32    (R10), X16
+	MOVQ         state+0(FP), R10
+	MOVQ         32(R10), R10
+	VINSERTI32X4 $0x01, (R10), Y16, Y16
+	MOVQ         state+0(FP), R10
+	MOVQ         8(R10), R10
+	VMOVDQU32    (R10), X17
+	MOVQ         state+0(FP), R10
+	MOVQ         40(R10), R10
+	VINSERTI32X4 $0x01, (R10), Y17, Y17
+	MOVQ         state+0(FP), R10
+	MOVQ         16(R10), R10
+	VMOVDQU32    (R10), X18
+	MOVQ         state+0(FP), R10
+	MOVQ         48(R10), R10
+	VINSERTI32X4 $0x01, (R10), Y18, Y18
+	MOVQ         state+0(FP), R10
+	MOVQ         24(R10), R10
+	VMOVDQU32    (R10), X19
+	MOVQ         state+0(FP), R10
+	MOVQ         (R10), R10
+	VINSERTI32X4 $0x01, (R10), Y19, Y19
+	VPUNPCKLDQ   Y17, Y16, Y28
+	VPUNPCKHDQ   Y17, Y16, Y29
+	VPUNPCKLDQ   Y19, Y18, Y30
+	VPUNPCKHDQ   Y19, Y18, Y31
+	VPUNPCKLQDQ  Y30, Y28, Y16
+	VPUNPCKHQDQ  Y30, Y28, Y17
+	VPUNPCKLQDQ  Y31, Y29, Y18
+	VPUNPCKHQDQ  Y31, Y29, Y19
+	MOVQ         state+0(FP), R10
+	MOVQ         (R10), R10
+	MOVOU        16(R10), X7
+	MOVOU        32(R10), X2
+	PSHUFD       $0xb1, X7, X7
+	PSHUFD       $0x1b, X2, X2
+	MOVO         X7, X1
+	PALIGNR      $0x08, X2, X1
+	PBLENDW      $0xf0, X7, X2
+	MOVOU        X1, 512(SP)
+	MOVOU        X2, 528(SP)
+	MOVQ         state+0(FP), R10
+	MOVQ         8(R10), R10
+	MOVOU        16(R10), X7
+	MOVOU        32(R10), X2
+	PSHUFD       $0xb1, X7, X7
+	PSHUFD       $0x1b, X2, X2
+	MOVO         X7, X1
+	PALIGNR      $0x08, X2, X1
+	PBLENDW      $0xf0, X7, X2
+	MOVOU        X1, 544(SP)
+	MOVOU        X2, 560(SP)
+	MOVQ         state+0(FP), R10
+	MOVQ         16(R10), R10
+	MOVOU        16(R10), X7
+	MOVOU        32(R10), X2
+	PSHUFD       $0xb1, X7, X7
+	PSHUFD       $0x1b, X2, X2
+	MOVO         X7, X1
+	PALIGNR      $0x08, X2, X1
+	PBLENDW      $0xf0, X7, X2
+	MOVOU        X1, 576(SP)
+	MOVOU        X2, 592(SP)
+	MOVQ         state+0(FP), R10
+	MOVQ         24(R10), R10
+	MOVOU        16(R10), X7
+	MOVOU        32(R10), X2
+	PSHUFD       $0xb1, X7, X7
+	PSHUFD       $0x1b, X2, X2
+	MOVO         X7, X1
+	PALIGNR      $0x08, X2, X1
+	PBLENDW      $0xf0, X7, X2
+	MOVOU        X1, 608(SP)
+	MOVOU        X2, 624(SP)
+	MOVQ         state+0(FP), R10
+	MOVQ         32(R10), R10
+	MOVOU        16(R10), X7
+	MOVOU        32(R10), X2
+	PSHUFD       $0xb1, X7, X7
+	PSHUFD       $0x1b, X2, X2
+	MOVO         X7, X1
+	PALIGNR      $0x08, X2, X1
+	PBLENDW      $0xf0, X7, X2
+	MOVOU        X1, 640(SP)
+	MOVOU        X2, 656(SP)
+	MOVQ         state+0(FP), R10
+	MOVQ         40(R10), R10
+	MOVOU        16(R10), X7
+	MOVOU        32(R10), X2
+	PSHUFD       $0xb1, X7, X7
+	PSHUFD       $0x1b, X2, X2
+	MOVO         X7, X1
+	PALIGNR      $0x08, X2, X1
+	PBLENDW      $0xf0, X7, X2
+	MOVOU        X1, 672(SP)
+	MOVOU        X2, 688(SP)
+	MOVQ         state+0(FP), R10
+	MOVQ         48(R10), R10
+	MOVOU        16(R10), X7
+	MOVOU        32(R10), X2
+	PSHUFD       $0xb1, X7, X7
+	PSHUFD       $0x1b, X2, X2
+	MOVO         X7, X1
+	PALIGNR      $0x08, X2, X1
+	PBLENDW      $0xf0, X7, X2
+	MOVOU        X1, 704(SP)
+	MOVOU        X2, 720(SP)
+
+loop:
+	VMOVDQU32     (SI), X24
+	VINSERTI32X4  $0x01, (CX), Y24, Y24
+	VMOVDQU32     (DI), X25
+	VINSERTI32X4  $0x01, (DX), Y25, Y25
+	VMOVDQU32     (AX), X26
+	VINSERTI32X4  $0x01, (R8), Y26, Y26
+	VMOVDQU32     (BX), X27
+	VINSERTI32X4  $0x01, (SI), Y27, Y27
+	VPUNPCKLDQ    Y25, Y24, Y28
+	VPUNPCKHDQ    Y25, Y24, Y29
+	VPUNPCKLDQ    Y27, Y26, Y30
+	VPUNPCKHDQ    Y27, Y26, Y31
+	VPUNPCKLQDQ   Y30, Y28, Y24
+	VPUNPCKHQDQ   Y30, Y28, Y25
+	VPUNPCKLQDQ   Y31, Y29, Y26
+	VPUNPCKHQDQ   Y31, Y29, Y27
+	VMOVDQU32     Y24, (SP)
+	VMOVDQU32     Y25, 32(SP)
+	VMOVDQU32     Y26, 64(SP)
+	VMOVDQU32     Y27, 96(SP)
+	VMOVDQU32     16(SI), X24
+	VINSERTI32X4  $0x01, 16(CX), Y24, Y24
+	VMOVDQU32     16(DI), X25
+	VINSERTI32X4  $0x01, 16(DX), Y25, Y25
+	VMOVDQU32     16(AX), X26
+	VINSERTI32X4  $0x01, 16(R8), Y26, Y26
+	VMOVDQU32     16(BX), X27
+	VINSERTI32X4  $0x01, 16(SI), Y27, Y27
+	VPUNPCKLDQ    Y25, Y24, Y28
+	VPUNPCKHDQ    Y25, Y24, Y29
+	VPUNPCKLDQ    Y27, Y26, Y30
+	VPUNPCKHDQ    Y27, Y26, Y31
+	VPUNPCKLQDQ   Y30, Y28, Y24
+	VPUNPCKHQDQ   Y30, Y28, Y25
+	VPUNPCKLQDQ   Y31, Y29, Y26
+	VPUNPCKHQDQ   Y31, Y29, Y27
+	VMOVDQU32     Y24, 128(SP)
+	VMOVDQU32     Y25, 160(SP)
+	VMOVDQU32     Y26, 192(SP)
+	VMOVDQU32     Y27, 224(SP)
+	VMOVDQU32     32(SI), X24
+	VINSERTI32X4  $0x01, 32(CX), Y24, Y24
+	VMOVDQU32     32(DI), X25
+	VINSERTI32X4  $0x01, 32(DX), Y25, Y25
+	VMOVDQU32     32(AX), X26
+	VINSERTI32X4  $0x01, 32(R8), Y26, Y26
+	VMOVDQU32     32(BX), X27
+	VINSERTI32X4  $0x01, 32(SI), Y27, Y27
+	VPUNPCKLDQ    Y25, Y24, Y28
+	VPUNPCKHDQ    Y25, Y24, Y29
+	VPUNPCKLDQ    Y27, Y26, Y30
+	VPUNPCKHDQ    Y27, Y26, Y31
+	VPUNPCKLQDQ   Y30, Y28, Y24
+	VPUNPCKHQDQ   Y30, Y28, Y25
+	VPUNPCKLQDQ   Y31, Y29, Y26
+	VPUNPCKHQDQ   Y31, Y29, Y27
+	VMOVDQU32     Y24, 256(SP)
+	VMOVDQU32     Y25, 288(SP)
+	VMOVDQU32     Y26, 320(SP)
+	VMOVDQU32     Y27, 352(SP)
+	VMOVDQU32     48(SI), X24
+	VINSERTI32X4  $0x01, 48(CX), Y24, Y24
+	VMOVDQU32     48(DI), X25
+	VINSERTI32X4  $0x01, 48(DX), Y25, Y25
+	VMOVDQU32     48(AX), X26
+	VINSERTI32X4  $0x01, 48(R8), Y26, Y26
+	VMOVDQU32     48(BX), X27
+	VINSERTI32X4  $0x01, 48(SI), Y27, Y27
+	VPUNPCKLDQ    Y25, Y24, Y28
+	VPUNPCKHDQ    Y25, Y24, Y29
+	VPUNPCKLDQ    Y27, Y26, Y30
+	VPUNPCKHDQ    Y27, Y26, Y31
+	VPUNPCKLQDQ   Y30, Y28, Y24
+	VPUNPCKHQDQ   Y30, Y28, Y25
+	VPUNPCKLQDQ   Y31, Y29, Y26
+	VPUNPCKHQDQ   Y31, Y29, Y27
+	VMOVDQU32     Y24, 384(SP)
+	VMOVDQU32     Y25, 416(SP)
+	VMOVDQU32     Y26, 448(SP)
+	VMOVDQU32     Y27, 480(SP)
+	VMOVDQA32     Y16, Y20
+	VMOVDQA32     Y17, Y21
+	VMOVDQA32     Y18, Y22
+	VMOVDQA32     Y19, Y23
+	MOVOU         512(SP), X1
+	MOVOU         528(SP), X2
+	MOVOU         544(SP), X8
+	MOVOU         560(SP), X9
+	MOVOU         (SI), X3
+	PSHUFB        X15, X3
+	MOVOU         hashSevenK<>+0(SB), X0
+	PADDD         X3, X0
+	SHA256RNDS2   X0, X1, X2
+	PSHUFD        $0x0e, X0, X0
+	SHA256RNDS2   X0, X2, X1
+	MOVOU         (DI), X10
+	PSHUFB        X15, X10
+	MOVOU         hashSevenK<>+0(SB), X0
+	PADDD         X10, X0
+	SHA256RNDS2   X0, X8, X9
+	PSHUFD        $0x0e, X0, X0
+	VMOVDQU32     (SP), Y25
+	VPADDD.BCST   hashSevenT<>+0(SB), Y25, Y25
+	VPADDD        Y25, Y16, Y16
+	VMOVDQA32     Y17, Y24
+	VPTERNLOGD    $0xca, Y19, Y18, Y24
+	VPADDD        Y24, Y16, Y16
+	VPROLD        $0x07, Y16, Y16
+	VPADDD        Y17, Y16, Y16
+	SHA256RNDS2   X0, X9, X8
+	MOVOU         16(SI), X4
+	PSHUFB        X15, X4
+	MOVOU         hashSevenK<>+16(SB), X0
+	PADDD         X4, X0
+	SHA256RNDS2   X0, X1, X2
+	PSHUFD        $0x0e, X0, X0
+	SHA256RNDS2   X0, X2, X1
+	SHA256MSG1    X4, X3
+	MOVOU         16(DI), X11
+	PSHUFB        X15, X11
+	VMOVDQU32     32(SP), Y25
+	VPADDD.BCST   hashSevenT<>+4(SB), Y25, Y25
+	VPADDD        Y25, Y19, Y19
+	VMOVDQA32     Y16, Y24
+	VPTERNLOGD    $0xca, Y18, Y17, Y24
+	VPADDD        Y24, Y19, Y19
+	VPROLD        $0x0c, Y19, Y19
+	VPADDD        Y16, Y19, Y19
+	MOVOU         hashSevenK<>+16(SB), X0
+	PADDD         X11, X0
+	SHA256RNDS2   X0, X8, X9
+	PSHUFD        $0x0e, X0, X0
+	SHA256RNDS2   X0, X9, X8
+	SHA256MSG1    X11, X10
+	MOVOU         32(SI), X5
+	PSHUFB        X15, X5
+	MOVOU         hashSevenK<>+32(SB), X0
+	PADDD         X5, X0
+	SHA256RNDS2   X0, X1, X2
+	PSHUFD        $0x0e, X0, X0
+	SHA256RNDS2   X0, X2, X1
+	SHA256MSG1    X5, X4
+	MOVOU         32(DI), X12
+	PSHUFB        X15, X12
+	VMOVDQU32     64(SP), Y25
+	VPADDD.BCST   hashSevenT<>+8(SB), Y25, Y25
+	VPADDD        Y25, Y18, Y18
+	VMOVDQA32     Y19, Y24
+	VPTERNLOGD    $0xca, Y17, Y16, Y24
+	VPADDD        Y24, Y18, Y18
+	VPROLD        $0x11, Y18, Y18
+	VPADDD        Y19, Y18, Y18
+	MOVOU         hashSevenK<>+32(SB), X0
+	PADDD         X12, X0
+	SHA256RNDS2   X0, X8, X9
+	PSHUFD        $0x0e, X0, X0
+	SHA256RNDS2   X0, X9, X8
+	SHA256MSG1    X12, X11
+	MOVOU         48(SI), X6
+	PSHUFB        X15, X6
+	MOVOU         hashSevenK<>+48(SB), X0
+	PADDD         X6, X0
+	SHA256RNDS2   X0, X1, X2
+	PSHUFD        $0x0e, X0, X0
+	VMOVDQU32     96(SP), Y25
+	VPADDD.BCST   hashSevenT<>+12(SB), Y25, Y25
+	VPADDD        Y25, Y17, Y17
+	VMOVDQA32     Y18, Y24
+	VPTERNLOGD    $0xca, Y16, Y19, Y24
+	VPADDD        Y24, Y17, Y17
+	VPROLD        $0x16, Y17, Y17
+	VPADDD        Y18, Y17, Y17
+	SHA256RNDS2   X0, X2, X1
+	MOVO          X6, X7
+	PALIGNR       $0x04, X5, X7
+	PADDD         X7, X3
+	SHA256MSG2    X6, X3
+	SHA256MSG1    X6, X5
+	MOVOU         48(DI), X13
+	PSHUFB        X15, X13
+	MOVOU         hashSevenK<>+48(SB), X0
+	PADDD         X13, X0
+	SHA256RNDS2   X0, X8, X9
+	PSHUFD        $0x0e, X0, X0
+	SHA256RNDS2   X0, X9, X8
+	MOVO          X13, X14
+	PALIGNR       $0x04, X12, X14
+	PADDD         X14, X10
+	SHA256MSG2    X13, X10
+	SHA256MSG1    X13, X12
+	MOVOU         hashSevenK<>+64(SB), X0
+	PADDD         X3, X0
+	SHA256RNDS2   X0, X1, X2
+	PSHUFD        $0x0e, X0, X0
+	VMOVDQU32     128(SP), Y25
+	VPADDD.BCST   hashSevenT<>+16(SB), Y25, Y25
+	VPADDD        Y25, Y16, Y16
+	VMOVDQA32     Y17, Y24
+	VPTERNLOGD    $0xca, Y19, Y18, Y24
+	VPADDD        Y24, Y16, Y16
+	VPROLD        $0x07, Y16, Y16
+	VPADDD        Y17, Y16, Y16
+	SHA256RNDS2   X0, X2, X1
+	MOVO          X3, X7
+	PALIGNR       $0x04, X6, X7
+	PADDD         X7, X4
+	SHA256MSG2    X3, X4
+	SHA256MSG1    X3, X6
+	MOVOU         hashSevenK<>+64(SB), X0
+	PADDD         X10, X0
+	SHA256RNDS2   X0, X8, X9
+	PSHUFD        $0x0e, X0, X0
+	SHA256RNDS2   X0, X9, X8
+	MOVO          X10, X14
+	PALIGNR       $0x04, X13, X14
+	PADDD         X14, X11
+	SHA256MSG2    X10, X11
+	SHA256MSG1    X10, X13
+	VMOVDQU32     160(SP), Y25
+	VPADDD.BCST   hashSevenT<>+20(SB), Y25, Y25
+	VPADDD        Y25, Y19, Y19
+	VMOVDQA32     Y16, Y24
+	VPTERNLOGD    $0xca, Y18, Y17, Y24
+	VPADDD        Y24, Y19, Y19
+	VPROLD        $0x0c, Y19, Y19
+	VPADDD        Y16, Y19, Y19
+	MOVOU         hashSevenK<>+80(SB), X0
+	PADDD         X4, X0
+	SHA256RNDS2   X0, X1, X2
+	PSHUFD        $0x0e, X0, X0
+	SHA256RNDS2   X0, X2, X1
+	MOVO          X4, X7
+	PALIGNR       $0x04, X3, X7
+	PADDD         X7, X5
+	SHA256MSG2    X4, X5
+	SHA256MSG1    X4, X3
+	MOVOU         hashSevenK<>+80(SB), X0
+	PADDD         X11, X0
+	SHA256RNDS2   X0, X8, X9
+	PSHUFD        $0x0e, X0, X0
+	SHA256RNDS2   X0, X9, X8
+	MOVO          X11, X14
+	PALIGNR       $0x04, X10, X14
+	PADDD         X14, X12
+	SHA256MSG2    X11, X12
+	SHA256MSG1    X11, X10
+	VMOVDQU32     192(SP), Y25
+	VPADDD.BCST   hashSevenT<>+24(SB), Y25, Y25
+	VPADDD        Y25, Y18, Y18
+	VMOVDQA32     Y19, Y24
+	VPTERNLOGD    $0xca, Y17, Y16, Y24
+	VPADDD        Y24, Y18, Y18
+	VPROLD        $0x11, Y18, Y18
+	VPADDD        Y19, Y18, Y18
+	MOVOU         hashSevenK<>+96(SB), X0
+	PADDD         X5, X0
+	SHA256RNDS2   X0, X1, X2
+	PSHUFD        $0x0e, X0, X0
+	SHA256RNDS2   X0, X2, X1
+	MOVO          X5, X7
+	PALIGNR       $0x04, X4, X7
+	PADDD         X7, X6
+	SHA256MSG2    X5, X6
+	SHA256MSG1    X5, X4
+	MOVOU         hashSevenK<>+96(SB), X0
+	PADDD         X12, X0
+	SHA256RNDS2   X0, X8, X9
+	PSHUFD        $0x0e, X0, X0
+	VMOVDQU32     224(SP), Y25
+	VPADDD.BCST   hashSevenT<>+28(SB), Y25, Y25
+	VPADDD        Y25, Y17, Y17
+	VMOVDQA32     Y18, Y24
+	VPTERNLOGD    $0xca, Y16, Y19, Y24
+	VPADDD        Y24, Y17, Y17
+	VPROLD        $0x16, Y17, Y17
+	VPADDD        Y18, Y17, Y17
+	SHA256RNDS2   X0, X9, X8
+	MOVO          X12, X14
+	PALIGNR       $0x04, X11, X14
+	PADDD         X14, X13
+	SHA256MSG2    X12, X13
+	SHA256MSG1    X12, X11
+	MOVOU         hashSevenK<>+112(SB), X0
+	PADDD         X6, X0
+	SHA256RNDS2   X0, X1, X2
+	PSHUFD        $0x0e, X0, X0
+	SHA256RNDS2   X0, X2, X1
+	MOVO          X6, X7
+	PALIGNR       $0x04, X5, X7
+	PADDD         X7, X3
+	SHA256MSG2    X6, X3
+	SHA256MSG1    X6, X5
+	MOVOU         hashSevenK<>+112(SB), X0
+	PADDD         X13, X0
+	SHA256RNDS2   X0, X8, X9
+	PSHUFD        $0x0e, X0, X0
+	VMOVDQU32     256(SP), Y25
+	VPADDD.BCST   hashSevenT<>+32(SB), Y25, Y25
+	VPADDD        Y25, Y16, Y16
+	VMOVDQA32     Y17, Y24
+	VPTERNLOGD    $0xca, Y19, Y18, Y24
+	VPADDD        Y24, Y16, Y16
+	VPROLD        $0x07, Y16, Y16
+	VPADDD        Y17, Y16, Y16
+	SHA256RNDS2   X0, X9, X8
+	MOVO          X13, X14
+	PALIGNR       $0x04, X12, X14
+	PADDD         X14, X10
+	SHA256MSG2    X13, X10
+	SHA256MSG1    X13, X12
+	MOVOU         hashSevenK<>+128(SB), X0
+	PADDD         X3, X0
+	SHA256RNDS2   X0, X1, X2
+	PSHUFD        $0x0e, X0, X0
+	SHA256RNDS2   X0, X2, X1
+	MOVO          X3, X7
+	PALIGNR       $0x04, X6, X7
+	PADDD         X7, X4
+	SHA256MSG2    X3, X4
+	SHA256MSG1    X3, X6
+	VMOVDQU32     288(SP), Y25
+	VPADDD.BCST   hashSevenT<>+36(SB), Y25, Y25
+	VPADDD        Y25, Y19, Y19
+	VMOVDQA32     Y16, Y24
+	VPTERNLOGD    $0xca, Y18, Y17, Y24
+	VPADDD        Y24, Y19, Y19
+	VPROLD        $0x0c, Y19, Y19
+	VPADDD        Y16, Y19, Y19
+	MOVOU         hashSevenK<>+128(SB), X0
+	PADDD         X10, X0
+	SHA256RNDS2   X0, X8, X9
+	PSHUFD        $0x0e, X0, X0
+	SHA256RNDS2   X0, X9, X8
+	MOVO          X10, X14
+	PALIGNR       $0x04, X13, X14
+	PADDD         X14, X11
+	SHA256MSG2    X10, X11
+	SHA256MSG1    X10, X13
+	MOVOU         hashSevenK<>+144(SB), X0
+	PADDD         X4, X0
+	SHA256RNDS2   X0, X1, X2
+	PSHUFD        $0x0e, X0, X0
+	SHA256RNDS2   X0, X2, X1
+	MOVO          X4, X7
+	PALIGNR       $0x04, X3, X7
+	PADDD         X7, X5
+	SHA256MSG2    X4, X5
+	SHA256MSG1    X4, X3
+	VMOVDQU32     320(SP), Y25
+	VPADDD.BCST   hashSevenT<>+40(SB), Y25, Y25
+	VPADDD        Y25, Y18, Y18
+	VMOVDQA32     Y19, Y24
+	VPTERNLOGD    $0xca, Y17, Y16, Y24
+	VPADDD        Y24, Y18, Y18
+	VPROLD        $0x11, Y18, Y18
+	VPADDD        Y19, Y18, Y18
+	MOVOU         hashSevenK<>+144(SB), X0
+	PADDD         X11, X0
+	SHA256RNDS2   X0, X8, X9
+	PSHUFD        $0x0e, X0, X0
+	SHA256RNDS2   X0, X9, X8
+	MOVO          X11, X14
+	PALIGNR       $0x04, X10, X14
+	PADDD         X14, X12
+	SHA256MSG2    X11, X12
+	SHA256MSG1    X11, X10
+	MOVOU         hashSevenK<>+160(SB), X0
+	PADDD         X5, X0
+	SHA256RNDS2   X0, X1, X2
+	PSHUFD        $0x0e, X0, X0
+	VMOVDQU32     352(SP), Y25
+	VPADDD.BCST   hashSevenT<>+44(SB), Y25, Y25
+	VPADDD        Y25, Y17, Y17
+	VMOVDQA32     Y18, Y24
+	VPTERNLOGD    $0xca, Y16, Y19, Y24
+	VPADDD        Y24, Y17, Y17
+	VPROLD        $0x16, Y17, Y17
+	VPADDD        Y18, Y17, Y17
+	SHA256RNDS2   X0, X2, X1
+	MOVO          X5, X7
+	PALIGNR       $0x04, X4, X7
+	PADDD         X7, X6
+	SHA256MSG2    X5, X6
+	SHA256MSG1    X5, X4
+	MOVOU         hashSevenK<>+160(SB), X0
+	PADDD         X12, X0
+	SHA256RNDS2   X0, X8, X9
+	PSHUFD        $0x0e, X0, X0
+	SHA256RNDS2   X0, X9, X8
+	MOVO          X12, X14
+	PALIGNR       $0x04, X11, X14
+	PADDD         X14, X13
+	SHA256MSG2    X12, X13
+	SHA256MSG1    X12, X11
+	MOVOU         hashSevenK<>+176(SB), X0
+	PADDD         X6, X0
+	SHA256RNDS2   X0, X1, X2
+	PSHUFD        $0x0e, X0, X0
+	VMOVDQU32     384(SP), Y25
+	VPADDD.BCST   hashSevenT<>+48(SB), Y25, Y25
+	VPADDD        Y25, Y16, Y16
+	VMOVDQA32     Y17, Y24
+	VPTERNLOGD    $0xca, Y19, Y18, Y24
+	VPADDD        Y24, Y16, Y16
+	VPROLD        $0x07, Y16, Y16
+	VPADDD        Y17, Y16, Y16
+	SHA256RNDS2   X0, X2, X1
+	MOVO          X6, X7
+	PALIGNR       $0x04, X5, X7
+	PADDD         X7, X3
+	SHA256MSG2    X6, X3
+	SHA256MSG1    X6, X5
+	MOVOU         hashSevenK<>+176(SB), X0
+	PADDD         X13, X0
+	SHA256RNDS2   X0, X8, X9
+	PSHUFD        $0x0e, X0, X0
+	SHA256RNDS2   X0, X9, X8
+	MOVO          X13, X14
+	PALIGNR       $0x04, X12, X14
+	PADDD         X14, X10
+	SHA256MSG2    X13, X10
+	SHA256MSG1    X13, X12
+	VMOVDQU32     416(SP), Y25
+	VPADDD.BCST   hashSevenT<>+52(SB), Y25, Y25
+	VPADDD        Y25, Y19, Y19
+	VMOVDQA32     Y16, Y24
+	VPTERNLOGD    $0xca, Y18, Y17, Y24
+	VPADDD        Y24, Y19, Y19
+	VPROLD        $0x0c, Y19, Y19
+	VPADDD        Y16, Y19, Y19
+	MOVOU         hashSevenK<>+192(SB), X0
+	PADDD         X3, X0
+	SHA256RNDS2   X0, X1, X2
+	PSHUFD        $0x0e, X0, X0
+	SHA256RNDS2   X0, X2, X1
+	MOVO          X3, X7
+	PALIGNR       $0x04, X6, X7
+	PADDD         X7, X4
+	SHA256MSG2    X3, X4
+	SHA256MSG1    X3, X6
+	MOVOU         hashSevenK<>+192(SB), X0
+	PADDD         X10, X0
+	SHA256RNDS2   X0, X8, X9
+	PSHUFD        $0x0e, X0, X0
+	SHA256RNDS2   X0, X9, X8
+	MOVO          X10, X14
+	PALIGNR       $0x04, X13, X14
+	PADDD         X14, X11
+	SHA256MSG2    X10, X11
+	SHA256MSG1    X10, X13
+	VMOVDQU32     448(SP), Y25
+	VPADDD.BCST   hashSevenT<>+56(SB), Y25, Y25
+	VPADDD        Y25, Y18, Y18
+	VMOVDQA32     Y19, Y24
+	VPTERNLOGD    $0xca, Y17, Y16, Y24
+	VPADDD        Y24, Y18, Y18
+	VPROLD        $0x11, Y18, Y18
+	VPADDD        Y19, Y18, Y18
+	MOVOU         hashSevenK<>+208(SB), X0
+	PADDD         X4, X0
+	SHA256RNDS2   X0, X1, X2
+	PSHUFD        $0x0e, X0, X0
+	SHA256RNDS2   X0, X2, X1
+	MOVO          X4, X7
+	PALIGNR       $0x04, X3, X7
+	PADDD         X7, X5
+	SHA256MSG2    X4, X5
+	MOVOU         hashSevenK<>+208(SB), X0
+	PADDD         X11, X0
+	SHA256RNDS2   X0, X8, X9
+	PSHUFD        $0x0e, X0, X0
+	VMOVDQU32     480(SP), Y25
+	VPADDD.BCST   hashSevenT<>+60(SB), Y25, Y25
+	VPADDD        Y25, Y17, Y17
+	VMOVDQA32     Y18, Y24
+	VPTERNLOGD    $0xca, Y16, Y19, Y24
+	VPADDD        Y24, Y17, Y17
+	VPROLD        $0x16, Y17, Y17
+	VPADDD        Y18, Y17, Y17
+	SHA256RNDS2   X0, X9, X8
+	MOVO          X11, X14
+	PALIGNR       $0x04, X10, X14
+	PADDD         X14, X12
+	SHA256MSG2    X11, X12
+	MOVOU         hashSevenK<>+224(SB), X0
+	PADDD         X5, X0
+	SHA256RNDS2   X0, X1, X2
+	PSHUFD        $0x0e, X0, X0
+	SHA256RNDS2   X0, X2, X1
+	MOVO          X5, X7
+	PALIGNR       $0x04, X4, X7
+	PADDD         X7, X6
+	SHA256MSG2    X5, X6
+	MOVOU         hashSevenK<>+224(SB), X0
+	PADDD         X12, X0
+	SHA256RNDS2   X0, X8, X9
+	PSHUFD        $0x0e, X0, X0
+	VMOVDQU32     32(SP), Y25
+	VPADDD.BCST   hashSevenT<>+64(SB), Y25, Y25
+	VPADDD        Y25, Y16, Y16
+	VMOVDQA32     Y17, Y24
+	VPTERNLOGD    $0xe4, Y19, Y18, Y24
+	VPADDD        Y24, Y16, Y16
+	VPROLD        $0x05, Y16, Y16
+	VPADDD        Y17, Y16, Y16
+	SHA256RNDS2   X0, X9, X8
+	MOVO          X12, X14
+	PALIGNR       $0x04, X11, X14
+	PADDD         X14, X13
+	SHA256MSG2    X12, X13
+	MOVOU         hashSevenK<>+240(SB), X0
+	PADDD         X6, X0
+	SHA256RNDS2   X0, X1, X2
+	PSHUFD        $0x0e, X0, X0
+	SHA256RNDS2   X0, X2, X1
+	VMOVDQU32     192(SP), Y25
+	VPADDD.BCST   hashSevenT<>+68(SB), Y25, Y25
+	VPADDD        Y25, Y19, Y19
+	VMOVDQA32     Y16, Y24
+	VPTERNLOGD    $0xe4, Y18, Y17, Y24
+	VPADDD        Y24, Y19, Y19
+	VPROLD        $0x09, Y19, Y19
+	VPADDD        Y16, Y19, Y19
+	MOVOU         hashSevenK<>+240(SB), X0
+	PADDD         X13, X0
+	SHA256RNDS2   X0, X8, X9
+	PSHUFD        $0x0e, X0, X0
+	SHA256RNDS2   X0, X9, X8
+	MOVOU         512(SP), X7
+	PADDD         X7, X1
+	MOVOU         528(SP), X7
+	PADDD         X7, X2
+	MOVOU         X1, 512(SP)
+	MOVOU         X2, 528(SP)
+	MOVOU         544(SP), X14
+	PADDD         X14, X8
+	MOVOU         560(SP), X14
+	PADDD         X14, X9
+	MOVOU         X8, 544(SP)
+	MOVOU         X9, 560(SP)
+	MOVOU         576(SP), X1
+	MOVOU         592(SP), X2
+	MOVOU         608(SP), X8
+	MOVOU         624(SP), X9
+	MOVOU         (AX), X3
+	PSHUFB        X15, X3
+	MOVOU         hashSevenK<>+0(SB), X0
+	PADDD         X3, X0
+	SHA256RNDS2   X0, X1, X2
+	PSHUFD        $0x0e, X0, X0
+	SHA256RNDS2   X0, X2, X1
+	MOVOU         (BX), X10
+	PSHUFB        X15, X10
+	VMOVDQU32     352(SP), Y25
+	VPADDD.BCST   hashSevenT<>+72(SB), Y25, Y25
+	VPADDD        Y25, Y18, Y18
+	VMOVDQA32     Y19, Y24
+	VPTERNLOGD    $0xe4, Y17, Y16, Y24
+	VPADDD        Y24, Y18, Y18
+	VPROLD        $0x0e, Y18, Y18
+	VPADDD        Y19, Y18, Y18
+	MOVOU         hashSevenK<>+0(SB), X0
+	PADDD         X10, X0
+	SHA256RNDS2   X0, X8, X9
+	PSHUFD        $0x0e, X0, X0
+	SHA256RNDS2   X0, X9, X8
+	MOVOU         16(AX), X4
+	PSHUFB        X15, X4
+	MOVOU         hashSevenK<>+16(SB), X0
+	PADDD         X4, X0
+	SHA256RNDS2   X0, X1, X2
+	PSHUFD        $0x0e, X0, X0
+	VMOVDQU32     (SP), Y25
+	VPADDD.BCST   hashSevenT<>+76(SB), Y25, Y25
+	VPADDD        Y25, Y17, Y17
+	VMOVDQA32     Y18, Y24
+	VPTERNLOGD    $0xe4, Y16, Y19, Y24
+	VPADDD        Y24, Y17, Y17
+	VPROLD        $0x14, Y17, Y17
+	VPADDD        Y18, Y17, Y17
+	SHA256RNDS2   X0, X2, X1
+	SHA256MSG1    X4, X3
+	MOVOU         16(BX), X11
+	PSHUFB        X15, X11
+	MOVOU         hashSevenK<>+16(SB), X0
+	PADDD         X11, X0
+	SHA256RNDS2   X0, X8, X9
+	PSHUFD        $0x0e, X0, X0
+	SHA256RNDS2   X0, X9, X8
+	SHA256MSG1    X11, X10
+	MOVOU         32(AX), X5
+	PSHUFB        X15, X5
+	MOVOU         hashSevenK<>+32(SB), X0
+	PADDD         X5, X0
+	SHA256RNDS2   X0, X1, X2
+	PSHUFD        $0x0e, X0, X0
+	VMOVDQU32     160(SP), Y25
+	VPADDD.BCST   hashSevenT<>+80(SB), Y25, Y25
+	VPADDD        Y25, Y16, Y16
+	VMOVDQA32     Y17, Y24
+	VPTERNLOGD    $0xe4, Y19, Y18, Y24
+	VPADDD        Y24, Y16, Y16
+	VPROLD        $0x05, Y16, Y16
+	VPADDD        Y17, Y16, Y16
+	SHA256RNDS2   X0, X2, X1
+	SHA256MSG1    X5, X4
+	MOVOU         32(BX), X12
+	PSHUFB        X15, X12
+	MOVOU         hashSevenK<>+32(SB), X0
+	PADDD         X12, X0
+	SHA256RNDS2   X0, X8, X9
+	PSHUFD        $0x0e, X0, X0
+	SHA256RNDS2   X0, X9, X8
+	SHA256MSG1    X12, X11
+	MOVOU         48(AX), X6
+	PSHUFB        X15, X6
+	VMOVDQU32     320(SP), Y25
+	VPADDD.BCST   hashSevenT<>+84(SB), Y25, Y25
+	VPADDD        Y25, Y19, Y19
+	VMOVDQA32     Y16, Y24
+	VPTERNLOGD    $0xe4, Y18, Y17, Y24
+	VPADDD        Y24, Y19, Y19
+	VPROLD        $0x09, Y19, Y19
+	VPADDD        Y16, Y19, Y19
+	MOVOU         hashSevenK<>+48(SB), X0
+	PADDD         X6, X0
+	SHA256RNDS2   X0, X1, X2
+	PSHUFD        $0x0e, X0, X0
+	SHA256RNDS2   X0, X2, X1
+	MOVO          X6, X7
+	PALIGNR       $0x04, X5, X7
+	PADDD         X7, X3
+	SHA256MSG2    X6, X3
+	SHA256MSG1    X6, X5
+	MOVOU         48(BX), X13
+	PSHUFB        X15, X13
+	MOVOU         hashSevenK<>+48(SB), X0
+	PADDD         X13, X0
+	SHA256RNDS2   X0, X8, X9
+	PSHUFD        $0x0e, X0, X0
+	SHA256RNDS2   X0, X9, X8
+	MOVO          X13, X14
+	PALIGNR       $0x04, X12, X14
+	PADDD         X14, X10
+	SHA256MSG2    X13, X10
+	SHA256MSG1    X13, X12
+	VMOVDQU32     480(SP), Y25
+	VPADDD.BCST   hashSevenT<>+88(SB), Y25, Y25
+	VPADDD        Y25, Y18, Y18
+	VMOVDQA32     Y19, Y24
+	VPTERNLOGD    $0xe4, Y17, Y16, Y24
+	VPADDD        Y24, Y18, Y18
+	VPROLD        $0x0e, Y18, Y18
+	VPADDD        Y19, Y18, Y18
+	MOVOU         hashSevenK<>+64(SB), X0
+	PADDD         X3, X0
+	SHA256RNDS2   X0, X1, X2
+	PSHUFD        $0x0e, X0, X0
+	SHA256RNDS2   X0, X2, X1
+	MOVO          X3, X7
+	PALIGNR       $0x04, X6, X7
+	PADDD         X7, X4
+	SHA256MSG2    X3, X4
+	SHA256MSG1    X3, X6
+	MOVOU         hashSevenK<>+64(SB), X0
+	PADDD         X10, X0
+	SHA256RNDS2   X0, X8, X9
+	PSHUFD        $0x0e, X0, X0
+	VMOVDQU32     128(SP), Y25
+	VPADDD.BCST   hashSevenT<>+92(SB), Y25, Y25
+	VPADDD        Y25, Y17, Y17
+	VMOVDQA32     Y18, Y24
+	VPTERNLOGD    $0xe4, Y16, Y19, Y24
+	VPADDD        Y24, Y17, Y17
+	VPROLD        $0x14, Y17, Y17
+	VPADDD        Y18, Y17, Y17
+	SHA256RNDS2   X0, X9, X8
+	MOVO          X10, X14
+	PALIGNR       $0x04, X13, X14
+	PADDD         X14, X11
+	SHA256MSG2    X10, X11
+	SHA256MSG1    X10, X13
+	MOVOU         hashSevenK<>+80(SB), X0
+	PADDD         X4, X0
+	SHA256RNDS2   X0, X1, X2
+	PSHUFD        $0x0e, X0, X0
+	SHA256RNDS2   X0, X2, X1
+	MOVO          X4, X7
+	PALIGNR       $0x04, X3, X7
+	PADDD         X7, X5
+	SHA256MSG2    X4, X5
+	SHA256MSG1    X4, X3
+	MOVOU         hashSevenK<>+80(SB), X0
+	PADDD         X11, X0
+	SHA256RNDS2   X0, X8, X9
+	PSHUFD        $0x0e, X0, X0
+	VMOVDQU32     288(SP), Y25
+	VPADDD.BCST   hashSevenT<>+96(SB), Y25, Y25
+	VPADDD        Y25, Y16, Y16
+	VMOVDQA32     Y17, Y24
+	VPTERNLOGD    $0xe4, Y19, Y18, Y24
+	VPADDD        Y24, Y16, Y16
+	VPROLD        $0x05, Y16, Y16
+	VPADDD        Y17, Y16, Y16
+	SHA256RNDS2   X0, X9, X8
+	MOVO          X11, X14
+	PALIGNR       $0x04, X10, X14
+	PADDD         X14, X12
+	SHA256MSG2    X11, X12
+	SHA256MSG1    X11, X10
+	MOVOU         hashSevenK<>+96(SB), X0
+	PADDD         X5, X0
+	SHA256RNDS2   X0, X1, X2
+	PSHUFD        $0x0e, X0, X0
+	SHA256RNDS2   X0, X2, X1
+	MOVO          X5, X7
+	PALIGNR       $0x04, X4, X7
+	PADDD         X7, X6
+	SHA256MSG2    X5, X6
+	SHA256MSG1    X5, X4
+	VMOVDQU32     448(SP), Y25
+	VPADDD.BCST   hashSevenT<>+100(SB), Y25, Y25
+	VPADDD        Y25, Y19, Y19
+	VMOVDQA32     Y16, Y24
+	VPTERNLOGD    $0xe4, Y18, Y17, Y24
+	VPADDD        Y24, Y19, Y19
+	VPROLD        $0x09, Y19, Y19
+	VPADDD        Y16, Y19, Y19
+	MOVOU         hashSevenK<>+96(SB), X0
+	PADDD         X12, X0
+	SHA256RNDS2   X0, X8, X9
+	PSHUFD        $0x0e, X0, X0
+	SHA256RNDS2   X0, X9, X8
+	MOVO          X12, X14
+	PALIGNR       $0x04, X11, X14
+	PADDD         X14, X13
+	SHA256MSG2    X12, X13
+	SHA256MSG1    X12, X11
+	MOVOU         hashSevenK<>+112(SB), X0
+	PADDD         X6, X0
+	SHA256RNDS2   X0, X1, X2
+	PSHUFD        $0x0e, X0, X0
+	SHA256RNDS2   X0, X2, X1
+	MOVO          X6, X7
+	PALIGNR       $0x04, X5, X7
+	PADDD         X7, X3
+	SHA256MSG2    X6, X3
+	SHA256MSG1    X6, X5
+	VMOVDQU32     96(SP), Y25
+	VPADDD.BCST   hashSevenT<>+104(SB), Y25, Y25
+	VPADDD        Y25, Y18, Y18
+	VMOVDQA32     Y19, Y24
+	VPTERNLOGD    $0xe4, Y17, Y16, Y24
+	VPADDD        Y24, Y18, Y18
+	VPROLD        $0x0e, Y18, Y18
+	VPADDD        Y19, Y18, Y18
+	MOVOU         hashSevenK<>+112(SB), X0
+	PADDD         X13, X0
+	SHA256RNDS2   X0, X8, X9
+	PSHUFD        $0x0e, X0, X0
+	SHA256RNDS2   X0, X9, X8
+	MOVO          X13, X14
+	PALIGNR       $0x04, X12, X14
+	PADDD         X14, X10
+	SHA256MSG2    X13, X10
+	SHA256MSG1    X13, X12
+	MOVOU         hashSevenK<>+128(SB), X0
+	PADDD         X3, X0
+	SHA256RNDS2   X0, X1, X2
+	PSHUFD        $0x0e, X0, X0
+	VMOVDQU32     256(SP), Y25
+	VPADDD.BCST   hashSevenT<>+108(SB), Y25, Y25
+	VPADDD        Y25, Y17, Y17
+	VMOVDQA32     Y18, Y24
+	VPTERNLOGD    $0xe4, Y16, Y19, Y24
+	VPADDD        Y24, Y17, Y17
+	VPROLD        $0x14, Y17, Y17
+	VPADDD        Y18, Y17, Y17
+	SHA256RNDS2   X0, X2, X1
+	MOVO          X3, X7
+	PALIGNR       $0x04, X6, X7
+	PADDD         X7, X4
+	SHA256MSG2    X3, X4
+	SHA256MSG1    X3, X6
+	MOVOU         hashSevenK<>+128(SB), X0
+	PADDD         X10, X0
+	SHA256RNDS2   X0, X8, X9
+	PSHUFD        $0x0e, X0, X0
+	SHA256RNDS2   X0, X9, X8
+	MOVO          X10, X14
+	PALIGNR       $0x04, X13, X14
+	PADDD         X14, X11
+	SHA256MSG2    X10, X11
+	SHA256MSG1    X10, X13
+	MOVOU         hashSevenK<>+144(SB), X0
+	PADDD         X4, X0
+	SHA256RNDS2   X0, X1, X2
+	PSHUFD        $0x0e, X0, X0
+	VMOVDQU32     416(SP), Y25
+	VPADDD.BCST   hashSevenT<>+112(SB), Y25, Y25
+	VPADDD        Y25, Y16, Y16
+	VMOVDQA32     Y17, Y24
+	VPTERNLOGD    $0xe4, Y19, Y18, Y24
+	VPADDD        Y24, Y16, Y16
+	VPROLD        $0x05, Y16, Y16
+	VPADDD        Y17, Y16, Y16
+	SHA256RNDS2   X0, X2, X1
+	MOVO          X4, X7
+	PALIGNR       $0x04, X3, X7
+	PADDD         X7, X5
+	SHA256MSG2    X4, X5
+	SHA256MSG1    X4, X3
+	MOVOU         hashSevenK<>+144(SB), X0
+	PADDD         X11, X0
+	SHA256RNDS2   X0, X8, X9
+	PSHUFD        $0x0e, X0, X0
+	SHA256RNDS2   X0, X9, X8
+	MOVO          X11, X14
+	PALIGNR       $0x04, X10, X14
+	PADDD         X14, X12
+	SHA256MSG2    X11, X12
+	SHA256MSG1    X11, X10
+	VMOVDQU32     64(SP), Y25
+	VPADDD.BCST   hashSevenT<>+116(SB), Y25, Y25
+	VPADDD        Y25, Y19, Y19
+	VMOVDQA32     Y16, Y24
+	VPTERNLOGD    $0xe4, Y18, Y17, Y24
+	VPADDD        Y24, Y19, Y19
+	VPROLD        $0x09, Y19, Y19
+	VPADDD        Y16, Y19, Y19
+	MOVOU         hashSevenK<>+160(SB), X0
+	PADDD         X5, X0
+	SHA256RNDS2   X0, X1, X2
+	PSHUFD        $0x0e, X0, X0
+	SHA256RNDS2   X0, X2, X1
+	MOVO          X5, X7
+	PALIGNR       $0x04, X4, X7
+	PADDD         X7, X6
+	SHA256MSG2    X5, X6
+	SHA256MSG1    X5, X4
+	MOVOU         hashSevenK<>+160(SB), X0
+	PADDD         X12, X0
+	SHA256RNDS2   X0, X8, X9
+	PSHUFD        $0x0e, X0, X0
+	SHA256RNDS2   X0, X9, X8
+	MOVO          X12, X14
+	PALIGNR       $0x04, X11, X14
+	PADDD         X14, X13
+	SHA256MSG2    X12, X13
+	SHA256MSG1    X12, X11
+	VMOVDQU32     224(SP), Y25
+	VPADDD.BCST   hashSevenT<>+120(SB), Y25, Y25
+	VPADDD        Y25, Y18, Y18
+	VMOVDQA32     Y19, Y24
+	VPTERNLOGD    $0xe4, Y17, Y16, Y24
+	VPADDD        Y24, Y18, Y18
+	VPROLD        $0x0e, Y18, Y18
+	VPADDD        Y19, Y18, Y18
+	MOVOU         hashSevenK<>+176(SB), X0
+	PADDD         X6, X0
+	SHA256RNDS2   X0, X1, X2
+	PSHUFD        $0x0e, X0, X0
+	SHA256RNDS2   X0, X2, X1
+	MOVO          X6, X7
+	PALIGNR       $0x04, X5, X7
+	PADDD         X7, X3
+	SHA256MSG2    X6, X3
+	SHA256MSG1    X6, X5
+	MOVOU         hashSevenK<>+176(SB), X0
+	PADDD         X13, X0
+	SHA256RNDS2   X0, X8, X9
+	PSHUFD        $0x0e, X0, X0
+	VMOVDQU32     384(SP), Y25
+	VPADDD.BCST   hashSevenT<>+124(SB), Y25, Y25
+	VPADDD        Y25, Y17, Y17
+	VMOVDQA32     Y18, Y24
+	VPTERNLOGD    $0xe4, Y16, Y19, Y24
+	VPADDD        Y24, Y17, Y17
+	VPROLD        $0x14, Y17, Y17
+	VPADDD        Y18, Y17, Y17
+	SHA256RNDS2   X0, X9, X8
+	MOVO          X13, X14
+	PALIGNR       $0x04, X12, X14
+	PADDD         X14, X10
+	SHA256MSG2    X13, X10
+	SHA256MSG1    X13, X12
+	MOVOU         hashSevenK<>+192(SB), X0
+	PADDD         X3, X0
+	SHA256RNDS2   X0, X1, X2
+	PSHUFD        $0x0e, X0, X0
+	SHA256RNDS2   X0, X2, X1
+	MOVO          X3, X7
+	PALIGNR       $0x04, X6, X7
+	PADDD         X7, X4
+	SHA256MSG2    X3, X4
+	SHA256MSG1    X3, X6
+	MOVOU         hashSevenK<>+192(SB), X0
+	PADDD         X10, X0
+	SHA256RNDS2   X0, X8, X9
+	PSHUFD        $0x0e, X0, X0
+	VMOVDQU32     160(SP), Y25
+	VPADDD.BCST   hashSevenT<>+128(SB), Y25, Y25
+	VPADDD        Y25, Y16, Y16
+	VMOVDQA32     Y17, Y24
+	VPTERNLOGD    $0x96, Y19, Y18, Y24
+	VPADDD        Y24, Y16, Y16
+	VPROLD        $0x04, Y16, Y16
+	VPADDD        Y17, Y16, Y16
+	SHA256RNDS2   X0, X9, X8
+	MOVO          X10, X14
+	PALIGNR       $0x04, X13, X14
+	PADDD         X14, X11
+	SHA256MSG2    X10, X11
+	SHA256MSG1    X10, X13
+	MOVOU         hashSevenK<>+208(SB), X0
+	PADDD         X4, X0
+	SHA256RNDS2   X0, X1, X2
+	PSHUFD        $0x0e, X0, X0
+	SHA256RNDS2   X0, X2, X1
+	MOVO          X4, X7
+	PALIGNR       $0x04, X3, X7
+	PADDD         X7, X5
+	SHA256MSG2    X4, X5
+	VMOVDQU32     256(SP), Y25
+	VPADDD.BCST   hashSevenT<>+132(SB), Y25, Y25
+	VPADDD        Y25, Y19, Y19
+	VMOVDQA32     Y16, Y24
+	VPTERNLOGD    $0x96, Y18, Y17, Y24
+	VPADDD        Y24, Y19, Y19
+	VPROLD        $0x0b, Y19, Y19
+	VPADDD        Y16, Y19, Y19
+	MOVOU         hashSevenK<>+208(SB), X0
+	PADDD         X11, X0
+	SHA256RNDS2   X0, X8, X9
+	PSHUFD        $0x0e, X0, X0
+	SHA256RNDS2   X0, X9, X8
+	MOVO          X11, X14
+	PALIGNR       $0x04, X10, X14
+	PADDD         X14, X12
+	SHA256MSG2    X11, X12
+	MOVOU         hashSevenK<>+224(SB), X0
+	PADDD         X5, X0
+	SHA256RNDS2   X0, X1, X2
+	PSHUFD        $0x0e, X0, X0
+	SHA256RNDS2   X0, X2, X1
+	MOVO          X5, X7
+	PALIGNR       $0x04, X4, X7
+	PADDD         X7, X6
+	SHA256MSG2    X5, X6
+	VMOVDQU32     352(SP), Y25
+	VPADDD.BCST   hashSevenT<>+136(SB), Y25, Y25
+	VPADDD        Y25, Y18, Y18
+	VMOVDQA32     Y19, Y24
+	VPTERNLOGD    $0x96, Y17, Y16, Y24
+	VPADDD        Y24, Y18, Y18
+	VPROLD        $0x10, Y18, Y18
+	VPADDD        Y19, Y18, Y18
+	MOVOU         hashSevenK<>+224(SB), X0
+	PADDD         X12, X0
+	SHA256RNDS2   X0, X8, X9
+	PSHUFD        $0x0e, X0, X0
+	SHA256RNDS2   X0, X9, X8
+	MOVO          X12, X14
+	PALIGNR       $0x04, X11, X14
+	PADDD         X14, X13
+	SHA256MSG2    X12, X13
+	MOVOU         hashSevenK<>+240(SB), X0
+	PADDD         X6, X0
+	SHA256RNDS2   X0, X1, X2
+	PSHUFD        $0x0e, X0, X0
+	VMOVDQU32     448(SP), Y25
+	VPADDD.BCST   hashSevenT<>+140(SB), Y25, Y25
+	VPADDD        Y25, Y17, Y17
+	VMOVDQA32     Y18, Y24
+	VPTERNLOGD    $0x96, Y16, Y19, Y24
+	VPADDD        Y24, Y17, Y17
+	VPROLD        $0x17, Y17, Y17
+	VPADDD        Y18, Y17, Y17
+	SHA256RNDS2   X0, X2, X1
+	MOVOU         hashSevenK<>+240(SB), X0
+	PADDD         X13, X0
+	SHA256RNDS2   X0, X8, X9
+	PSHUFD        $0x0e, X0, X0
+	SHA256RNDS2   X0, X9, X8
+	MOVOU         576(SP), X7
+	PADDD         X7, X1
+	MOVOU         592(SP), X7
+	PADDD         X7, X2
+	MOVOU         X1, 576(SP)
+	MOVOU         X2, 592(SP)
+	MOVOU         608(SP), X14
+	PADDD         X14, X8
+	MOVOU         624(SP), X14
+	PADDD         X14, X9
+	MOVOU         X8, 608(SP)
+	MOVOU         X9, 624(SP)
+	MOVOU         640(SP), X1
+	MOVOU         656(SP), X2
+	MOVOU         672(SP), X8
+	MOVOU         688(SP), X9
+	MOVOU         (CX), X3
+	PSHUFB        X15, X3
+	MOVOU         hashSevenK<>+0(SB), X0
+	PADDD         X3, X0
+	SHA256RNDS2   X0, X1, X2
+	PSHUFD        $0x0e, X0, X0
+	VMOVDQU32     32(SP), Y25
+	VPADDD.BCST   hashSevenT<>+144(SB), Y25, Y25
+	VPADDD        Y25, Y16, Y16
+	VMOVDQA32     Y17, Y24
+	VPTERNLOGD    $0x96, Y19, Y18, Y24
+	VPADDD        Y24, Y16, Y16
+	VPROLD        $0x04, Y16, Y16
+	VPADDD        Y17, Y16, Y16
+	SHA256RNDS2   X0, X2, X1
+	MOVOU         (DX), X10
+	PSHUFB        X15, X10
+	MOVOU         hashSevenK<>+0(SB), X0
+	PADDD         X10, X0
+	SHA256RNDS2   X0, X8, X9
+	PSHUFD        $0x0e, X0, X0
+	SHA256RNDS2   X0, X9, X8
+	MOVOU         16(CX), X4
+	PSHUFB        X15, X4
+	VMOVDQU32     128(SP), Y25
+	VPADDD.BCST   hashSevenT<>+148(SB), Y25, Y25
+	VPADDD        Y25, Y19, Y19
+	VMOVDQA32     Y16, Y24
+	VPTERNLOGD    $0x96, Y18, Y17, Y24
+	VPADDD        Y24, Y19, Y19
+	VPROLD        $0x0b, Y19, Y19
+	VPADDD        Y16, Y19, Y19
+	MOVOU         hashSevenK<>+16(SB), X0
+	PADDD         X4, X0
+	SHA256RNDS2   X0, X1, X2
+	PSHUFD        $0x0e, X0, X0
+	SHA256RNDS2   X0, X2, X1
+	SHA256MSG1    X4, X3
+	MOVOU         16(DX), X11
+	PSHUFB        X15, X11
+	MOVOU         hashSevenK<>+16(SB), X0
+	PADDD         X11, X0
+	SHA256RNDS2   X0, X8, X9
+	PSHUFD        $0x0e, X0, X0
+	SHA256RNDS2   X0, X9, X8
+	SHA256MSG1    X11, X10
+	MOVOU         32(CX), X5
+	PSHUFB        X15, X5
+	VMOVDQU32     224(SP), Y25
+	VPADDD.BCST   hashSevenT<>+152(SB), Y25, Y25
+	VPADDD        Y25, Y18, Y18
+	VMOVDQA32     Y19, Y24
+	VPTERNLOGD    $0x96, Y17, Y16, Y24
+	VPADDD        Y24, Y18, Y18
+	VPROLD        $0x10, Y18, Y18
+	VPADDD        Y19, Y18, Y18
+	MOVOU         hashSevenK<>+32(SB), X0
+	PADDD         X5, X0
+	SHA256RNDS2   X0, X1, X2
+	PSHUFD        $0x0e, X0, X0
+	SHA256RNDS2   X0, X2, X1
+	SHA256MSG1    X5, X4
+	MOVOU         32(DX), X12
+	PSHUFB        X15, X12
+	MOVOU         hashSevenK<>+32(SB), X0
+	PADDD         X12, X0
+	SHA256RNDS2   X0, X8, X9
+	PSHUFD        $0x0e, X0, X0
+	VMOVDQU32     320(SP), Y25
+	VPADDD.BCST   hashSevenT<>+156(SB), Y25, Y25
+	VPADDD        Y25, Y17, Y17
+	VMOVDQA32     Y18, Y24
+	VPTERNLOGD    $0x96, Y16, Y19, Y24
+	VPADDD        Y24, Y17, Y17
+	VPROLD        $0x17, Y17, Y17
+	VPADDD        Y18, Y17, Y17
+	SHA256RNDS2   X0, X9, X8
+	SHA256MSG1    X12, X11
+	MOVOU         48(CX), X6
+	PSHUFB        X15, X6
+	MOVOU         hashSevenK<>+48(SB), X0
+	PADDD         X6, X0
+	SHA256RNDS2   X0, X1, X2
+	PSHUFD        $0x0e, X0, X0
+	SHA256RNDS2   X0, X2, X1
+	MOVO          X6, X7
+	PALIGNR       $0x04, X5, X7
+	PADDD         X7, X3
+	SHA256MSG2    X6, X3
+	SHA256MSG1    X6, X5
+	MOVOU         48(DX), X13
+	PSHUFB        X15, X13
+	MOVOU         hashSevenK<>+48(SB), X0
+	PADDD         X13, X0
+	SHA256RNDS2   X0, X8, X9
+	PSHUFD        $0x0e, X0, X0
+	VMOVDQU32     416(SP), Y25
+	VPADDD.BCST   hashSevenT<>+160(SB), Y25, Y25
+	VPADDD        Y25, Y16, Y16
+	VMOVDQA32     Y17, Y24
+	VPTERNLOGD    $0x96, Y19, Y18, Y24
+	VPADDD        Y24, Y16, Y16
+	VPROLD        $0x04, Y16, Y16
+	VPADDD        Y17, Y16, Y16
+	SHA256RNDS2   X0, X9, X8
+	MOVO          X13, X14
+	PALIGNR       $0x04, X12, X14
+	PADDD         X14, X10
+	SHA256MSG2    X13, X10
+	SHA256MSG1    X13, X12
+	MOVOU         hashSevenK<>+64(SB), X0
+	PADDD         X3, X0
+	SHA256RNDS2   X0, X1, X2
+	PSHUFD        $0x0e, X0, X0
+	SHA256RNDS2   X0, X2, X1
+	MOVO          X3, X7
+	PALIGNR       $0x04, X6, X7
+	PADDD         X7, X4
+	SHA256MSG2    X3, X4
+	SHA256MSG1    X3, X6
+	VMOVDQU32     (SP), Y25
+	VPADDD.BCST   hashSevenT<>+164(SB), Y25, Y25
+	VPADDD        Y25, Y19, Y19
+	VMOVDQA32     Y16, Y24
+	VPTERNLOGD    $0x96, Y18, Y17, Y24
+	VPADDD        Y24, Y19, Y19
+	VPROLD        $0x0b, Y19, Y19
+	VPADDD        Y16, Y19, Y19
+	MOVOU         hashSevenK<>+64(SB), X0
+	PADDD         X10, X0
+	SHA256RNDS2   X0, X8, X9
+	PSHUFD        $0x0e, X0, X0
+	SHA256RNDS2   X0, X9, X8
+	MOVO          X10, X14
+	PALIGNR       $0x04, X13, X14
+	PADDD         X14, X11
+	SHA256MSG2    X10, X11
+	SHA256MSG1    X10, X13
+	MOVOU         hashSevenK<>+80(SB), X0
+	PADDD         X4, X0
+	SHA256RNDS2   X0, X1, X2
+	PSHUFD        $0x0e, X0, X0
+	SHA256RNDS2   X0, X2, X1
+	MOVO          X4, X7
+	PALIGNR       $0x04, X3, X7
+	PADDD         X7, X5
+	SHA256MSG2    X4, X5
+	SHA256MSG1    X4, X3
+	VMOVDQU32     96(SP), Y25
+	VPADDD.BCST   hashSevenT<>+168(SB), Y25, Y25
+	VPADDD        Y25, Y18, Y18
+	VMOVDQA32     Y19, Y24
+	VPTERNLOGD    $0x96, Y17, Y16, Y24
+	VPADDD        Y24, Y18, Y18
+	VPROLD        $0x10, Y18, Y18
+	VPADDD        Y19, Y18, Y18
+	MOVOU         hashSevenK<>+80(SB), X0
+	PADDD         X11, X0
+	SHA256RNDS2   X0, X8, X9
+	PSHUFD        $0x0e, X0, X0
+	SHA256RNDS2   X0, X9, X8
+	MOVO          X11, X14
+	PALIGNR       $0x04, X10, X14
+	PADDD         X14, X12
+	SHA256MSG2    X11, X12
+	SHA256MSG1    X11, X10
+	MOVOU         hashSevenK<>+96(SB), X0
+	PADDD         X5, X0
+	SHA256RNDS2   X0, X1, X2
+	PSHUFD        $0x0e, X0, X0
+	VMOVDQU32     192(SP), Y25
+	VPADDD.BCST   hashSevenT<>+172(SB), Y25, Y25
+	VPADDD        Y25, Y17, Y17
+	VMOVDQA32     Y18, Y24
+	VPTERNLOGD    $0x96, Y16, Y19, Y24
+	VPADDD        Y24, Y17, Y17
+	VPROLD        $0x17, Y17, Y17
+	VPADDD        Y18, Y17, Y17
+	SHA256RNDS2   X0, X2, X1
+	MOVO          X5, X7
+	PALIGNR       $0x04, X4, X7
+	PADDD         X7, X6
+	SHA256MSG2    X5, X6
+	SHA256MSG1    X5, X4
+	MOVOU         hashSevenK<>+96(SB), X0
+	PADDD         X12, X0
+	SHA256RNDS2   X0, X8, X9
+	PSHUFD        $0x0e, X0, X0
+	SHA256RNDS2   X0, X9, X8
+	MOVO          X12, X14
+	PALIGNR       $0x04, X11, X14
+	PADDD         X14, X13
+	SHA256MSG2    X12, X13
+	SHA256MSG1    X12, X11
+	MOVOU         hashSevenK<>+112(SB), X0
+	PADDD         X6, X0
+	SHA256RNDS2   X0, X1, X2
+	PSHUFD        $0x0e, X0, X0
+	VMOVDQU32     288(SP), Y25
+	VPADDD.BCST   hashSevenT<>+176(SB), Y25, Y25
+	VPADDD        Y25, Y16, Y16
+	VMOVDQA32     Y17, Y24
+	VPTERNLOGD    $0x96, Y19, Y18, Y24
+	VPADDD        Y24, Y16, Y16
+	VPROLD        $0x04, Y16, Y16
+	VPADDD        Y17, Y16, Y16
+	SHA256RNDS2   X0, X2, X1
+	MOVO          X6, X7
+	PALIGNR       $0x04, X5, X7
+	PADDD         X7, X3
+	SHA256MSG2    X6, X3
+	SHA256MSG1    X6, X5
+	MOVOU         hashSevenK<>+112(SB), X0
+	PADDD         X13, X0
+	SHA256RNDS2   X0, X8, X9
+	PSHUFD        $0x0e, X0, X0
+	SHA256RNDS2   X0, X9, X8
+	MOVO          X13, X14
+	PALIGNR       $0x04, X12, X14
+	PADDD         X14, X10
+	SHA256MSG2    X13, X10
+	SHA256MSG1    X13, X12
+	VMOVDQU32     384(SP), Y25
+	VPADDD.BCST   hashSevenT<>+180(SB), Y25, Y25
+	VPADDD        Y25, Y19, Y19
+	VMOVDQA32     Y16, Y24
+	VPTERNLOGD    $0x96, Y18, Y17, Y24
+	VPADDD        Y24, Y19, Y19
+	VPROLD        $0x0b, Y19, Y19
+	VPADDD        Y16, Y19, Y19
+	MOVOU         hashSevenK<>+128(SB), X0
+	PADDD         X3, X0
+	SHA256RNDS2   X0, X1, X2
+	PSHUFD        $0x0e, X0, X0
+	SHA256RNDS2   X0, X2, X1
+	MOVO          X3, X7
+	PALIGNR       $0x04, X6, X7
+	PADDD         X7, X4
+	SHA256MSG2    X3, X4
+	SHA256MSG1    X3, X6
+	MOVOU         hashSevenK<>+128(SB), X0
+	PADDD         X10, X0
+	SHA256RNDS2   X0, X8, X9
+	PSHUFD        $0x0e, X0, X0
+	SHA256RNDS2   X0, X9, X8
+	MOVO          X10, X14
+	PALIGNR       $0x04, X13, X14
+	PADDD         X14, X11
+	SHA256MSG2    X10, X11
+	SHA256MSG1    X10, X13
+	VMOVDQU32     480(SP), Y25
+	VPADDD.BCST   hashSevenT<>+184(SB), Y25, Y25
+	VPADDD        Y25, Y18, Y18
+	VMOVDQA32     Y19, Y24
+	VPTERNLOGD    $0x96, Y17, Y16, Y24
+	VPADDD        Y24, Y18, Y18
+	VPROLD        $0x10, Y18, Y18
+	VPADDD        Y19, Y18, Y18
+	MOVOU         hashSevenK<>+144(SB), X0
+	PADDD         X4, X0
+	SHA256RNDS2   X0, X1, X2
+	PSHUFD        $0x0e, X0, X0
+	SHA256RNDS2   X0, X2, X1
+	MOVO          X4, X7
+	PALIGNR       $0x04, X3, X7
+	PADDD         X7, X5
+	SHA256MSG2    X4, X5
+	SHA256MSG1    X4, X3
+	MOVOU         hashSevenK<>+144(SB), X0
+	PADDD         X11, X0
+	SHA256RNDS2   X0, X8, X9
+	PSHUFD        $0x0e, X0, X0
+	VMOVDQU32     64(SP), Y25
+	VPADDD.BCST   hashSevenT<>+188(SB), Y25, Y25
+	VPADDD        Y25, Y17, Y17
+	VMOVDQA32     Y18, Y24
+	VPTERNLOGD    $0x96, Y16, Y19, Y24
+	VPADDD        Y24, Y17, Y17
+	VPROLD        $0x17, Y17, Y17
+	VPADDD        Y18, Y17, Y17
+	SHA256RNDS2   X0, X9, X8
+	MOVO          X11, X14
+	PALIGNR       $0x04, X10, X14
+	PADDD         X14, X12
+	SHA256MSG2    X11, X12
+	SHA256MSG1    X11, X10
+	MOVOU         hashSevenK<>+160(SB), X0
+	PADDD         X5, X0
+	SHA256RNDS2   X0, X1, X2
+	PSHUFD        $0x0e, X0, X0
+	SHA256RNDS2   X0, X2, X1
+	MOVO          X5, X7
+	PALIGNR       $0x04, X4, X7
+	PADDD         X7, X6
+	SHA256MSG2    X5, X6
+	SHA256MSG1    X5, X4
+	MOVOU         hashSevenK<>+160(SB), X0
+	PADDD         X12, X0
+	SHA256RNDS2   X0, X8, X9
+	PSHUFD        $0x0e, X0, X0
+	VMOVDQU32     (SP), Y25
+	VPADDD.BCST   hashSevenT<>+192(SB), Y25, Y25
+	VPADDD        Y25, Y16, Y16
+	VMOVDQA32     Y17, Y24
+	VPTERNLOGD    $0x39, Y19, Y18, Y24
+	VPADDD        Y24, Y16, Y16
+	VPROLD        $0x06, Y16, Y16
+	VPADDD        Y17, Y16, Y16
+	SHA256RNDS2   X0, X9, X8
+	MOVO          X12, X14
+	PALIGNR       $0x04, X11, X14
+	PADDD         X14, X13
+	SHA256MSG2    X12, X13
+	SHA256MSG1    X12, X11
+	MOVOU         hashSevenK<>+176(SB), X0
+	PADDD         X6, X0
+	SHA256RNDS2   X0, X1, X2
+	PSHUFD        $0x0e, X0, X0
+	SHA256RNDS2   X0, X2, X1
+	MOVO          X6, X7
+	PALIGNR       $0x04, X5, X7
+	PADDD         X7, X3
+	SHA256MSG2    X6, X3
+	SHA256MSG1    X6, X5
+	VMOVDQU32     224(SP), Y25
+	VPADDD.BCST   hashSevenT<>+196(SB), Y25, Y25
+	VPADDD        Y25, Y19, Y19
+	VMOVDQA32     Y16, Y24
+	VPTERNLOGD    $0x39, Y18, Y17, Y24
+	VPADDD        Y24, Y19, Y19
+	VPROLD        $0x0a, Y19, Y19
+	VPADDD        Y16, Y19, Y19
+	MOVOU         hashSevenK<>+176(SB), X0
+	PADDD         X13, X0
+	SHA256RNDS2   X0, X8, X9
+	PSHUFD        $0x0e, X0, X0
+	SHA256RNDS2   X0, X9, X8
+	MOVO          X13, X14
+	PALIGNR       $0x04, X12, X14
+	PADDD         X14, X10
+	SHA256MSG2    X13, X10
+	SHA256MSG1    X13, X12
+	MOVOU         hashSevenK<>+192(SB), X0
+	PADDD         X3, X0
+	SHA256RNDS2   X0, X1, X2
+	PSHUFD        $0x0e, X0, X0
+	SHA256RNDS2   X0, X2, X1
+	MOVO          X3, X7
+	PALIGNR       $0x04, X6, X7
+	PADDD         X7, X4
+	SHA256MSG2    X3, X4
+	SHA256MSG1    X3, X6
+	VMOVDQU32     448(SP), Y25
+	VPADDD.BCST   hashSevenT<>+200(SB), Y25, Y25
+	VPADDD        Y25, Y18, Y18
+	VMOVDQA32     Y19, Y24
+	VPTERNLOGD    $0x39, Y17, Y16, Y24
+	VPADDD        Y24, Y18, Y18
+	VPROLD        $0x0f, Y18, Y18
+	VPADDD        Y19, Y18, Y18
+	MOVOU         hashSevenK<>+192(SB), X0
+	PADDD         X10, X0
+	SHA256RNDS2   X0, X8, X9
+	PSHUFD        $0x0e, X0, X0
+	SHA256RNDS2   X0, X9, X8
+	MOVO          X10, X14
+	PALIGNR       $0x04, X13, X14
+	PADDD         X14, X11
+	SHA256MSG2    X10, X11
+	SHA256MSG1    X10, X13
+	MOVOU         hashSevenK<>+208(SB), X0
+	PADDD         X4, X0
+	SHA256RNDS2   X0, X1, X2
+	PSHUFD        $0x0e, X0, X0
+	VMOVDQU32     160(SP), Y25
+	VPADDD.BCST   hashSevenT<>+204(SB), Y25, Y25
+	VPADDD        Y25, Y17, Y17
+	VMOVDQA32     Y18, Y24
+	VPTERNLOGD    $0x39, Y16, Y19, Y24
+	VPADDD        Y24, Y17, Y17
+	VPROLD        $0x15, Y17, Y17
+	VPADDD        Y18, Y17, Y17
+	SHA256RNDS2   X0, X2, X1
+	MOVO          X4, X7
+	PALIGNR       $0x04, X3, X7
+	PADDD         X7, X5
+	SHA256MSG2    X4, X5
+	MOVOU         hashSevenK<>+208(SB), X0
+	PADDD         X11, X0
+	SHA256RNDS2   X0, X8, X9
+	PSHUFD        $0x0e, X0, X0
+	SHA256RNDS2   X0, X9, X8
+	MOVO          X11, X14
+	PALIGNR       $0x04, X10, X14
+	PADDD         X14, X12
+	SHA256MSG2    X11, X12
+	MOVOU         hashSevenK<>+224(SB), X0
+	PADDD         X5, X0
+	SHA256RNDS2   X0, X1, X2
+	PSHUFD        $0x0e, X0, X0
+	VMOVDQU32     384(SP), Y25
+	VPADDD.BCST   hashSevenT<>+208(SB), Y25, Y25
+	VPADDD        Y25, Y16, Y16
+	VMOVDQA32     Y17, Y24
+	VPTERNLOGD    $0x39, Y19, Y18, Y24
+	VPADDD        Y24, Y16, Y16
+	VPROLD        $0x06, Y16, Y16
+	VPADDD        Y17, Y16, Y16
+	SHA256RNDS2   X0, X2, X1
+	MOVO          X5, X7
+	PALIGNR       $0x04, X4, X7
+	PADDD         X7, X6
+	SHA256MSG2    X5, X6
+	MOVOU         hashSevenK<>+224(SB), X0
+	PADDD         X12, X0
+	SHA256RNDS2   X0, X8, X9
+	PSHUFD        $0x0e, X0, X0
+	SHA256RNDS2   X0, X9, X8
+	MOVO          X12, X14
+	PALIGNR       $0x04, X11, X14
+	PADDD         X14, X13
+	SHA256MSG2    X12, X13
+	VMOVDQU32     96(SP), Y25
+	VPADDD.BCST   hashSevenT<>+212(SB), Y25, Y25
+	VPADDD        Y25, Y19, Y19
+	VMOVDQA32     Y16, Y24
+	VPTERNLOGD    $0x39, Y18, Y17, Y24
+	VPADDD        Y24, Y19, Y19
+	VPROLD        $0x0a, Y19, Y19
+	VPADDD        Y16, Y19, Y19
+	MOVOU         hashSevenK<>+240(SB), X0
+	PADDD         X6, X0
+	SHA256RNDS2   X0, X1, X2
+	PSHUFD        $0x0e, X0, X0
+	SHA256RNDS2   X0, X2, X1
+	MOVOU         hashSevenK<>+240(SB), X0
+	PADDD         X13, X0
+	SHA256RNDS2   X0, X8, X9
+	PSHUFD        $0x0e, X0, X0
+	SHA256RNDS2   X0, X9, X8
+	MOVOU         640(SP), X7
+	PADDD         X7, X1
+	MOVOU         656(SP), X7
+	PADDD         X7, X2
+	MOVOU         X1, 640(SP)
+	MOVOU         X2, 656(SP)
+	MOVOU         672(SP), X14
+	PADDD         X14, X8
+	MOVOU         688(SP), X14
+	PADDD         X14, X9
+	MOVOU         X8, 672(SP)
+	MOVOU         X9, 688(SP)
+	MOVOU         704(SP), X1
+	MOVOU         720(SP), X2
+	MOVOU         (R8), X3
+	PSHUFB        X15, X3
+	VMOVDQU32     320(SP), Y25
+	VPADDD.BCST   hashSevenT<>+216(SB), Y25, Y25
+	VPADDD        Y25, Y18, Y18
+	VMOVDQA32     Y19, Y24
+	VPTERNLOGD    $0x39, Y17, Y16, Y24
+	VPADDD        Y24, Y18, Y18
+	VPROLD        $0x0f, Y18, Y18
+	VPADDD        Y19, Y18, Y18
+	MOVOU         hashSevenK<>+0(SB), X0
+	PADDD         X3, X0
+	SHA256RNDS2   X0, X1, X2
+	PSHUFD        $0x0e, X0, X0
+	SHA256RNDS2   X0, X2, X1
+	MOVOU         16(R8), X4
+	PSHUFB        X15, X4
+	MOVOU         hashSevenK<>+16(SB), X0
+	PADDD         X4, X0
+	SHA256RNDS2   X0, X1, X2
+	PSHUFD        $0x0e, X0, X0
+	VMOVDQU32     32(SP), Y25
+	VPADDD.BCST   hashSevenT<>+220(SB), Y25, Y25
+	VPADDD        Y25, Y17, Y17
+	VMOVDQA32     Y18, Y24
+	VPTERNLOGD    $0x39, Y16, Y19, Y24
+	VPADDD        Y24, Y17, Y17
+	VPROLD        $0x15, Y17, Y17
+	VPADDD        Y18, Y17, Y17
+	SHA256RNDS2   X0, X2, X1
+	SHA256MSG1    X4, X3
+	MOVOU         32(R8), X5
+	PSHUFB        X15, X5
+	MOVOU         hashSevenK<>+32(SB), X0
+	PADDD         X5, X0
+	SHA256RNDS2   X0, X1, X2
+	PSHUFD        $0x0e, X0, X0
+	SHA256RNDS2   X0, X2, X1
+	SHA256MSG1    X5, X4
+	MOVOU         48(R8), X6
+	PSHUFB        X15, X6
+	MOVOU         hashSevenK<>+48(SB), X0
+	PADDD         X6, X0
+	SHA256RNDS2   X0, X1, X2
+	PSHUFD        $0x0e, X0, X0
+	VMOVDQU32     256(SP), Y25
+	VPADDD.BCST   hashSevenT<>+224(SB), Y25, Y25
+	VPADDD        Y25, Y16, Y16
+	VMOVDQA32     Y17, Y24
+	VPTERNLOGD    $0x39, Y19, Y18, Y24
+	VPADDD        Y24, Y16, Y16
+	VPROLD        $0x06, Y16, Y16
+	VPADDD        Y17, Y16, Y16
+	SHA256RNDS2   X0, X2, X1
+	MOVO          X6, X7
+	PALIGNR       $0x04, X5, X7
+	PADDD         X7, X3
+	SHA256MSG2    X6, X3
+	SHA256MSG1    X6, X5
+	MOVOU         hashSevenK<>+64(SB), X0
+	PADDD         X3, X0
+	SHA256RNDS2   X0, X1, X2
+	PSHUFD        $0x0e, X0, X0
+	SHA256RNDS2   X0, X2, X1
+	MOVO          X3, X7
+	PALIGNR       $0x04, X6, X7
+	PADDD         X7, X4
+	SHA256MSG2    X3, X4
+	SHA256MSG1    X3, X6
+	VMOVDQU32     480(SP), Y25
+	VPADDD.BCST   hashSevenT<>+228(SB), Y25, Y25
+	VPADDD        Y25, Y19, Y19
+	VMOVDQA32     Y16, Y24
+	VPTERNLOGD    $0x39, Y18, Y17, Y24
+	VPADDD        Y24, Y19, Y19
+	VPROLD        $0x0a, Y19, Y19
+	VPADDD        Y16, Y19, Y19
+	MOVOU         hashSevenK<>+80(SB), X0
+	PADDD         X4, X0
+	SHA256RNDS2   X0, X1, X2
+	PSHUFD        $0x0e, X0, X0
+	SHA256RNDS2   X0, X2, X1
+	MOVO          X4, X7
+	PALIGNR       $0x04, X3, X7
+	PADDD         X7, X5
+	SHA256MSG2    X4, X5
+	SHA256MSG1    X4, X3
+	MOVOU         hashSevenK<>+96(SB), X0
+	PADDD         X5, X0
+	SHA256RNDS2   X0, X1, X2
+	PSHUFD        $0x0e, X0, X0
+	SHA256RNDS2   X0, X2, X1
+	MOVO          X5, X7
+	PALIGNR       $0x04, X4, X7
+	PADDD         X7, X6
+	SHA256MSG2    X5, X6
+	SHA256MSG1    X5, X4
+	VMOVDQU32     192(SP), Y25
+	VPADDD.BCST   hashSevenT<>+232(SB), Y25, Y25
+	VPADDD        Y25, Y18, Y18
+	VMOVDQA32     Y19, Y24
+	VPTERNLOGD    $0x39, Y17, Y16, Y24
+	VPADDD        Y24, Y18, Y18
+	VPROLD        $0x0f, Y18, Y18
+	VPADDD        Y19, Y18, Y18
+	MOVOU         hashSevenK<>+112(SB), X0
+	PADDD         X6, X0
+	SHA256RNDS2   X0, X1, X2
+	PSHUFD        $0x0e, X0, X0
+	SHA256RNDS2   X0, X2, X1
+	MOVO          X6, X7
+	PALIGNR       $0x04, X5, X7
+	PADDD         X7, X3
+	SHA256MSG2    X6, X3
+	SHA256MSG1    X6, X5
+	MOVOU         hashSevenK<>+128(SB), X0
+	PADDD         X3, X0
+	SHA256RNDS2   X0, X1, X2
+	PSHUFD        $0x0e, X0, X0
+	VMOVDQU32     416(SP), Y25
+	VPADDD.BCST   hashSevenT<>+236(SB), Y25, Y25
+	VPADDD        Y25, Y17, Y17
+	VMOVDQA32     Y18, Y24
+	VPTERNLOGD    $0x39, Y16, Y19, Y24
+	VPADDD        Y24, Y17, Y17
+	VPROLD        $0x15, Y17, Y17
+	VPADDD        Y18, Y17, Y17
+	SHA256RNDS2   X0, X2, X1
+	MOVO          X3, X7
+	PALIGNR       $0x04, X6, X7
+	PADDD         X7, X4
+	SHA256MSG2    X3, X4
+	SHA256MSG1    X3, X6
+	MOVOU         hashSevenK<>+144(SB), X0
+	PADDD         X4, X0
+	SHA256RNDS2   X0, X1, X2
+	PSHUFD        $0x0e, X0, X0
+	SHA256RNDS2   X0, X2, X1
+	MOVO          X4, X7
+	PALIGNR       $0x04, X3, X7
+	PADDD         X7, X5
+	SHA256MSG2    X4, X5
+	SHA256MSG1    X4, X3
+	MOVOU         hashSevenK<>+160(SB), X0
+	PADDD         X5, X0
+	SHA256RNDS2   X0, X1, X2
+	PSHUFD        $0x0e, X0, X0
+	VMOVDQU32     128(SP), Y25
+	VPADDD.BCST   hashSevenT<>+240(SB), Y25, Y25
+	VPADDD        Y25, Y16, Y16
+	VMOVDQA32     Y17, Y24
+	VPTERNLOGD    $0x39, Y19, Y18, Y24
+	VPADDD        Y24, Y16, Y16
+	VPROLD        $0x06, Y16, Y16
+	VPADDD        Y17, Y16, Y16
+	SHA256RNDS2   X0, X2, X1
+	MOVO          X5, X7
+	PALIGNR       $0x04, X4, X7
+	PADDD         X7, X6
+	SHA256MSG2    X5, X6
+	SHA256MSG1    X5, X4
+	MOVOU         hashSevenK<>+176(SB), X0
+	PADDD         X6, X0
+	SHA256RNDS2   X0, X1, X2
+	PSHUFD        $0x0e, X0, X0
+	SHA256RNDS2   X0, X2, X1
+	MOVO          X6, X7
+	PALIGNR       $0x04, X5, X7
+	PADDD         X7, X3
+	SHA256MSG2    X6, X3
+	SHA256MSG1    X6, X5
+	VMOVDQU32     352(SP), Y25
+	VPADDD.BCST   hashSevenT<>+244(SB), Y25, Y25
+	VPADDD        Y25, Y19, Y19
+	VMOVDQA32     Y16, Y24
+	VPTERNLOGD    $0x39, Y18, Y17, Y24
+	VPADDD        Y24, Y19, Y19
+	VPROLD        $0x0a, Y19, Y19
+	VPADDD        Y16, Y19, Y19
+	MOVOU         hashSevenK<>+192(SB), X0
+	PADDD         X3, X0
+	SHA256RNDS2   X0, X1, X2
+	PSHUFD        $0x0e, X0, X0
+	SHA256RNDS2   X0, X2, X1
+	MOVO          X3, X7
+	PALIGNR       $0x04, X6, X7
+	PADDD         X7, X4
+	SHA256MSG2    X3, X4
+	SHA256MSG1    X3, X6
+	MOVOU         hashSevenK<>+208(SB), X0
+	PADDD         X4, X0
+	SHA256RNDS2   X0, X1, X2
+	PSHUFD        $0x0e, X0, X0
+	SHA256RNDS2   X0, X2, X1
+	MOVO          X4, X7
+	PALIGNR       $0x04, X3, X7
+	PADDD         X7, X5
+	SHA256MSG2    X4, X5
+	VMOVDQU32     64(SP), Y25
+	VPADDD.BCST   hashSevenT<>+248(SB), Y25, Y25
+	VPADDD        Y25, Y18, Y18
+	VMOVDQA32     Y19, Y24
+	VPTERNLOGD    $0x39, Y17, Y16, Y24
+	VPADDD        Y24, Y18, Y18
+	VPROLD        $0x0f, Y18, Y18
+	VPADDD        Y19, Y18, Y18
+	MOVOU         hashSevenK<>+224(SB), X0
+	PADDD         X5, X0
+	SHA256RNDS2   X0, X1, X2
+	PSHUFD        $0x0e, X0, X0
+	SHA256RNDS2   X0, X2, X1
+	MOVO          X5, X7
+	PALIGNR       $0x04, X4, X7
+	PADDD         X7, X6
+	SHA256MSG2    X5, X6
+	MOVOU         hashSevenK<>+240(SB), X0
+	PADDD         X6, X0
+	SHA256RNDS2   X0, X1, X2
+	PSHUFD        $0x0e, X0, X0
+	VMOVDQU32     288(SP), Y25
+	VPADDD.BCST   hashSevenT<>+252(SB), Y25, Y25
+	VPADDD        Y25, Y17, Y17
+	VMOVDQA32     Y18, Y24
+	VPTERNLOGD    $0x39, Y16, Y19, Y24
+	VPADDD        Y24, Y17, Y17
+	VPROLD        $0x15, Y17, Y17
+	VPADDD        Y18, Y17, Y17
+	SHA256RNDS2   X0, X2, X1
+	MOVOU         704(SP), X7
+	PADDD         X7, X1
+	MOVOU         720(SP), X7
+	PADDD         X7, X2
+	MOVOU         X1, 704(SP)
+	MOVOU         X2, 720(SP)
+	VPADDD        Y20, Y16, Y16
+	VPADDD        Y21, Y17, Y17
+	VPADDD        Y22, Y18, Y18
+	VPADDD        Y23, Y19, Y19
+	ADDQ          $0x40, SI
+	ADDQ          $0x40, DI
+	ADDQ          $0x40, AX
+	ADDQ          $0x40, BX
+	ADDQ          $0x40, CX
+	ADDQ          $0x40, DX
+	ADDQ          $0x40, R8
+	DECQ          736(SP)
+	JNZ           loop
+	VPUNPCKLDQ    Y17, Y16, Y28
+	VPUNPCKHDQ    Y17, Y16, Y29
+	VPUNPCKLDQ    Y19, Y18, Y30
+	VPUNPCKHDQ    Y19, Y18, Y31
+	VPUNPCKLQDQ   Y30, Y28, Y16
+	VPUNPCKHQDQ   Y30, Y28, Y17
+	VPUNPCKLQDQ   Y31, Y29, Y18
+	VPUNPCKHQDQ   Y31, Y29, Y19
+	MOVQ          state+0(FP), R10
+	MOVQ          (R10), R10
+	VMOVDQU32     X16, (R10)
+	MOVQ          state+0(FP), R10
+	MOVQ          32(R10), R10
+	VEXTRACTI32X4 $0x01, Y16, (R10)
+	MOVQ          state+0(FP), R10
+	MOVQ          8(R10), R10
+	VMOVDQU32     X17, (R10)
+	MOVQ          state+0(FP), R10
+	MOVQ          40(R10), R10
+	VEXTRACTI32X4 $0x01, Y17, (R10)
+	MOVQ          state+0(FP), R10
+	MOVQ          16(R10), R10
+	VMOVDQU32     X18, (R10)
+	MOVQ          state+0(FP), R10
+	MOVQ          48(R10), R10
+	VEXTRACTI32X4 $0x01, Y18, (R10)
+	MOVQ          state+0(FP), R10
+	MOVQ          24(R10), R10
+	VMOVDQU32     X19, (R10)
+	VPXORD        X16, X16, X16
+	VPXORD        X17, X17, X17
+	VPXORD        X18, X18, X18
+	VPXORD        X19, X19, X19
+	VPXORD        X20, X20, X20
+	VPXORD        X21, X21, X21
+	VPXORD        X22, X22, X22
+	VPXORD        X23, X23, X23
+	VPXORD        X24, X24, X24
+	VPXORD        X25, X25, X25
+	VPXORD        X26, X26, X26
+	VPXORD        X27, X27, X27
+	VPXORD        X28, X28, X28
+	VPXORD        X29, X29, X29
+	VPXORD        X30, X30, X30
+	VPXORD        X31, X31, X31
+	MOVOU         512(SP), X1
+	MOVOU         528(SP), X2
+	MOVQ          state+0(FP), R10
+	MOVQ          (R10), R10
+	PSHUFD        $0x1b, X1, X7
+	PSHUFD        $0xb1, X2, X2
+	MOVO          X7, X1
+	PBLENDW       $0xf0, X2, X1
+	PALIGNR       $0x08, X7, X2
+	MOVOU         X1, 16(R10)
+	MOVOU         X2, 32(R10)
+	MOVOU         544(SP), X1
+	MOVOU         560(SP), X2
+	MOVQ          state+0(FP), R10
+	MOVQ          8(R10), R10
+	PSHUFD        $0x1b, X1, X7
+	PSHUFD        $0xb1, X2, X2
+	MOVO          X7, X1
+	PBLENDW       $0xf0, X2, X1
+	PALIGNR       $0x08, X7, X2
+	MOVOU         X1, 16(R10)
+	MOVOU         X2, 32(R10)
+	MOVOU         576(SP), X1
+	MOVOU         592(SP), X2
+	MOVQ          state+0(FP), R10
+	MOVQ          16(R10), R10
+	PSHUFD        $0x1b, X1, X7
+	PSHUFD        $0xb1, X2, X2
+	MOVO          X7, X1
+	PBLENDW       $0xf0, X2, X1
+	PALIGNR       $0x08, X7, X2
+	MOVOU         X1, 16(R10)
+	MOVOU         X2, 32(R10)
+	MOVOU         608(SP), X1
+	MOVOU         624(SP), X2
+	MOVQ          state+0(FP), R10
+	MOVQ          24(R10), R10
+	PSHUFD        $0x1b, X1, X7
+	PSHUFD        $0xb1, X2, X2
+	MOVO          X7, X1
+	PBLENDW       $0xf0, X2, X1
+	PALIGNR       $0x08, X7, X2
+	MOVOU         X1, 16(R10)
+	MOVOU         X2, 32(R10)
+	MOVOU         640(SP), X1
+	MOVOU         656(SP), X2
+	MOVQ          state+0(FP), R10
+	MOVQ          32(R10), R10
+	PSHUFD        $0x1b, X1, X7
+	PSHUFD        $0xb1, X2, X2
+	MOVO          X7, X1
+	PBLENDW       $0xf0, X2, X1
+	PALIGNR       $0x08, X7, X2
+	MOVOU         X1, 16(R10)
+	MOVOU         X2, 32(R10)
+	MOVOU         672(SP), X1
+	MOVOU         688(SP), X2
+	MOVQ          state+0(FP), R10
+	MOVQ          40(R10), R10
+	PSHUFD        $0x1b, X1, X7
+	PSHUFD        $0xb1, X2, X2
+	MOVO          X7, X1
+	PBLENDW       $0xf0, X2, X1
+	PALIGNR       $0x08, X7, X2
+	MOVOU         X1, 16(R10)
+	MOVOU         X2, 32(R10)
+	MOVOU         704(SP), X1
+	MOVOU         720(SP), X2
+	MOVQ          state+0(FP), R10
+	MOVQ          48(R10), R10
+	PSHUFD        $0x1b, X1, X7
+	PSHUFD        $0xb1, X2, X2
+	MOVO          X7, X1
+	PBLENDW       $0xf0, X2, X1
+	PALIGNR       $0x08, X7, X2
+	MOVOU         X1, 16(R10)
+	MOVOU         X2, 32(R10)
+	RET
+
+DATA hashSevenK<>+0(SB)/4, $0x428a2f98
+DATA hashSevenK<>+4(SB)/4, $0x71374491
+DATA hashSevenK<>+8(SB)/4, $0xb5c0fbcf
+DATA hashSevenK<>+12(SB)/4, $0xe9b5dba5
+DATA hashSevenK<>+16(SB)/4, $0x3956c25b
+DATA hashSevenK<>+20(SB)/4, $0x59f111f1
+DATA hashSevenK<>+24(SB)/4, $0x923f82a4
+DATA hashSevenK<>+28(SB)/4, $0xab1c5ed5
+DATA hashSevenK<>+32(SB)/4, $0xd807aa98
+DATA hashSevenK<>+36(SB)/4, $0x12835b01
+DATA hashSevenK<>+40(SB)/4, $0x243185be
+DATA hashSevenK<>+44(SB)/4, $0x550c7dc3
+DATA hashSevenK<>+48(SB)/4, $0x72be5d74
+DATA hashSevenK<>+52(SB)/4, $0x80deb1fe
+DATA hashSevenK<>+56(SB)/4, $0x9bdc06a7
+DATA hashSevenK<>+60(SB)/4, $0xc19bf174
+DATA hashSevenK<>+64(SB)/4, $0xe49b69c1
+DATA hashSevenK<>+68(SB)/4, $0xefbe4786
+DATA hashSevenK<>+72(SB)/4, $0x0fc19dc6
+DATA hashSevenK<>+76(SB)/4, $0x240ca1cc
+DATA hashSevenK<>+80(SB)/4, $0x2de92c6f
+DATA hashSevenK<>+84(SB)/4, $0x4a7484aa
+DATA hashSevenK<>+88(SB)/4, $0x5cb0a9dc
+DATA hashSevenK<>+92(SB)/4, $0x76f988da
+DATA hashSevenK<>+96(SB)/4, $0x983e5152
+DATA hashSevenK<>+100(SB)/4, $0xa831c66d
+DATA hashSevenK<>+104(SB)/4, $0xb00327c8
+DATA hashSevenK<>+108(SB)/4, $0xbf597fc7
+DATA hashSevenK<>+112(SB)/4, $0xc6e00bf3
+DATA hashSevenK<>+116(SB)/4, $0xd5a79147
+DATA hashSevenK<>+120(SB)/4, $0x06ca6351
+DATA hashSevenK<>+124(SB)/4, $0x14292967
+DATA hashSevenK<>+128(SB)/4, $0x27b70a85
+DATA hashSevenK<>+132(SB)/4, $0x2e1b2138
+DATA hashSevenK<>+136(SB)/4, $0x4d2c6dfc
+DATA hashSevenK<>+140(SB)/4, $0x53380d13
+DATA hashSevenK<>+144(SB)/4, $0x650a7354
+DATA hashSevenK<>+148(SB)/4, $0x766a0abb
+DATA hashSevenK<>+152(SB)/4, $0x81c2c92e
+DATA hashSevenK<>+156(SB)/4, $0x92722c85
+DATA hashSevenK<>+160(SB)/4, $0xa2bfe8a1
+DATA hashSevenK<>+164(SB)/4, $0xa81a664b
+DATA hashSevenK<>+168(SB)/4, $0xc24b8b70
+DATA hashSevenK<>+172(SB)/4, $0xc76c51a3
+DATA hashSevenK<>+176(SB)/4, $0xd192e819
+DATA hashSevenK<>+180(SB)/4, $0xd6990624
+DATA hashSevenK<>+184(SB)/4, $0xf40e3585
+DATA hashSevenK<>+188(SB)/4, $0x106aa070
+DATA hashSevenK<>+192(SB)/4, $0x19a4c116
+DATA hashSevenK<>+196(SB)/4, $0x1e376c08
+DATA hashSevenK<>+200(SB)/4, $0x2748774c
+DATA hashSevenK<>+204(SB)/4, $0x34b0bcb5
+DATA hashSevenK<>+208(SB)/4, $0x391c0cb3
+DATA hashSevenK<>+212(SB)/4, $0x4ed8aa4a
+DATA hashSevenK<>+216(SB)/4, $0x5b9cca4f
+DATA hashSevenK<>+220(SB)/4, $0x682e6ff3
+DATA hashSevenK<>+224(SB)/4, $0x748f82ee
+DATA hashSevenK<>+228(SB)/4, $0x78a5636f
+DATA hashSevenK<>+232(SB)/4, $0x84c87814
+DATA hashSevenK<>+236(SB)/4, $0x8cc70208
+DATA hashSevenK<>+240(SB)/4, $0x90befffa
+DATA hashSevenK<>+244(SB)/4, $0xa4506ceb
+DATA hashSevenK<>+248(SB)/4, $0xbef9a3f7
+DATA hashSevenK<>+252(SB)/4, $0xc67178f2
+GLOBL hashSevenK<>(SB), RODATA|NOPTR, $256
+
+DATA hashSevenT<>+0(SB)/4, $0xd76aa478
+DATA hashSevenT<>+4(SB)/4, $0xe8c7b756
+DATA hashSevenT<>+8(SB)/4, $0x242070db
+DATA hashSevenT<>+12(SB)/4, $0xc1bdceee
+DATA hashSevenT<>+16(SB)/4, $0xf57c0faf
+DATA hashSevenT<>+20(SB)/4, $0x4787c62a
+DATA hashSevenT<>+24(SB)/4, $0xa8304613
+DATA hashSevenT<>+28(SB)/4, $0xfd469501
+DATA hashSevenT<>+32(SB)/4, $0x698098d8
+DATA hashSevenT<>+36(SB)/4, $0x8b44f7af
+DATA hashSevenT<>+40(SB)/4, $0xffff5bb1
+DATA hashSevenT<>+44(SB)/4, $0x895cd7be
+DATA hashSevenT<>+48(SB)/4, $0x6b901122
+DATA hashSevenT<>+52(SB)/4, $0xfd987193
+DATA hashSevenT<>+56(SB)/4, $0xa679438e
+DATA hashSevenT<>+60(SB)/4, $0x49b40821
+DATA hashSevenT<>+64(SB)/4, $0xf61e2562
+DATA hashSevenT<>+68(SB)/4, $0xc040b340
+DATA hashSevenT<>+72(SB)/4, $0x265e5a51
+DATA hashSevenT<>+76(SB)/4, $0xe9b6c7aa
+DATA hashSevenT<>+80(SB)/4, $0xd62f105d
+DATA hashSevenT<>+84(SB)/4, $0x02441453
+DATA hashSevenT<>+88(SB)/4, $0xd8a1e681
+DATA hashSevenT<>+92(SB)/4, $0xe7d3fbc8
+DATA hashSevenT<>+96(SB)/4, $0x21e1cde6
+DATA hashSevenT<>+100(SB)/4, $0xc33707d6
+DATA hashSevenT<>+104(SB)/4, $0xf4d50d87
+DATA hashSevenT<>+108(SB)/4, $0x455a14ed
+DATA hashSevenT<>+112(SB)/4, $0xa9e3e905
+DATA hashSevenT<>+116(SB)/4, $0xfcefa3f8
+DATA hashSevenT<>+120(SB)/4, $0x676f02d9
+DATA hashSevenT<>+124(SB)/4, $0x8d2a4c8a
+DATA hashSevenT<>+128(SB)/4, $0xfffa3942
+DATA hashSevenT<>+132(SB)/4, $0x8771f681
+DATA hashSevenT<>+136(SB)/4, $0x6d9d6122
+DATA hashSevenT<>+140(SB)/4, $0xfde5380c
+DATA hashSevenT<>+144(SB)/4, $0xa4beea44
+DATA hashSevenT<>+148(SB)/4, $0x4bdecfa9
+DATA hashSevenT<>+152(SB)/4, $0xf6bb4b60
+DATA hashSevenT<>+156(SB)/4, $0xbebfbc70
+DATA hashSevenT<>+160(SB)/4, $0x289b7ec6
+DATA hashSevenT<>+164(SB)/4, $0xeaa127fa
+DATA hashSevenT<>+168(SB)/4, $0xd4ef3085
+DATA hashSevenT<>+172(SB)/4, $0x04881d05
+DATA hashSevenT<>+176(SB)/4, $0xd9d4d039
+DATA hashSevenT<>+180(SB)/4, $0xe6db99e5
+DATA hashSevenT<>+184(SB)/4, $0x1fa27cf8
+DATA hashSevenT<>+188(SB)/4, $0xc4ac5665
+DATA hashSevenT<>+192(SB)/4, $0xf4292244
+DATA hashSevenT<>+196(SB)/4, $0x432aff97
+DATA hashSevenT<>+200(SB)/4, $0xab9423a7
+DATA hashSevenT<>+204(SB)/4, $0xfc93a039
+DATA hashSevenT<>+208(SB)/4, $0x655b59c3
+DATA hashSevenT<>+212(SB)/4, $0x8f0ccc92
+DATA hashSevenT<>+216(SB)/4, $0xffeff47d
+DATA hashSevenT<>+220(SB)/4, $0x85845dd1
+DATA hashSevenT<>+224(SB)/4, $0x6fa87e4f
+DATA hashSevenT<>+228(SB)/4, $0xfe2ce6e0
+DATA hashSevenT<>+232(SB)/4, $0xa3014314
+DATA hashSevenT<>+236(SB)/4, $0x4e0811a1
+DATA hashSevenT<>+240(SB)/4, $0xf7537e82
+DATA hashSevenT<>+244(SB)/4, $0xbd3af235
+DATA hashSevenT<>+248(SB)/4, $0x2ad7d2bb
+DATA hashSevenT<>+252(SB)/4, $0xeb86d391
+GLOBL hashSevenT<>(SB), RODATA|NOPTR, $256
+
+DATA hashSevenFlip<>+0(SB)/8, $0x0405060700010203
+DATA hashSevenFlip<>+8(SB)/8, $0x0c0d0e0f08090a0b
+GLOBL hashSevenFlip<>(SB), RODATA|NOPTR, $16
+
+// func hashEight(state *[8]*[12]uint32, p *[8]*byte, blocks int)
+// Requires: AVX2, AVX512F, AVX512VL, SHA, SSE2, SSE4.1, SSSE3
+TEXT ·hashEight(SB), $776-24
+	MOVOU        hashEightFlip<>+0(SB), X15
+	MOVQ         blocks+16(FP), R10
+	MOVQ         R10, 768(SP)
+	MOVQ         p+8(FP), R10
+	MOVQ         (R10), SI
+	MOVQ         8(R10), DI
+	MOVQ         16(R10), AX
+	MOVQ         24(R10), BX
+	MOVQ         32(R10), CX
+	MOVQ         40(R10), DX
+	MOVQ         48(R10), R8
+	MOVQ         56(R10), R9
+	MOVQ         state+0(FP), R10
+	MOVQ         (R10), R10
+	VMOVDQU32    (R10), X16
+	MOVQ         state+0(FP), R10
+	MOVQ         32(R10), R10
+	VINSERTI32X4 $0x01, (R10), Y16, Y16
+	MOVQ         state+0(FP), R10
+	MOVQ         8(R10), R10
+	VMOVDQU32    (R10), X17
+	MOVQ         state+0(FP), R10
+	MOVQ         40(R10), R10
+	VINSERTI32X4 $0x01, (R10), Y17, Y17
+	MOVQ         state+0(FP), R10
+	MOVQ         16(R10), R10
+	VMOVDQU32    (R10), X18
+	MOVQ         state+0(FP), R10
+	MOVQ         48(R10), R10
+	VINSERTI32X4 $0x01, (R10), Y18, Y18
+	MOVQ         state+0(FP), R10
+	MOVQ         24(R10), R10
+	VMOVDQU32    (R10), X19
+	MOVQ         state+0(FP), R10
+	MOVQ         56(R10), R10
+	VINSERTI32X4 $0x01, (R10), Y19, Y19
+	VPUNPCKLDQ   Y17, Y16, Y28
+	VPUNPCKHDQ   Y17, Y16, Y29
+	VPUNPCKLDQ   Y19, Y18, Y30
+	VPUNPCKHDQ   Y19, Y18, Y31
+	VPUNPCKLQDQ  Y30, Y28, Y16
+	VPUNPCKHQDQ  Y30, Y28, Y17
+	VPUNPCKLQDQ  Y31, Y29, Y18
+	VPUNPCKHQDQ  Y31, Y29, Y19
+	MOVQ         state+0(FP), R10
+	MOVQ         (R10), R10
+	MOVOU        16(R10), X7
+	MOVOU        32(R10), X2
+	PSHUFD       $0xb1, X7, X7
+	PSHUFD       $0x1b, X2, X2
+	MOVO         X7, X1
+	PALIGNR      $0x08, X2, X1
+	PBLENDW      $0xf0, X7, X2
+	MOVOU        X1, 512(SP)
+	MOVOU        X2, 528(SP)
+	MOVQ         state+0(FP), R10
+	MOVQ         8(R10), R10
+	MOVOU        16(R10), X7
+	MOVOU        32(R10), X2
+	PSHUFD       $0xb1, X7, X7
+	PSHUFD       $0x1b, X2, X2
+	MOVO         X7, X1
+	PALIGNR      $0x08, X2, X1
+	PBLENDW      $0xf0, X7, X2
+	MOVOU        X1, 544(SP)
+	MOVOU        X2, 560(SP)
+	MOVQ         state+0(FP), R10
+	MOVQ         16(R10), R10
+	MOVOU        16(R10), X7
+	MOVOU        32(R10), X2
+	PSHUFD       $0xb1, X7, X7
+	PSHUFD       $0x1b, X2, X2
+	MOVO         X7, X1
+	PALIGNR      $0x08, X2, X1
+	PBLENDW      $0xf0, X7, X2
+	MOVOU        X1, 576(SP)
+	MOVOU        X2, 592(SP)
+	MOVQ         state+0(FP), R10
+	MOVQ         24(R10), R10
+	MOVOU        16(R10), X7
+	MOVOU        32(R10), X2
+	PSHUFD       $0xb1, X7, X7
+	PSHUFD       $0x1b, X2, X2
+	MOVO         X7, X1
+	PALIGNR      $0x08, X2, X1
+	PBLENDW      $0xf0, X7, X2
+	MOVOU        X1, 608(SP)
+	MOVOU        X2, 624(SP)
+	MOVQ         state+0(FP), R10
+	MOVQ         32(R10), R10
+	MOVOU        16(R10), X7
+	MOVOU        32(R10), X2
+	PSHUFD       $0xb1, X7, X7
+	PSHUFD       $0x1b, X2, X2
+	MOVO         X7, X1
+	PALIGNR      $0x08, X2, X1
+	PBLENDW      $0xf0, X7, X2
+	MOVOU        X1, 640(SP)
+	MOVOU        X2, 656(SP)
+	MOVQ         state+0(FP), R10
+	MOVQ         40(R10), R10
+	MOVOU        16(R10), X7
+	MOVOU        32(R10), X2
+	PSHUFD       $0xb1, X7, X7
+	PSHUFD       $0x1b, X2, X2
+	MOVO         X7, X1
+	PALIGNR      $0x08, X2, X1
+	PBLENDW      $0xf0, X7, X2
+	MOVOU        X1, 672(SP)
+	MOVOU        X2, 688(SP)
+	MOVQ         state+0(FP), R10
+	MOVQ         48(R10), R10
+	MOVOU        16(R10), X7
+	MOVOU        32(R10), X2
+	PSHUFD       $0xb1, X7, X7
+	PSHUFD       $0x1b, X2, X2
+	MOVO         X7, X1
+	PALIGNR      $0x08, X2, X1
+	PBLENDW      $0xf0, X7, X2
+	MOVOU        X1, 704(SP)
+	MOVOU        X2, 720(SP)
+	MOVQ         state+0(FP), R10
+	MOVQ         56(R10), R10
+	MOVOU        16(R10), X7
+	MOVOU        32(R10), X2
+	PSHUFD       $0xb1, X7, X7
+	PSHUFD       $0x1b, X2, X2
+	MOVO         X7, X1
+	PALIGNR      $0x08, X2, X1
+	PBLENDW      $0xf0, X7, X2
+	MOVOU        X1, 736(SP)
+	MOVOU        X2, 752(SP)
+
+loop:
+	VMOVDQU32     (SI), X24
+	VINSERTI32X4  $0x01, (CX), Y24, Y24
+	VMOVDQU32     (DI), X25
+	VINSERTI32X4  $0x01, (DX), Y25, Y25
+	VMOVDQU32     (AX), X26
+	VINSERTI32X4  $0x01, (R8), Y26, Y26
+	VMOVDQU32     (BX), X27
+	VINSERTI32X4  $0x01, (R9), Y27, Y27
+	VPUNPCKLDQ    Y25, Y24, Y28
+	VPUNPCKHDQ    Y25, Y24, Y29
+	VPUNPCKLDQ    Y27, Y26, Y30
+	VPUNPCKHDQ    Y27, Y26, Y31
+	VPUNPCKLQDQ   Y30, Y28, Y24
+	VPUNPCKHQDQ   Y30, Y28, Y25
+	VPUNPCKLQDQ   Y31, Y29, Y26
+	VPUNPCKHQDQ   Y31, Y29, Y27
+	VMOVDQU32     Y24, (SP)
+	VMOVDQU32     Y25, 32(SP)
+	VMOVDQU32     Y26, 64(SP)
+	VMOVDQU32     Y27, 96(SP)
+	VMOVDQU32     16(SI), X24
+	VINSERTI32X4  $0x01, 16(CX), Y24, Y24
+	VMOVDQU32     16(DI), X25
+	VINSERTI32X4  $0x01, 16(DX), Y25, Y25
+	VMOVDQU32     16(AX), X26
+	VINSERTI32X4  $0x01, 16(R8), Y26, Y26
+	VMOVDQU32     16(BX), X27
+	VINSERTI32X4  $0x01, 16(R9), Y27, Y27
+	VPUNPCKLDQ    Y25, Y24, Y28
+	VPUNPCKHDQ    Y25, Y24, Y29
+	VPUNPCKLDQ    Y27, Y26, Y30
+	VPUNPCKHDQ    Y27, Y26, Y31
+	VPUNPCKLQDQ   Y30, Y28, Y24
+	VPUNPCKHQDQ   Y30, Y28, Y25
+	VPUNPCKLQDQ   Y31, Y29, Y26
+	VPUNPCKHQDQ   Y31, Y29, Y27
+	VMOVDQU32     Y24, 128(SP)
+	VMOVDQU32     Y25, 160(SP)
+	VMOVDQU32     Y26, 192(SP)
+	VMOVDQU32     Y27, 224(SP)
+	VMOVDQU32     32(SI), X24
+	VINSERTI32X4  $0x01, 32(CX), Y24, Y24
+	VMOVDQU32     32(DI), X25
+	VINSERTI32X4  $0x01, 32(DX), Y25, Y25
+	VMOVDQU32     32(AX), X26
+	VINSERTI32X4  $0x01, 32(R8), Y26, Y26
+	VMOVDQU32     32(BX), X27
+	VINSERTI32X4  $0x01, 32(R9), Y27, Y27
+	VPUNPCKLDQ    Y25, Y24, Y28
+	VPUNPCKHDQ    Y25, Y24, Y29
+	VPUNPCKLDQ    Y27, Y26, Y30
+	VPUNPCKHDQ    Y27, Y26, Y31
+	VPUNPCKLQDQ   Y30, Y28, Y24
+	VPUNPCKHQDQ   Y30, Y28, Y25
+	VPUNPCKLQDQ   Y31, Y29, Y26
+	VPUNPCKHQDQ   Y31, Y29, Y27
+	VMOVDQU32     Y24, 256(SP)
+	VMOVDQU32     Y25, 288(SP)
+	VMOVDQU32     Y26, 320(SP)
+	VMOVDQU32     Y27, 352(SP)
+	VMOVDQU32     48(SI), X24
+	VINSERTI32X4  $0x01, 48(CX), Y24, Y24
+	VMOVDQU32     48(DI), X25
+	VINSERTI32X4  $0x01, 48(DX), Y25, Y25
+	VMOVDQU32     48(AX), X26
+	VINSERTI32X4  $0x01, 48(R8), Y26, Y26
+	VMOVDQU32     48(BX), X27
+	VINSERTI32X4  $0x01, 48(R9), Y27, Y27
+	VPUNPCKLDQ    Y25, Y24, Y28
+	VPUNPCKHDQ    Y25, Y24, Y29
+	VPUNPCKLDQ    Y27, Y26, Y30
+	VPUNPCKHDQ    Y27, Y26, Y31
+	VPUNPCKLQDQ   Y30, Y28, Y24
+	VPUNPCKHQDQ   Y30, Y28, Y25
+	VPUNPCKLQDQ   Y31, Y29, Y26
+	VPUNPCKHQDQ   Y31, Y29, Y27
+	VMOVDQU32     Y24, 384(SP)
+	VMOVDQU32     Y25, 416(SP)
+	VMOVDQU32     Y26, 448(SP)
+	VMOVDQU32     Y27, 480(SP)
+	VMOVDQA32     Y16, Y20
+	VMOVDQA32     Y17, Y21
+	VMOVDQA32     Y18, Y22
+	VMOVDQA32     Y19, Y23
+	MOVOU         512(SP), X1
+	MOVOU         528(SP), X2
+	MOVOU         544(SP), X8
+	MOVOU         560(SP), X9
+	MOVOU         (SI), X3
+	PSHUFB        X15, X3
+	MOVOU         hashEightK<>+0(SB), X0
+	PADDD         X3, X0
+	SHA256RNDS2   X0, X1, X2
+	PSHUFD        $0x0e, X0, X0
+	SHA256RNDS2   X0, X2, X1
+	MOVOU         (DI), X10
+	PSHUFB        X15, X10
+	MOVOU         hashEightK<>+0(SB), X0
+	PADDD         X10, X0
+	SHA256RNDS2   X0, X8, X9
+	PSHUFD        $0x0e, X0, X0
+	VMOVDQU32     (SP), Y25
+	VPADDD.BCST   hashEightT<>+0(SB), Y25, Y25
+	VPADDD        Y25, Y16, Y16
+	VMOVDQA32     Y17, Y24
+	VPTERNLOGD    $0xca, Y19, Y18, Y24
+	VPADDD        Y24, Y16, Y16
+	VPROLD        $0x07, Y16, Y16
+	VPADDD        Y17, Y16, Y16
+	SHA256RNDS2   X0, X9, X8
+	MOVOU         16(SI), X4
+	PSHUFB        X15, X4
+	MOVOU         hashEightK<>+16(SB), X0
+	PADDD         X4, X0
+	SHA256RNDS2   X0, X1, X2
+	PSHUFD        $0x0e, X0, X0
+	SHA256RNDS2   X0, X2, X1
+	SHA256MSG1    X4, X3
+	MOVOU         16(DI), X11
+	PSHUFB        X15, X11
+	MOVOU         hashEightK<>+16(SB), X0
+	PADDD         X11, X0
+	SHA256RNDS2   X0, X8, X9
+	PSHUFD        $0x0e, X0, X0
+	VMOVDQU32     32(SP), Y25
+	VPADDD.BCST   hashEightT<>+4(SB), Y25, Y25
+	VPADDD        Y25, Y19, Y19
+	VMOVDQA32     Y16, Y24
+	VPTERNLOGD    $0xca, Y18, Y17, Y24
+	VPADDD        Y24, Y19, Y19
+	VPROLD        $0x0c, Y19, Y19
+	VPADDD        Y16, Y19, Y19
+	SHA256RNDS2   X0, X9, X8
+	SHA256MSG1    X11, X10
+	MOVOU         32(SI), X5
+	PSHUFB        X15, X5
+	MOVOU         hashEightK<>+32(SB), X0
+	PADDD         X5, X0
+	SHA256RNDS2   X0, X1, X2
+	PSHUFD        $0x0e, X0, X0
+	SHA256RNDS2   X0, X2, X1
+	SHA256MSG1    X5, X4
+	MOVOU         32(DI), X12
+	PSHUFB        X15, X12
+	MOVOU         hashEightK<>+32(SB), X0
+	PADDD         X12, X0
+	SHA256RNDS2   X0, X8, X9
+	PSHUFD        $0x0e, X0, X0
+	VMOVDQU32     64(SP), Y25
+	VPADDD.BCST   hashEightT<>+8(SB), Y25, Y25
+	VPADDD        Y25, Y18, Y18
+	VMOVDQA32     Y19, Y24
+	VPTERNLOGD    $0xca, Y17, Y16, Y24
+	VPADDD        Y24, Y18, Y18
+	VPROLD        $0x11, Y18, Y18
+	VPADDD        Y19, Y18, Y18
+	SHA256RNDS2   X0, X9, X8
+	SHA256MSG1    X12, X11
+	MOVOU         48(SI), X6
+	PSHUFB        X15, X6
+	MOVOU         hashEightK<>+48(SB), X0
+	PADDD         X6, X0
+	SHA256RNDS2   X0, X1, X2
+	PSHUFD        $0x0e, X0, X0
+	SHA256RNDS2   X0, X2, X1
+	MOVO          X6, X7
+	PALIGNR       $0x04, X5, X7
+	PADDD         X7, X3
+	SHA256MSG2    X6, X3
+	SHA256MSG1    X6, X5
+	MOVOU         48(DI), X13
+	PSHUFB        X15, X13
+	MOVOU         hashEightK<>+48(SB), X0
+	PADDD         X13, X0
+	SHA256RNDS2   X0, X8, X9
+	PSHUFD        $0x0e, X0, X0
+	VMOVDQU32     96(SP), Y25
+	VPADDD.BCST   hashEightT<>+12(SB), Y25, Y25
+	VPADDD        Y25, Y17, Y17
+	VMOVDQA32     Y18, Y24
+	VPTERNLOGD    $0xca, Y16, Y19, Y24
+	VPADDD        Y24, Y17, Y17
+	VPROLD        $0x16, Y17, Y17
+	VPADDD        Y18, Y17, Y17
+	SHA256RNDS2   X0, X9, X8
+	MOVO          X13, X14
+	PALIGNR       $0x04, X12, X14
+	PADDD         X14, X10
+	SHA256MSG2    X13, X10
+	SHA256MSG1    X13, X12
+	MOVOU         hashEightK<>+64(SB), X0
+	PADDD         X3, X0
+	SHA256RNDS2   X0, X1, X2
+	PSHUFD        $0x0e, X0, X0
+	SHA256RNDS2   X0, X2, X1
+	MOVO          X3, X7
+	PALIGNR       $0x04, X6, X7
+	PADDD         X7, X4
+	SHA256MSG2    X3, X4
+	SHA256MSG1    X3, X6
+	MOVOU         hashEightK<>+64(SB), X0
+	PADDD         X10, X0
+	SHA256RNDS2   X0, X8, X9
+	PSHUFD        $0x0e, X0, X0
+	VMOVDQU32     128(SP), Y25
+	VPADDD.BCST   hashEightT<>+16(SB), Y25, Y25
+	VPADDD        Y25, Y16, Y16
+	VMOVDQA32     Y17, Y24
+	VPTERNLOGD    $0xca, Y19, Y18, Y24
+	VPADDD        Y24, Y16, Y16
+	VPROLD        $0x07, Y16, Y16
+	VPADDD        Y17, Y16, Y16
+	SHA256RNDS2   X0, X9, X8
+	MOVO          X10, X14
+	PALIGNR       $0x04, X13, X14
+	PADDD         X14, X11
+	SHA256MSG2    X10, X11
+	SHA256MSG1    X10, X13
+	MOVOU         hashEightK<>+80(SB), X0
+	PADDD         X4, X0
+	SHA256RNDS2   X0, X1, X2
+	PSHUFD        $0x0e, X0, X0
+	SHA256RNDS2   X0, X2, X1
+	MOVO          X4, X7
+	PALIGNR       $0x04, X3, X7
+	PADDD         X7, X5
+	SHA256MSG2    X4, X5
+	SHA256MSG1    X4, X3
+	MOVOU         hashEightK<>+80(SB), X0
+	PADDD         X11, X0
+	SHA256RNDS2   X0, X8, X9
+	PSHUFD        $0x0e, X0, X0
+	VMOVDQU32     160(SP), Y25
+	VPADDD.BCST   hashEightT<>+20(SB), Y25, Y25
+	VPADDD        Y25, Y19, Y19
+	VMOVDQA32     Y16, Y24
+	VPTERNLOGD    $0xca, Y18, Y17, Y24
+	VPADDD        Y24, Y19, Y19
+	VPROLD        $0x0c, Y19, Y19
+	VPADDD        Y16, Y19, Y19
+	SHA256RNDS2   X0, X9, X8
+	MOVO          X11, X14
+	PALIGNR       $0x04, X10, X14
+	PADDD         X14, X12
+	SHA256MSG2    X11, X12
+	SHA256MSG1    X11, X10
+	MOVOU         hashEightK<>+96(SB), X0
+	PADDD         X5, X0
+	SHA256RNDS2   X0, X1, X2
+	PSHUFD        $0x0e, X0, X0
+	SHA256RNDS2   X0, X2, X1
+	MOVO          X5, X7
+	PALIGNR       $0x04, X4, X7
+	PADDD         X7, X6
+	SHA256MSG2    X5, X6
+	SHA256MSG1    X5, X4
+	MOVOU         hashEightK<>+96(SB), X0
+	PADDD         X12, X0
+	SHA256RNDS2   X0, X8, X9
+	PSHUFD        $0x0e, X0, X0
+	VMOVDQU32     192(SP), Y25
+	VPADDD.BCST   hashEightT<>+24(SB), Y25, Y25
+	VPADDD        Y25, Y18, Y18
+	VMOVDQA32     Y19, Y24
+	VPTERNLOGD    $0xca, Y17, Y16, Y24
+	VPADDD        Y24, Y18, Y18
+	VPROLD        $0x11, Y18, Y18
+	VPADDD        Y19, Y18, Y18
+	SHA256RNDS2   X0, X9, X8
+	MOVO          X12, X14
+	PALIGNR       $0x04, X11, X14
+	PADDD         X14, X13
+	SHA256MSG2    X12, X13
+	SHA256MSG1    X12, X11
+	MOVOU         hashEightK<>+112(SB), X0
+	PADDD         X6, X0
+	SHA256RNDS2   X0, X1, X2
+	PSHUFD        $0x0e, X0, X0
+	SHA256RNDS2   X0, X2, X1
+	MOVO          X6, X7
+	PALIGNR       $0x04, X5, X7
+	PADDD         X7, X3
+	SHA256MSG2    X6, X3
+	SHA256MSG1    X6, X5
+	MOVOU         hashEightK<>+112(SB), X0
+	PADDD         X13, X0
+	SHA256RNDS2   X0, X8, X9
+	PSHUFD        $0x0e, X0, X0
+	VMOVDQU32     224(SP), Y25
+	VPADDD.BCST   hashEightT<>+28(SB), Y25, Y25
+	VPADDD        Y25, Y17, Y17
+	VMOVDQA32     Y18, Y24
+	VPTERNLOGD    $0xca, Y16, Y19, Y24
+	VPADDD        Y24, Y17, Y17
+	VPROLD        $0x16, Y17, Y17
+	VPADDD        Y18, Y17, Y17
+	SHA256RNDS2   X0, X9, X8
+	MOVO          X13, X14
+	PALIGNR       $0x04, X12, X14
+	PADDD         X14, X10
+	SHA256MSG2    X13, X10
+	SHA256MSG1    X13, X12
+	MOVOU         hashEightK<>+128(SB), X0
+	PADDD         X3, X0
+	SHA256RNDS2   X0, X1, X2
+	PSHUFD        $0x0e, X0, X0
+	SHA256RNDS2   X0, X2, X1
+	MOVO          X3, X7
+	PALIGNR       $0x04, X6, X7
+	PADDD         X7, X4
+	SHA256MSG2    X3, X4
+	SHA256MSG1    X3, X6
+	MOVOU         hashEightK<>+128(SB), X0
+	PADDD         X10, X0
+	SHA256RNDS2   X0, X8, X9
+	PSHUFD        $0x0e, X0, X0
+	VMOVDQU32     256(SP), Y25
+	VPADDD.BCST   hashEightT<>+32(SB), Y25, Y25
+	VPADDD        Y25, Y16, Y16
+	VMOVDQA32     Y17, Y24
+	VPTERNLOGD    $0xca, Y19, Y18, Y24
+	VPADDD        Y24, Y16, Y16
+	VPROLD        $0x07, Y16, Y16
+	VPADDD        Y17, Y16, Y16
+	SHA256RNDS2   X0, X9, X8
+	MOVO          X10, X14
+	PALIGNR       $0x04, X13, X14
+	PADDD         X14, X11
+	SHA256MSG2    X10, X11
+	SHA256MSG1    X10, X13
+	MOVOU         hashEightK<>+144(SB), X0
+	PADDD         X4, X0
+	SHA256RNDS2   X0, X1, X2
+	PSHUFD        $0x0e, X0, X0
+	SHA256RNDS2   X0, X2, X1
+	MOVO          X4, X7
+	PALIGNR       $0x04, X3, X7
+	PADDD         X7, X5
+	SHA256MSG2    X4, X5
+	SHA256MSG1    X4, X3
+	MOVOU         hashEightK<>+144(SB), X0
+	PADDD         X11, X0
+	SHA256RNDS2   X0, X8, X9
+	PSHUFD        $0x0e, X0, X0
+	VMOVDQU32     288(SP), Y25
+	VPADDD.BCST   hashEightT<>+36(SB), Y25, Y25
+	VPADDD        Y25, Y19, Y19
+	VMOVDQA32     Y16, Y24
+	VPTERNLOGD    $0xca, Y18, Y17, Y24
+	VPADDD        Y24, Y19, Y19
+	VPROLD        $0x0c, Y19, Y19
+	VPADDD        Y16, Y19, Y19
+	SHA256RNDS2   X0, X9, X8
+	MOVO          X11, X14
+	PALIGNR       $0x04, X10, X14
+	PADDD         X14, X12
+	SHA256MSG2    X11, X12
+	SHA256MSG1    X11, X10
+	MOVOU         hashEightK<>+160(SB), X0
+	PADDD         X5, X0
+	SHA256RNDS2   X0, X1, X2
+	PSHUFD        $0x0e, X0, X0
+	SHA256RNDS2   X0, X2, X1
+	MOVO          X5, X7
+	PALIGNR       $0x04, X4, X7
+	PADDD         X7, X6
+	SHA256MSG2    X5, X6
+	SHA256MSG1    X5, X4
+	MOVOU         hashEightK<>+160(SB), X0
+	PADDD         X12, X0
+	SHA256RNDS2   X0, X8, X9
+	PSHUFD        $0x0e, X0, X0
+	VMOVDQU32     320(SP), Y25
+	VPADDD.BCST   hashEightT<>+40(SB), Y25, Y25
+	VPADDD        Y25, Y18, Y18
+	VMOVDQA32     Y19, Y24
+	VPTERNLOGD    $0xca, Y17, Y16, Y24
+	VPADDD        Y24, Y18, Y18
+	VPROLD        $0x11, Y18, Y18
+	VPADDD        Y19, Y18, Y18
+	SHA256RNDS2   X0, X9, X8
+	MOVO          X12, X14
+	PALIGNR       $0x04, X11, X14
+	PADDD         X14, X13
+	SHA256MSG2    X12, X13
+	SHA256MSG1    X12, X11
+	MOVOU         hashEightK<>+176(SB), X0
+	PADDD         X6, X0
+	SHA256RNDS2   X0, X1, X2
+	PSHUFD        $0x0e, X0, X0
+	SHA256RNDS2   X0, X2, X1
+	MOVO          X6, X7
+	PALIGNR       $0x04, X5, X7
+	PADDD         X7, X3
+	SHA256MSG2    X6, X3
+	SHA256MSG1    X6, X5
+	MOVOU         hashEightK<>+176(SB), X0
+	PADDD         X13, X0
+	SHA256RNDS2   X0, X8, X9
+	PSHUFD        $0x0e, X0, X0
+	VMOVDQU32     352(SP), Y25
+	VPADDD.BCST   hashEightT<>+44(SB), Y25, Y25
+	VPADDD        Y25, Y17, Y17
+	VMOVDQA32     Y18, Y24
+	VPTERNLOGD    $0xca, Y16, Y19, Y24
+	VPADDD        Y24, Y17, Y17
+	VPROLD        $0x16, Y17, Y17
+	VPADDD        Y18, Y17, Y17
+	SHA256RNDS2   X0, X9, X8
+	MOVO          X13, X14
+	PALIGNR       $0x04, X12, X14
+	PADDD         X14, X10
+	SHA256MSG2    X13, X10
+	SHA256MSG1    X13, X12
+	MOVOU         hashEightK<>+192(SB), X0
+	PADDD         X3, X0
+	SHA256RNDS2   X0, X1, X2
+	PSHUFD        $0x0e, X0, X0
+	SHA256RNDS2   X0, X2, X1
+	MOVO          X3, X7
+	PALIGNR       $0x04, X6, X7
+	PADDD         X7, X4
+	SHA256MSG2    X3, X4
+	SHA256MSG1    X3, X6
+	MOVOU         hashEightK<>+192(SB), X0
+	PADDD         X10, X0
+	SHA256RNDS2   X0, X8, X9
+	PSHUFD        $0x0e, X0, X0
+	VMOVDQU32     384(SP), Y25
+	VPADDD.BCST   hashEightT<>+48(SB), Y25, Y25
+	VPADDD        Y25, Y16, Y16
+	VMOVDQA32     Y17, Y24
+	VPTERNLOGD    $0xca, Y19, Y18, Y24
+	VPADDD        Y24, Y16, Y16
+	VPROLD        $0x07, Y16, Y16
+	VPADDD        Y17, Y16, Y16
+	SHA256RNDS2   X0, X9, X8
+	MOVO          X10, X14
+	PALIGNR       $0x04, X13, X14
+	PADDD         X14, X11
+	SHA256MSG2    X10, X11
+	SHA256MSG1    X10, X13
+	MOVOU         hashEightK<>+208(SB), X0
+	PADDD         X4, X0
+	SHA256RNDS2   X0, X1, X2
+	PSHUFD        $0x0e, X0, X0
+	SHA256RNDS2   X0, X2, X1
+	MOVO          X4, X7
+	PALIGNR       $0x04, X3, X7
+	PADDD         X7, X5
+	SHA256MSG2    X4, X5
+	MOVOU         hashEightK<>+208(SB), X0
+	PADDD         X11, X0
+	SHA256RNDS2   X0, X8, X9
+	PSHUFD        $0x0e, X0, X0
+	VMOVDQU32     416(SP), Y25
+	VPADDD.BCST   hashEightT<>+52(SB), Y25, Y25
+	VPADDD        Y25, Y19, Y19
+	VMOVDQA32     Y16, Y24
+	VPTERNLOGD    $0xca, Y18, Y17, Y24
+	VPADDD        Y24, Y19, Y19
+	VPROLD        $0x0c, Y19, Y19
+	VPADDD        Y16, Y19, Y19
+	SHA256RNDS2   X0, X9, X8
+	MOVO          X11, X14
+	PALIGNR       $0x04, X10, X14
+	PADDD         X14, X12
+	SHA256MSG2    X11, X12
+	MOVOU         hashEightK<>+224(SB), X0
+	PADDD         X5, X0
+	SHA256RNDS2   X0, X1, X2
+	PSHUFD        $0x0e, X0, X0
+	SHA256RNDS2   X0, X2, X1
+	MOVO          X5, X7
+	PALIGNR       $0x04, X4, X7
+	PADDD         X7, X6
+	SHA256MSG2    X5, X6
+	MOVOU         hashEightK<>+224(SB), X0
+	PADDD         X12, X0
+	SHA256RNDS2   X0, X8, X9
+	PSHUFD        $0x0e, X0, X0
+	VMOVDQU32     448(SP), Y25
+	VPADDD.BCST   hashEightT<>+56(SB), Y25, Y25
+	VPADDD        Y25, Y18, Y18
+	VMOVDQA32     Y19, Y24
+	VPTERNLOGD    $0xca, Y17, Y16, Y24
+	VPADDD        Y24, Y18, Y18
+	VPROLD        $0x11, Y18, Y18
+	VPADDD        Y19, Y18, Y18
+	SHA256RNDS2   X0, X9, X8
+	MOVO          X12, X14
+	PALIGNR       $0x04, X11, X14
+	PADDD         X14, X13
+	SHA256MSG2    X12, X13
+	MOVOU         hashEightK<>+240(SB), X0
+	PADDD         X6, X0
+	SHA256RNDS2   X0, X1, X2
+	PSHUFD        $0x0e, X0, X0
+	SHA256RNDS2   X0, X2, X1
+	MOVOU         hashEightK<>+240(SB), X0
+	PADDD         X13, X0
+	SHA256RNDS2   X0, X8, X9
+	PSHUFD        $0x0e, X0, X0
+	VMOVDQU32     480(SP), Y25
+	VPADDD.BCST   hashEightT<>+60(SB), Y25, Y25
+	VPADDD        Y25, Y17, Y17
+	VMOVDQA32     Y18, Y24
+	VPTERNLOGD    $0xca, Y16, Y19, Y24
+	VPADDD        Y24, Y17, Y17
+	VPROLD        $0x16, Y17, Y17
+	VPADDD        Y18, Y17, Y17
+	SHA256RNDS2   X0, X9, X8
+	MOVOU         512(SP), X7
+	PADDD         X7, X1
+	MOVOU         528(SP), X7
+	PADDD         X7, X2
+	MOVOU         X1, 512(SP)
+	MOVOU         X2, 528(SP)
+	MOVOU         544(SP), X14
+	PADDD         X14, X8
+	MOVOU         560(SP), X14
+	PADDD         X14, X9
+	MOVOU         X8, 544(SP)
+	MOVOU         X9, 560(SP)
+	MOVOU         576(SP), X1
+	MOVOU         592(SP), X2
+	MOVOU         608(SP), X8
+	MOVOU         624(SP), X9
+	MOVOU         (AX), X3
+	PSHUFB        X15, X3
+	MOVOU         hashEightK<>+0(SB), X0
+	PADDD         X3, X0
+	SHA256RNDS2   X0, X1, X2
+	PSHUFD        $0x0e, X0, X0
+	SHA256RNDS2   X0, X2, X1
+	MOVOU         (BX), X10
+	PSHUFB        X15, X10
+	MOVOU         hashEightK<>+0(SB), X0
+	PADDD         X10, X0
+	SHA256RNDS2   X0, X8, X9
+	PSHUFD        $0x0e, X0, X0
+	VMOVDQU32     32(SP), Y25
+	VPADDD.BCST   hashEightT<>+64(SB), Y25, Y25
+	VPADDD        Y25, Y16, Y16
+	VMOVDQA32     Y17, Y24
+	VPTERNLOGD    $0xe4, Y19, Y18, Y24
+	VPADDD        Y24, Y16, Y16
+	VPROLD        $0x05, Y16, Y16
+	VPADDD        Y17, Y16, Y16
+	SHA256RNDS2   X0, X9, X8
+	MOVOU         16(AX), X4
+	PSHUFB        X15, X4
+	MOVOU         hashEightK<>+16(SB), X0
+	PADDD         X4, X0
+	SHA256RNDS2   X0, X1, X2
+	PSHUFD        $0x0e, X0, X0
+	SHA256RNDS2   X0, X2, X1
+	SHA256MSG1    X4, X3
+	MOVOU         16(BX), X11
+	PSHUFB        X15, X11
+	MOVOU         hashEightK<>+16(SB), X0
+	PADDD         X11, X0
+	SHA256RNDS2   X0, X8, X9
+	PSHUFD        $0x0e, X0, X0
+	VMOVDQU32     192(SP), Y25
+	VPADDD.BCST   hashEightT<>+68(SB), Y25, Y25
+	VPADDD        Y25, Y19, Y19
+	VMOVDQA32     Y16, Y24
+	VPTERNLOGD    $0xe4, Y18, Y17, Y24
+	VPADDD        Y24, Y19, Y19
+	VPROLD        $0x09, Y19, Y19
+	VPADDD        Y16, Y19, Y19
+	SHA256RNDS2   X0, X9, X8
+	SHA256MSG1    X11, X10
+	MOVOU         32(AX), X5
+	PSHUFB        X15, X5
+	MOVOU         hashEightK<>+32(SB), X0
+	PADDD         X5, X0
+	SHA256RNDS2   X0, X1, X2
+	PSHUFD        $0x0e, X0, X0
+	SHA256RNDS2   X0, X2, X1
+	SHA256MSG1    X5, X4
+	MOVOU         32(BX), X12
+	PSHUFB        X15, X12
+	MOVOU         hashEightK<>+32(SB), X0
+	PADDD         X12, X0
+	SHA256RNDS2   X0, X8, X9
+	PSHUFD        $0x0e, X0, X0
+	VMOVDQU32     352(SP), Y25
+	VPADDD.BCST   hashEightT<>+72(SB), Y25, Y25
+	VPADDD        Y25, Y18, Y18
+	VMOVDQA32     Y19, Y24
+	VPTERNLOGD    $0xe4, Y17, Y16, Y24
+	VPADDD        Y24, Y18, Y18
+	VPROLD        $0x0e, Y18, Y18
+	VPADDD        Y19, Y18, Y18
+	SHA256RNDS2   X0, X9, X8
+	SHA256MSG1    X12, X11
+	MOVOU         48(AX), X6
+	PSHUFB        X15, X6
+	MOVOU         hashEightK<>+48(SB), X0
+	PADDD         X6, X0
+	SHA256RNDS2   X0, X1, X2
+	PSHUFD        $0x0e, X0, X0
+	SHA256RNDS2   X0, X2, X1
+	MOVO          X6, X7
+	PALIGNR       $0x04, X5, X7
+	PADDD         X7, X3
+	SHA256MSG2    X6, X3
+	SHA256MSG1    X6, X5
+	MOVOU         48(BX), X13
+	PSHUFB        X15, X13
+	MOVOU         hashEightK<>+48(SB), X0
+	PADDD         X13, X0
+	SHA256RNDS2   X0, X8, X9
+	PSHUFD        $0x0e, X0, X0
+	VMOVDQU32     (SP), Y25
+	VPADDD.BCST   hashEightT<>+76(SB), Y25, Y25
+	VPADDD        Y25, Y17, Y17
+	VMOVDQA32     Y18, Y24
+	VPTERNLOGD    $0xe4, Y16, Y19, Y24
+	VPADDD        Y24, Y17, Y17
+	VPROLD        $0x14, Y17, Y17
+	VPADDD        Y18, Y17, Y17
+	SHA256RNDS2   X0, X9, X8
+	MOVO          X13, X14
+	PALIGNR       $0x04, X12, X14
+	PADDD         X14, X10
+	SHA256MSG2    X13, X10
+	SHA256MSG1    X13, X12
+	MOVOU         hashEightK<>+64(SB), X0
+	PADDD         X3, X0
+	SHA256RNDS2   X0, X1, X2
+	PSHUFD        $0x0e, X0, X0
+	SHA256RNDS2   X0, X2, X1
+	MOVO          X3, X7
+	PALIGNR       $0x04, X6, X7
+	PADDD         X7, X4
+	SHA256MSG2    X3, X4
+	SHA256MSG1    X3, X6
+	MOVOU         hashEightK<>+64(SB), X0
+	PADDD         X10, X0
+	SHA256RNDS2   X0, X8, X9
+	PSHUFD        $0x0e, X0, X0
+	VMOVDQU32     160(SP), Y25
+	VPADDD.BCST   hashEightT<>+80(SB), Y25, Y25
+	VPADDD        Y25, Y16, Y16
+	VMOVDQA32     Y17, Y24
+	VPTERNLOGD    $0xe4, Y19, Y18, Y24
+	VPADDD        Y24, Y16, Y16
+	VPROLD        $0x05, Y16, Y16
+	VPADDD        Y17, Y16, Y16
+	SHA256RNDS2   X0, X9, X8
+	MOVO          X10, X14
+	PALIGNR       $0x04, X13, X14
+	PADDD         X14, X11
+	SHA256MSG2    X10, X11
+	SHA256MSG1    X10, X13
+	MOVOU         hashEightK<>+80(SB), X0
+	PADDD         X4, X0
+	SHA256RNDS2   X0, X1, X2
+	PSHUFD        $0x0e, X0, X0
+	SHA256RNDS2   X0, X2, X1
+	MOVO          X4, X7
+	PALIGNR       $0x04, X3, X7
+	PADDD         X7, X5
+	SHA256MSG2    X4, X5
+	SHA256MSG1    X4, X3
+	MOVOU         hashEightK<>+80(SB), X0
+	PADDD         X11, X0
+	SHA256RNDS2   X0, X8, X9
+	PSHUFD        $0x0e, X0, X0
+	VMOVDQU32     320(SP), Y25
+	VPADDD.BCST   hashEightT<>+84(SB), Y25, Y25
+	VPADDD        Y25, Y19, Y19
+	VMOVDQA32     Y16, Y24
+	VPTERNLOGD    $0xe4, Y18, Y17, Y24
+	VPADDD        Y24, Y19, Y19
+	VPROLD        $0x09, Y19, Y19
+	VPADDD        Y16, Y19, Y19
+	SHA256RNDS2   X0, X9, X8
+	MOVO          X11, X14
+	PALIGNR       $0x04, X10, X14
+	PADDD         X14, X12
+	SHA256MSG2    X11, X12
+	SHA256MSG1    X11, X10
+	MOVOU         hashEightK<>+96(SB), X0
+	PADDD         X5, X0
+	SHA256RNDS2   X0, X1, X2
+	PSHUFD        $0x0e, X0, X0
+	SHA256RNDS2   X0, X2, X1
+	MOVO          X5, X7
+	PALIGNR       $0x04, X4, X7
+	PADDD         X7, X6
+	SHA256MSG2    X5, X6
+	SHA256MSG1    X5, X4
+	MOVOU         hashEightK<>+96(SB), X0
+	PADDD         X12, X0
+	SHA256RNDS2   X0, X8, X9
+	PSHUFD        $0x0e, X0, X0
+	VMOVDQU32     480(SP), Y25
+	VPADDD.BCST   hashEightT<>+88(SB), Y25, Y25
+	VPADDD        Y25, Y18, Y18
+	VMOVDQA32     Y19, Y24
+	VPTERNLOGD    $0xe4, Y17, Y16, Y24
+	VPADDD        Y24, Y18, Y18
+	VPROLD        $0x0e, Y18, Y18
+	VPADDD        Y19, Y18, Y18
+	SHA256RNDS2   X0, X9, X8
+	MOVO          X12, X14
+	PALIGNR       $0x04, X11, X14
+	PADDD         X14, X13
+	SHA256MSG2    X12, X13
+	SHA256MSG1    X12, X11
+	MOVOU         hashEightK<>+112(SB), X0
+	PADDD         X6, X0
+	SHA256RNDS2   X0, X1, X2
+	PSHUFD        $0x0e, X0, X0
+	SHA256RNDS2   X0, X2, X1
+	MOVO          X6, X7
+	PALIGNR       $0x04, X5, X7
+	PADDD         X7, X3
+	SHA256MSG2    X6, X3
+	SHA256MSG1    X6, X5
+	MOVOU         hashEightK<>+112(SB), X0
+	PADDD         X13, X0
+	SHA256RNDS2   X0, X8, X9
+	PSHUFD        $0x0e, X0, X0
+	VMOVDQU32     128(SP), Y25
+	VPADDD.BCST   hashEightT<>+92(SB), Y25, Y25
+	VPADDD        Y25, Y17, Y17
+	VMOVDQA32     Y18, Y24
+	VPTERNLOGD    $0xe4, Y16, Y19, Y24
+	VPADDD        Y24, Y17, Y17
+	VPROLD        $0x14, Y17, Y17
+	VPADDD        Y18, Y17, Y17
+	SHA256RNDS2   X0, X9, X8
+	MOVO          X13, X14
+	PALIGNR       $0x04, X12, X14
+	PADDD         X14, X10
+	SHA256MSG2    X13, X10
+	SHA256MSG1    X13, X12
+	MOVOU         hashEightK<>+128(SB), X0
+	PADDD         X3, X0
+	SHA256RNDS2   X0, X1, X2
+	PSHUFD        $0x0e, X0, X0
+	SHA256RNDS2   X0, X2, X1
+	MOVO          X3, X7
+	PALIGNR       $0x04, X6, X7
+	PADDD         X7, X4
+	SHA256MSG2    X3, X4
+	SHA256MSG1    X3, X6
+	MOVOU         hashEightK<>+128(SB), X0
+	PADDD         X10, X0
+	SHA256RNDS2   X0, X8, X9
+	PSHUFD        $0x0e, X0, X0
+	VMOVDQU32     288(SP), Y25
+	VPADDD.BCST   hashEightT<>+96(SB), Y25, Y25
+	VPADDD        Y25, Y16, Y16
+	VMOVDQA32     Y17, Y24
+	VPTERNLOGD    $0xe4, Y19, Y18, Y24
+	VPADDD        Y24, Y16, Y16
+	VPROLD        $0x05, Y16, Y16
+	VPADDD        Y17, Y16, Y16
+	SHA256RNDS2   X0, X9, X8
+	MOVO          X10, X14
+	PALIGNR       $0x04, X13, X14
+	PADDD         X14, X11
+	SHA256MSG2    X10, X11
+	SHA256MSG1    X10, X13
+	MOVOU         hashEightK<>+144(SB), X0
+	PADDD         X4, X0
+	SHA256RNDS2   X0, X1, X2
+	PSHUFD        $0x0e, X0, X0
+	SHA256RNDS2   X0, X2, X1
+	MOVO          X4, X7
+	PALIGNR       $0x04, X3, X7
+	PADDD         X7, X5
+	SHA256MSG2    X4, X5
+	SHA256MSG1    X4, X3
+	MOVOU         hashEightK<>+144(SB), X0
+	PADDD         X11, X0
+	SHA256RNDS2   X0, X8, X9
+	PSHUFD        $0x0e, X0, X0
+	VMOVDQU32     448(SP), Y25
+	VPADDD.BCST   hashEightT<>+100(SB), Y25, Y25
+	VPADDD        Y25, Y19, Y19
+	VMOVDQA32     Y16, Y24
+	VPTERNLOGD    $0xe4, Y18, Y17, Y24
+	VPADDD        Y24, Y19, Y19
+	VPROLD        $0x09, Y19, Y19
+	VPADDD        Y16, Y19, Y19
+	SHA256RNDS2   X0, X9, X8
+	MOVO          X11, X14
+	PALIGNR       $0x04, X10, X14
+	PADDD         X14, X12
+	SHA256MSG2    X11, X12
+	SHA256MSG1    X11, X10
+	MOVOU         hashEightK<>+160(SB), X0
+	PADDD         X5, X0
+	SHA256RNDS2   X0, X1, X2
+	PSHUFD        $0x0e, X0, X0
+	SHA256RNDS2   X0, X2, X1
+	MOVO          X5, X7
+	PALIGNR       $0x04, X4, X7
+	PADDD         X7, X6
+	SHA256MSG2    X5, X6
+	SHA256MSG1    X5, X4
+	MOVOU         hashEightK<>+160(SB), X0
+	PADDD         X12, X0
+	SHA256RNDS2   X0, X8, X9
+	PSHUFD        $0x0e, X0, X0
+	VMOVDQU32     96(SP), Y25
+	VPADDD.BCST   hashEightT<>+104(SB), Y25, Y25
+	VPADDD        Y25, Y18, Y18
+	VMOVDQA32     Y19, Y24
+	VPTERNLOGD    $0xe4, Y17, Y16, Y24
+	VPADDD        Y24, Y18, Y18
+	VPROLD        $0x0e, Y18, Y18
+	VPADDD        Y19, Y18, Y18
+	SHA256RNDS2   X0, X9, X8
+	MOVO          X12, X14
+	PALIGNR       $0x04, X11, X14
+	PADDD         X14, X13
+	SHA256MSG2    X12, X13
+	SHA256MSG1    X12, X11
+	MOVOU         hashEightK<>+176(SB), X0
+	PADDD         X6, X0
+	SHA256RNDS2   X0, X1, X2
+	PSHUFD        $0x0e, X0, X0
+	SHA256RNDS2   X0, X2, X1
+	MOVO          X6, X7
+	PALIGNR       $0x04, X5, X7
+	PADDD         X7, X3
+	SHA256MSG2    X6, X3
+	SHA256MSG1    X6, X5
+	MOVOU         hashEightK<>+176(SB), X0
+	PADDD         X13, X0
+	SHA256RNDS2   X0, X8, X9
+	PSHUFD        $0x0e, X0, X0
+	VMOVDQU32     256(SP), Y25
+	VPADDD.BCST   hashEightT<>+108(SB), Y25, Y25
+	VPADDD        Y25, Y17, Y17
+	VMOVDQA32     Y18, Y24
+	VPTERNLOGD    $0xe4, Y16, Y19, Y24
+	VPADDD        Y24, Y17, Y17
+	VPROLD        $0x14, Y17, Y17
+	VPADDD        Y18, Y17, Y17
+	SHA256RNDS2   X0, X9, X8
+	MOVO          X13, X14
+	PALIGNR       $0x04, X12, X14
+	PADDD         X14, X10
+	SHA256MSG2    X13, X10
+	SHA256MSG1    X13, X12
+	MOVOU         hashEightK<>+192(SB), X0
+	PADDD         X3, X0
+	SHA256RNDS2   X0, X1, X2
+	PSHUFD        $0x0e, X0, X0
+	SHA256RNDS2   X0, X2, X1
+	MOVO          X3, X7
+	PALIGNR       $0x04, X6, X7
+	PADDD         X7, X4
+	SHA256MSG2    X3, X4
+	SHA256MSG1    X3, X6
+	MOVOU         hashEightK<>+192(SB), X0
+	PADDD         X10, X0
+	SHA256RNDS2   X0, X8, X9
+	PSHUFD        $0x0e, X0, X0
+	VMOVDQU32     416(SP), Y25
+	VPADDD.BCST   hashEightT<>+112(SB), Y25, Y25
+	VPADDD        Y25, Y16, Y16
+	VMOVDQA32     Y17, Y24
+	VPTERNLOGD    $0xe4, Y19, Y18, Y24
+	VPADDD        Y24, Y16, Y16
+	VPROLD        $0x05, Y16, Y16
+	VPADDD        Y17, Y16, Y16
+	SHA256RNDS2   X0, X9, X8
+	MOVO          X10, X14
+	PALIGNR       $0x04, X13, X14
+	PADDD         X14, X11
+	SHA256MSG2    X10, X11
+	SHA256MSG1    X10, X13
+	MOVOU         hashEightK<>+208(SB), X0
+	PADDD         X4, X0
+	SHA256RNDS2   X0, X1, X2
+	PSHUFD        $0x0e, X0, X0
+	SHA256RNDS2   X0, X2, X1
+	MOVO          X4, X7
+	PALIGNR       $0x04, X3, X7
+	PADDD         X7, X5
+	SHA256MSG2    X4, X5
+	MOVOU         hashEightK<>+208(SB), X0
+	PADDD         X11, X0
+	SHA256RNDS2   X0, X8, X9
+	PSHUFD        $0x0e, X0, X0
+	VMOVDQU32     64(SP), Y25
+	VPADDD.BCST   hashEightT<>+116(SB), Y25, Y25
+	VPADDD        Y25, Y19, Y19
+	VMOVDQA32     Y16, Y24
+	VPTERNLOGD    $0xe4, Y18, Y17, Y24
+	VPADDD        Y24, Y19, Y19
+	VPROLD        $0x09, Y19, Y19
+	VPADDD        Y16, Y19, Y19
+	SHA256RNDS2   X0, X9, X8
+	MOVO          X11, X14
+	PALIGNR       $0x04, X10, X14
+	PADDD         X14, X12
+	SHA256MSG2    X11, X12
+	MOVOU         hashEightK<>+224(SB), X0
+	PADDD         X5, X0
+	SHA256RNDS2   X0, X1, X2
+	PSHUFD        $0x0e, X0, X0
+	SHA256RNDS2   X0, X2, X1
+	MOVO          X5, X7
+	PALIGNR       $0x04, X4, X7
+	PADDD         X7, X6
+	SHA256MSG2    X5, X6
+	MOVOU         hashEightK<>+224(SB), X0
+	PADDD         X12, X0
+	SHA256RNDS2   X0, X8, X9
+	PSHUFD        $0x0e, X0, X0
+	VMOVDQU32     224(SP), Y25
+	VPADDD.BCST   hashEightT<>+120(SB), Y25, Y25
+	VPADDD        Y25, Y18, Y18
+	VMOVDQA32     Y19, Y24
+	VPTERNLOGD    $0xe4, Y17, Y16, Y24
+	VPADDD        Y24, Y18, Y18
+	VPROLD        $0x0e, Y18, Y18
+	VPADDD        Y19, Y18, Y18
+	SHA256RNDS2   X0, X9, X8
+	MOVO          X12, X14
+	PALIGNR       $0x04, X11, X14
+	PADDD         X14, X13
+	SHA256MSG2    X12, X13
+	MOVOU         hashEightK<>+240(SB), X0
+	PADDD         X6, X0
+	SHA256RNDS2   X0, X1, X2
+	PSHUFD        $0x0e, X0, X0
+	SHA256RNDS2   X0, X2, X1
+	MOVOU         hashEightK<>+240(SB), X0
+	PADDD         X13, X0
+	SHA256RNDS2   X0, X8, X9
+	PSHUFD        $0x0e, X0, X0
+	VMOVDQU32     384(SP), Y25
+	VPADDD.BCST   hashEightT<>+124(SB), Y25, Y25
+	VPADDD        Y25, Y17, Y17
+	VMOVDQA32     Y18, Y24
+	VPTERNLOGD    $0xe4, Y16, Y19, Y24
+	VPADDD        Y24, Y17, Y17
+	VPROLD        $0x14, Y17, Y17
+	VPADDD        Y18, Y17, Y17
+	SHA256RNDS2   X0, X9, X8
+	MOVOU         576(SP), X7
+	PADDD         X7, X1
+	MOVOU         592(SP), X7
+	PADDD         X7, X2
+	MOVOU         X1, 576(SP)
+	MOVOU         X2, 592(SP)
+	MOVOU         608(SP), X14
+	PADDD         X14, X8
+	MOVOU         624(SP), X14
+	PADDD         X14, X9
+	MOVOU         X8, 608(SP)
+	MOVOU         X9, 624(SP)
+	MOVOU         640(SP), X1
+	MOVOU         656(SP), X2
+	MOVOU         672(SP), X8
+	MOVOU         688(SP), X9
+	MOVOU         (CX), X3
+	PSHUFB        X15, X3
+	MOVOU         hashEightK<>+0(SB), X0
+	PADDD         X3, X0
+	SHA256RNDS2   X0, X1, X2
+	PSHUFD        $0x0e, X0, X0
+	SHA256RNDS2   X0, X2, X1
+	MOVOU         (DX), X10
+	PSHUFB        X15, X10
+	MOVOU         hashEightK<>+0(SB), X0
+	PADDD         X10, X0
+	SHA256RNDS2   X0, X8, X9
+	PSHUFD        $0x0e, X0, X0
+	VMOVDQU32     160(SP), Y25
+	VPADDD.BCST   hashEightT<>+128(SB), Y25, Y25
+	VPADDD        Y25, Y16, Y16
+	VMOVDQA32     Y17, Y24
+	VPTERNLOGD    $0x96, Y19, Y18, Y24
+	VPADDD        Y24, Y16, Y16
+	VPROLD        $0x04, Y16, Y16
+	VPADDD        Y17, Y16, Y16
+	SHA256RNDS2   X0, X9, X8
+	MOVOU         16(CX), X4
+	PSHUFB        X15, X4
+	MOVOU         hashEightK<>+16(SB), X0
+	PADDD         X4, X0
+	SHA256RNDS2   X0, X1, X2
+	PSHUFD        $0x0e, X0, X0
+	SHA256RNDS2   X0, X2, X1
+	SHA256MSG1    X4, X3
+	MOVOU         16(DX), X11
+	PSHUFB        X15, X11
+	MOVOU         hashEightK<>+16(SB), X0
+	PADDD         X11, X0
+	SHA256RNDS2   X0, X8, X9
+	PSHUFD        $0x0e, X0, X0
+	VMOVDQU32     256(SP), Y25
+	VPADDD.BCST   hashEightT<>+132(SB), Y25, Y25
+	VPADDD        Y25, Y19, Y19
+	VMOVDQA32     Y16, Y24
+	VPTERNLOGD    $0x96, Y18, Y17, Y24
+	VPADDD        Y24, Y19, Y19
+	VPROLD        $0x0b, Y19, Y19
+	VPADDD        Y16, Y19, Y19
+	SHA256RNDS2   X0, X9, X8
+	SHA256MSG1    X11, X10
+	MOVOU         32(CX), X5
+	PSHUFB        X15, X5
+	MOVOU         hashEightK<>+32(SB), X0
+	PADDD         X5, X0
+	SHA256RNDS2   X0, X1, X2
+	PSHUFD        $0x0e, X0, X0
+	SHA256RNDS2   X0, X2, X1
+	SHA256MSG1    X5, X4
+	MOVOU         32(DX), X12
+	PSHUFB        X15, X12
+	MOVOU         hashEightK<>+32(SB), X0
+	PADDD         X12, X0
+	SHA256RNDS2   X0, X8, X9
+	PSHUFD        $0x0e, X0, X0
+	VMOVDQU32     352(SP), Y25
+	VPADDD.BCST   hashEightT<>+136(SB), Y25, Y25
+	VPADDD        Y25, Y18, Y18
+	VMOVDQA32     Y19, Y24
+	VPTERNLOGD    $0x96, Y17, Y16, Y24
+	VPADDD        Y24, Y18, Y18
+	VPROLD        $0x10, Y18, Y18
+	VPADDD        Y19, Y18, Y18
+	SHA256RNDS2   X0, X9, X8
+	SHA256MSG1    X12, X11
+	MOVOU         48(CX), X6
+	PSHUFB        X15, X6
+	MOVOU         hashEightK<>+48(SB), X0
+	PADDD         X6, X0
+	SHA256RNDS2   X0, X1, X2
+	PSHUFD        $0x0e, X0, X0
+	SHA256RNDS2   X0, X2, X1
+	MOVO          X6, X7
+	PALIGNR       $0x04, X5, X7
+	PADDD         X7, X3
+	SHA256MSG2    X6, X3
+	SHA256MSG1    X6, X5
+	MOVOU         48(DX), X13
+	PSHUFB        X15, X13
+	MOVOU         hashEightK<>+48(SB), X0
+	PADDD         X13, X0
+	SHA256RNDS2   X0, X8, X9
+	PSHUFD        $0x0e, X0, X0
+	VMOVDQU32     448(SP), Y25
+	VPADDD.BCST   hashEightT<>+140(SB), Y25, Y25
+	VPADDD        Y25, Y17, Y17
+	VMOVDQA32     Y18, Y24
+	VPTERNLOGD    $0x96, Y16, Y19, Y24
+	VPADDD        Y24, Y17, Y17
+	VPROLD        $0x17, Y17, Y17
+	VPADDD        Y18, Y17, Y17
+	SHA256RNDS2   X0, X9, X8
+	MOVO          X13, X14
+	PALIGNR       $0x04, X12, X14
+	PADDD         X14, X10
+	SHA256MSG2    X13, X10
+	SHA256MSG1    X13, X12
+	MOVOU         hashEightK<>+64(SB), X0
+	PADDD         X3, X0
+	SHA256RNDS2   X0, X1, X2
+	PSHUFD        $0x0e, X0, X0
+	SHA256RNDS2   X0, X2, X1
+	MOVO          X3, X7
+	PALIGNR       $0x04, X6, X7
+	PADDD         X7, X4
+	SHA256MSG2    X3, X4
+	SHA256MSG1    X3, X6
+	MOVOU         hashEightK<>+64(SB), X0
+	PADDD         X10, X0
+	SHA256RNDS2   X0, X8, X9
+	PSHUFD        $0x0e, X0, X0
+	VMOVDQU32     32(SP), Y25
+	VPADDD.BCST   hashEightT<>+144(SB), Y25, Y25
+	VPADDD        Y25, Y16, Y16
+	VMOVDQA32     Y17, Y24
+	VPTERNLOGD    $0x96, Y19, Y18, Y24
+	VPADDD        Y24, Y16, Y16
+	VPROLD        $0x04, Y16, Y16
+	VPADDD        Y17, Y16, Y16
+	SHA256RNDS2   X0, X9, X8
+	MOVO          X10, X14
+	PALIGNR       $0x04, X13, X14
+	PADDD         X14, X11
+	SHA256MSG2    X10, X11
+	SHA256MSG1    X10, X13
+	MOVOU         hashEightK<>+80(SB), X0
+	PADDD         X4, X0
+	SHA256RNDS2   X0, X1, X2
+	PSHUFD        $0x0e, X0, X0
+	SHA256RNDS2   X0, X2, X1
+	MOVO          X4, X7
+	PALIGNR       $0x04, X3, X7
+	PADDD         X7, X5
+	SHA256MSG2    X4, X5
+	SHA256MSG1    X4, X3
+	MOVOU         hashEightK<>+80(SB), X0
+	PADDD         X11, X0
+	SHA256RNDS2   X0, X8, X9
+	PSHUFD        $0x0e, X0, X0
+	VMOVDQU32     128(SP), Y25
+	VPADDD.BCST   hashEightT<>+148(SB), Y25, Y25
+	VPADDD        Y25, Y19, Y19
+	VMOVDQA32     Y16, Y24
+	VPTERNLOGD    $0x96, Y18, Y17, Y24
+	VPADDD        Y24, Y19, Y19
+	VPROLD        $0x0b, Y19, Y19
+	VPADDD        Y16, Y19, Y19
+	SHA256RNDS2   X0, X9, X8
+	MOVO          X11, X14
+	PALIGNR       $0x04, X10, X14
+	PADDD         X14, X12
+	SHA256MSG2    X11, X12
+	SHA256MSG1    X11, X10
+	MOVOU         hashEightK<>+96(SB), X0
+	PADDD         X5, X0
+	SHA256RNDS2   X0, X1, X2
+	PSHUFD        $0x0e, X0, X0
+	SHA256RNDS2   X0, X2, X1
+	MOVO          X5, X7
+	PALIGNR       $0x04, X4, X7
+	PADDD         X7, X6
+	SHA256MSG2    X5, X6
+	SHA256MSG1    X5, X4
+	MOVOU         hashEightK<>+96(SB), X0
+	PADDD         X12, X0
+	SHA256RNDS2   X0, X8, X9
+	PSHUFD        $0x0e, X0, X0
+	VMOVDQU32     224(SP), Y25
+	VPADDD.BCST   hashEightT<>+152(SB), Y25, Y25
+	VPADDD        Y25, Y18, Y18
+	VMOVDQA32     Y19, Y24
+	VPTERNLOGD    $0x96, Y17, Y16, Y24
+	VPADDD        Y24, Y18, Y18
+	VPROLD        $0x10, Y18, Y18
+	VPADDD        Y19, Y18, Y18
+	SHA256RNDS2   X0, X9, X8
+	MOVO          X12, X14
+	PALIGNR       $0x04, X11, X14
+	PADDD         X14, X13
+	SHA256MSG2    X12, X13
+	SHA256MSG1    X12, X11
+	MOVOU         hashEightK<>+112(SB), X0
+	PADDD         X6, X0
+	SHA256RNDS2   X0, X1, X2
+	PSHUFD        $0x0e, X0, X0
+	SHA256RNDS2   X0, X2, X1
+	MOVO          X6, X7
+	PALIGNR       $0x04, X5, X7
+	PADDD         X7, X3
+	SHA256MSG2    X6, X3
+	SHA256MSG1    X6, X5
+	MOVOU         hashEightK<>+112(SB), X0
+	PADDD         X13, X0
+	SHA256RNDS2   X0, X8, X9
+	PSHUFD        $0x0e, X0, X0
+	VMOVDQU32     320(SP), Y25
+	VPADDD.BCST   hashEightT<>+156(SB), Y25, Y25
+	VPADDD        Y25, Y17, Y17
+	VMOVDQA32     Y18, Y24
+	VPTERNLOGD    $0x96, Y16, Y19, Y24
+	VPADDD        Y24, Y17, Y17
+	VPROLD        $0x17, Y17, Y17
+	VPADDD        Y18, Y17, Y17
+	SHA256RNDS2   X0, X9, X8
+	MOVO          X13, X14
+	PALIGNR       $0x04, X12, X14
+	PADDD         X14, X10
+	SHA256MSG2    X13, X10
+	SHA256MSG1    X13, X12
+	MOVOU         hashEightK<>+128(SB), X0
+	PADDD         X3, X0
+	SHA256RNDS2   X0, X1, X2
+	PSHUFD        $0x0e, X0, X0
+	SHA256RNDS2   X0, X2, X1
+	MOVO          X3, X7
+	PALIGNR       $0x04, X6, X7
+	PADDD         X7, X4
+	SHA256MSG2    X3, X4
+	SHA256MSG1    X3, X6
+	MOVOU         hashEightK<>+128(SB), X0
+	PADDD         X10, X0
+	SHA256RNDS2   X0, X8, X9
+	PSHUFD        $0x0e, X0, X0
+	VMOVDQU32     416(SP), Y25
+	VPADDD.BCST   hashEightT<>+160(SB), Y25, Y25
+	VPADDD        Y25, Y16, Y16
+	VMOVDQA32     Y17, Y24
+	VPTERNLOGD    $0x96, Y19, Y18, Y24
+	VPADDD        Y24, Y16, Y16
+	VPROLD        $0x04, Y16, Y16
+	VPADDD        Y17, Y16, Y16
+	SHA256RNDS2   X0, X9, X8
+	MOVO          X10, X14
+	PALIGNR       $0x04, X13, X14
+	PADDD         X14, X11
+	SHA256MSG2    X10, X11
+	SHA256MSG1    X10, X13
+	MOVOU         hashEightK<>+144(SB), X0
+	PADDD         X4, X0
+	SHA256RNDS2   X0, X1, X2
+	PSHUFD        $0x0e, X0, X0
+	SHA256RNDS2   X0, X2, X1
+	MOVO          X4, X7
+	PALIGNR       $0x04, X3, X7
+	PADDD         X7, X5
+	SHA256MSG2    X4, X5
+	SHA256MSG1    X4, X3
+	MOVOU         hashEightK<>+144(SB), X0
+	PADDD         X11, X0
+	SHA256RNDS2   X0, X8, X9
+	PSHUFD        $0x0e, X0, X0
+	VMOVDQU32     (SP), Y25
+	VPADDD.BCST   hashEightT<>+164(SB), Y25, Y25
+	VPADDD        Y25, Y19, Y19
+	VMOVDQA32     Y16, Y24
+	VPTERNLOGD    $0x96, Y18, Y17, Y24
+	VPADDD        Y24, Y19, Y19
+	VPROLD        $0x0b, Y19, Y19
+	VPADDD        Y16, Y19, Y19
+	SHA256RNDS2   X0, X9, X8
+	MOVO          X11, X14
+	PALIGNR       $0x04, X10, X14
+	PADDD         X14, X12
+	SHA256MSG2    X11, X12
+	SHA256MSG1    X11, X10
+	MOVOU         hashEightK<>+160(SB), X0
+	PADDD         X5, X0
+	SHA256RNDS2   X0, X1, X2
+	PSHUFD        $0x0e, X0, X0
+	SHA256RNDS2   X0, X2, X1
+	MOVO          X5, X7
+	PALIGNR       $0x04, X4, X7
+	PADDD         X7, X6
+	SHA256MSG2    X5, X6
+	SHA256MSG1    X5, X4
+	MOVOU         hashEightK<>+160(SB), X0
+	PADDD         X12, X0
+	SHA256RNDS2   X0, X8, X9
+	PSHUFD        $0x0e, X0, X0
+	VMOVDQU32     96(SP), Y25
+	VPADDD.BCST   hashEightT<>+168(SB), Y25, Y25
+	VPADDD        Y25, Y18, Y18
+	VMOVDQA32     Y19, Y24
+	VPTERNLOGD    $0x96, Y17, Y16, Y24
+	VPADDD        Y24, Y18, Y18
+	VPROLD        $0x10, Y18, Y18
+	VPADDD        Y19, Y18, Y18
+	SHA256RNDS2   X0, X9, X8
+	MOVO          X12, X14
+	PALIGNR       $0x04, X11, X14
+	PADDD         X14, X13
+	SHA256MSG2    X12, X13
+	SHA256MSG1    X12, X11
+	MOVOU         hashEightK<>+176(SB), X0
+	PADDD         X6, X0
+	SHA256RNDS2   X0, X1, X2
+	PSHUFD        $0x0e, X0, X0
+	SHA256RNDS2   X0, X2, X1
+	MOVO          X6, X7
+	PALIGNR       $0x04, X5, X7
+	PADDD         X7, X3
+	SHA256MSG2    X6, X3
+	SHA256MSG1    X6, X5
+	MOVOU         hashEightK<>+176(SB), X0
+	PADDD         X13, X0
+	SHA256RNDS2   X0, X8, X9
+	PSHUFD        $0x0e, X0, X0
+	VMOVDQU32     192(SP), Y25
+	VPADDD.BCST   hashEightT<>+172(SB), Y25, Y25
+	VPADDD        Y25, Y17, Y17
+	VMOVDQA32     Y18, Y24
+	VPTERNLOGD    $0x96, Y16, Y19, Y24
+	VPADDD        Y24, Y17, Y17
+	VPROLD        $0x17, Y17, Y17
+	VPADDD        Y18, Y17, Y17
+	SHA256RNDS2   X0, X9, X8
+	MOVO          X13, X14
+	PALIGNR       $0x04, X12, X14
+	PADDD         X14, X10
+	SHA256MSG2    X13, X10
+	SHA256MSG1    X13, X12
+	MOVOU         hashEightK<>+192(SB), X0
+	PADDD         X3, X0
+	SHA256RNDS2   X0, X1, X2
+	PSHUFD        $0x0e, X0, X0
+	SHA256RNDS2   X0, X2, X1
+	MOVO          X3, X7
+	PALIGNR       $0x04, X6, X7
+	PADDD         X7, X4
+	SHA256MSG2    X3, X4
+	SHA256MSG1    X3, X6
+	MOVOU         hashEightK<>+192(SB), X0
+	PADDD         X10, X0
+	SHA256RNDS2   X0, X8, X9
+	PSHUFD        $0x0e, X0, X0
+	VMOVDQU32     288(SP), Y25
+	VPADDD.BCST   hashEightT<>+176(SB), Y25, Y25
+	VPADDD        Y25, Y16, Y16
+	VMOVDQA32     Y17, Y24
+	VPTERNLOGD    $0x96, Y19, Y18, Y24
+	VPADDD        Y24, Y16, Y16
+	VPROLD        $0x04, Y16, Y16
+	VPADDD        Y17, Y16, Y16
+	SHA256RNDS2   X0, X9, X8
+	MOVO          X10, X14
+	PALIGNR       $0x04, X13, X14
+	PADDD         X14, X11
+	SHA256MSG2    X10, X11
+	SHA256MSG1    X10, X13
+	MOVOU         hashEightK<>+208(SB), X0
+	PADDD         X4, X0
+	SHA256RNDS2   X0, X1, X2
+	PSHUFD        $0x0e, X0, X0
+	SHA256RNDS2   X0, X2, X1
+	MOVO          X4, X7
+	PALIGNR       $0x04, X3, X7
+	PADDD         X7, X5
+	SHA256MSG2    X4, X5
+	MOVOU         hashEightK<>+208(SB), X0
+	PADDD         X11, X0
+	SHA256RNDS2   X0, X8, X9
+	PSHUFD        $0x0e, X0, X0
+	VMOVDQU32     384(SP), Y25
+	VPADDD.BCST   hashEightT<>+180(SB), Y25, Y25
+	VPADDD        Y25, Y19, Y19
+	VMOVDQA32     Y16, Y24
+	VPTERNLOGD    $0x96, Y18, Y17, Y24
+	VPADDD        Y24, Y19, Y19
+	VPROLD        $0x0b, Y19, Y19
+	VPADDD        Y16, Y19, Y19
+	SHA256RNDS2   X0, X9, X8
+	MOVO          X11, X14
+	PALIGNR       $0x04, X10, X14
+	PADDD         X14, X12
+	SHA256MSG2    X11, X12
+	MOVOU         hashEightK<>+224(SB), X0
+	PADDD         X5, X0
+	SHA256RNDS2   X0, X1, X2
+	PSHUFD        $0x0e, X0, X0
+	SHA256RNDS2   X0, X2, X1
+	MOVO          X5, X7
+	PALIGNR       $0x04, X4, X7
+	PADDD         X7, X6
+	SHA256MSG2    X5, X6
+	MOVOU         hashEightK<>+224(SB), X0
+	PADDD         X12, X0
+	SHA256RNDS2   X0, X8, X9
+	PSHUFD        $0x0e, X0, X0
+	VMOVDQU32     480(SP), Y25
+	VPADDD.BCST   hashEightT<>+184(SB), Y25, Y25
+	VPADDD        Y25, Y18, Y18
+	VMOVDQA32     Y19, Y24
+	VPTERNLOGD    $0x96, Y17, Y16, Y24
+	VPADDD        Y24, Y18, Y18
+	VPROLD        $0x10, Y18, Y18
+	VPADDD        Y19, Y18, Y18
+	SHA256RNDS2   X0, X9, X8
+	MOVO          X12, X14
+	PALIGNR       $0x04, X11, X14
+	PADDD         X14, X13
+	SHA256MSG2    X12, X13
+	MOVOU         hashEightK<>+240(SB), X0
+	PADDD         X6, X0
+	SHA256RNDS2   X0, X1, X2
+	PSHUFD        $0x0e, X0, X0
+	SHA256RNDS2   X0, X2, X1
+	MOVOU         hashEightK<>+240(SB), X0
+	PADDD         X13, X0
+	SHA256RNDS2   X0, X8, X9
+	PSHUFD        $0x0e, X0, X0
+	VMOVDQU32     64(SP), Y25
+	VPADDD.BCST   hashEightT<>+188(SB), Y25, Y25
+	VPADDD        Y25, Y17, Y17
+	VMOVDQA32     Y18, Y24
+	VPTERNLOGD    $0x96, Y16, Y19, Y24
+	VPADDD        Y24, Y17, Y17
+	VPROLD        $0x17, Y17, Y17
+	VPADDD        Y18, Y17, Y17
+	SHA256RNDS2   X0, X9, X8
+	MOVOU         640(SP), X7
+	PADDD         X7, X1
+	MOVOU         656(SP), X7
+	PADDD         X7, X2
+	MOVOU         X1, 640(SP)
+	MOVOU         X2, 656(SP)
+	MOVOU         672(SP), X14
+	PADDD         X14, X8
+	MOVOU         688(SP), X14
+	PADDD         X14, X9
+	MOVOU         X8, 672(SP)
+	MOVOU         X9, 688(SP)
+	MOVOU         704(SP), X1
+	MOVOU         720(SP), X2
+	MOVOU         736(SP), X8
+	MOVOU         752(SP), X9
+	MOVOU         (R8), X3
+	PSHUFB        X15, X3
+	MOVOU         hashEightK<>+0(SB), X0
+	PADDD         X3, X0
+	SHA256RNDS2   X0, X1, X2
+	PSHUFD        $0x0e, X0, X0
+	SHA256RNDS2   X0, X2, X1
+	MOVOU         (R9), X10
+	PSHUFB        X15, X10
+	MOVOU         hashEightK<>+0(SB), X0
+	PADDD         X10, X0
+	SHA256RNDS2   X0, X8, X9
+	PSHUFD        $0x0e, X0, X0
+	VMOVDQU32     (SP), Y25
+	VPADDD.BCST   hashEightT<>+192(SB), Y25, Y25
+	VPADDD        Y25, Y16, Y16
+	VMOVDQA32     Y17, Y24
+	VPTERNLOGD    $0x39, Y19, Y18, Y24
+	VPADDD        Y24, Y16, Y16
+	VPROLD        $0x06, Y16, Y16
+	VPADDD        Y17, Y16, Y16
+	SHA256RNDS2   X0, X9, X8
+	MOVOU         16(R8), X4
+	PSHUFB        X15, X4
+	MOVOU         hashEightK<>+16(SB), X0
+	PADDD         X4, X0
+	SHA256RNDS2   X0, X1, X2
+	PSHUFD        $0x0e, X0, X0
+	SHA256RNDS2   X0, X2, X1
+	SHA256MSG1    X4, X3
+	MOVOU         16(R9), X11
+	PSHUFB        X15, X11
+	MOVOU         hashEightK<>+16(SB), X0
+	PADDD         X11, X0
+	SHA256RNDS2   X0, X8, X9
+	PSHUFD        $0x0e, X0, X0
+	VMOVDQU32     224(SP), Y25
+	VPADDD.BCST   hashEightT<>+196(SB), Y25, Y25
+	VPADDD        Y25, Y19, Y19
+	VMOVDQA32     Y16, Y24
+	VPTERNLOGD    $0x39, Y18, Y17, Y24
+	VPADDD        Y24, Y19, Y19
+	VPROLD        $0x0a, Y19, Y19
+	VPADDD        Y16, Y19, Y19
+	SHA256RNDS2   X0, X9, X8
+	SHA256MSG1    X11, X10
+	MOVOU         32(R8), X5
+	PSHUFB        X15, X5
+	MOVOU         hashEightK<>+32(SB), X0
+	PADDD         X5, X0
+	SHA256RNDS2   X0, X1, X2
+	PSHUFD        $0x0e, X0, X0
+	SHA256RNDS2   X0, X2, X1
+	SHA256MSG1    X5, X4
+	MOVOU         32(R9), X12
+	PSHUFB        X15, X12
+	MOVOU         hashEightK<>+32(SB), X0
+	PADDD         X12, X0
+	SHA256RNDS2   X0, X8, X9
+	PSHUFD        $0x0e, X0, X0
+	VMOVDQU32     448(SP), Y25
+	VPADDD.BCST   hashEightT<>+200(SB), Y25, Y25
+	VPADDD        Y25, Y18, Y18
+	VMOVDQA32     Y19, Y24
+	VPTERNLOGD    $0x39, Y17, Y16, Y24
+	VPADDD        Y24, Y18, Y18
+	VPROLD        $0x0f, Y18, Y18
+	VPADDD        Y19, Y18, Y18
+	SHA256RNDS2   X0, X9, X8
+	SHA256MSG1    X12, X11
+	MOVOU         48(R8), X6
+	PSHUFB        X15, X6
+	MOVOU         hashEightK<>+48(SB), X0
+	PADDD         X6, X0
+	SHA256RNDS2   X0, X1, X2
+	PSHUFD        $0x0e, X0, X0
+	SHA256RNDS2   X0, X2, X1
+	MOVO          X6, X7
+	PALIGNR       $0x04, X5, X7
+	PADDD         X7, X3
+	SHA256MSG2    X6, X3
+	SHA256MSG1    X6, X5
+	MOVOU         48(R9), X13
+	PSHUFB        X15, X13
+	MOVOU         hashEightK<>+48(SB), X0
+	PADDD         X13, X0
+	SHA256RNDS2   X0, X8, X9
+	PSHUFD        $0x0e, X0, X0
+	VMOVDQU32     160(SP), Y25
+	VPADDD.BCST   hashEightT<>+204(SB), Y25, Y25
+	VPADDD        Y25, Y17, Y17
+	VMOVDQA32     Y18, Y24
+	VPTERNLOGD    $0x39, Y16, Y19, Y24
+	VPADDD        Y24, Y17, Y17
+	VPROLD        $0x15, Y17, Y17
+	VPADDD        Y18, Y17, Y17
+	SHA256RNDS2   X0, X9, X8
+	MOVO          X13, X14
+	PALIGNR       $0x04, X12, X14
+	PADDD         X14, X10
+	SHA256MSG2    X13, X10
+	SHA256MSG1    X13, X12
+	MOVOU         hashEightK<>+64(SB), X0
+	PADDD         X3, X0
+	SHA256RNDS2   X0, X1, X2
+	PSHUFD        $0x0e, X0, X0
+	SHA256RNDS2   X0, X2, X1
+	MOVO          X3, X7
+	PALIGNR       $0x04, X6, X7
+	PADDD         X7, X4
+	SHA256MSG2    X3, X4
+	SHA256MSG1    X3, X6
+	MOVOU         hashEightK<>+64(SB), X0
+	PADDD         X10, X0
+	SHA256RNDS2   X0, X8, X9
+	PSHUFD        $0x0e, X0, X0
+	VMOVDQU32     384(SP), Y25
+	VPADDD.BCST   hashEightT<>+208(SB), Y25, Y25
+	VPADDD        Y25, Y16, Y16
+	VMOVDQA32     Y17, Y24
+	VPTERNLOGD    $0x39, Y19, Y18, Y24
+	VPADDD        Y24, Y16, Y16
+	VPROLD        $0x06, Y16, Y16
+	VPADDD        Y17, Y16, Y16
+	SHA256RNDS2   X0, X9, X8
+	MOVO          X10, X14
+	PALIGNR       $0x04, X13, X14
+	PADDD         X14, X11
+	SHA256MSG2    X10, X11
+	SHA256MSG1    X10, X13
+	MOVOU         hashEightK<>+80(SB), X0
+	PADDD         X4, X0
+	SHA256RNDS2   X0, X1, X2
+	PSHUFD        $0x0e, X0, X0
+	SHA256RNDS2   X0, X2, X1
+	MOVO          X4, X7
+	PALIGNR       $0x04, X3, X7
+	PADDD         X7, X5
+	SHA256MSG2    X4, X5
+	SHA256MSG1    X4, X3
+	MOVOU         hashEightK<>+80(SB), X0
+	PADDD         X11, X0
+	SHA256RNDS2   X0, X8, X9
+	PSHUFD        $0x0e, X0, X0
+	VMOVDQU32     96(SP), Y25
+	VPADDD.BCST   hashEightT<>+212(SB), Y25, Y25
+	VPADDD        Y25, Y19, Y19
+	VMOVDQA32     Y16, Y24
+	VPTERNLOGD    $0x39, Y18, Y17, Y24
+	VPADDD        Y24, Y19, Y19
+	VPROLD        $0x0a, Y19, Y19
+	VPADDD        Y16, Y19, Y19
+	SHA256RNDS2   X0, X9, X8
+	MOVO          X11, X14
+	PALIGNR       $0x04, X10, X14
+	PADDD         X14, X12
+	SHA256MSG2    X11, X12
+	SHA256MSG1    X11, X10
+	MOVOU         hashEightK<>+96(SB), X0
+	PADDD         X5, X0
+	SHA256RNDS2   X0, X1, X2
+	PSHUFD        $0x0e, X0, X0
+	SHA256RNDS2   X0, X2, X1
+	MOVO          X5, X7
+	PALIGNR       $0x04, X4, X7
+	PADDD         X7, X6
+	SHA256MSG2    X5, X6
+	SHA256MSG1    X5, X4
+	MOVOU         hashEightK<>+96(SB), X0
+	PADDD         X12, X0
+	SHA256RNDS2   X0, X8, X9
+	PSHUFD        $0x0e, X0, X0
+	VMOVDQU32     320(SP), Y25
+	VPADDD.BCST   hashEightT<>+216(SB), Y25, Y25
+	VPADDD        Y25, Y18, Y18
+	VMOVDQA32     Y19, Y24
+	VPTERNLOGD    $0x39, Y17, Y16, Y24
+	VPADDD        Y24, Y18, Y18
+	VPROLD        $0x0f, Y18, Y18
+	VPADDD        Y19, Y18, Y18
+	SHA256RNDS2   X0, X9, X8
+	MOVO          X12, X14
+	PALIGNR       $0x04, X11, X14
+	PADDD         X14, X13
+	SHA256MSG2    X12, X13
+	SHA256MSG1    X12, X11
+	MOVOU         hashEightK<>+112(SB), X0
+	PADDD         X6, X0
+	SHA256RNDS2   X0, X1, X2
+	PSHUFD        $0x0e, X0, X0
+	SHA256RNDS2   X0, X2, X1
+	MOVO          X6, X7
+	PALIGNR       $0x04, X5, X7
+	PADDD         X7, X3
+	SHA256MSG2    X6, X3
+	SHA256MSG1    X6, X5
+	MOVOU         hashEightK<>+112(SB), X0
+	PADDD         X13, X0
+	SHA256RNDS2   X0, X8, X9
+	PSHUFD        $0x0e, X0, X0
+	VMOVDQU32     32(SP), Y25
+	VPADDD.BCST   hashEightT<>+220(SB), Y25, Y25
+	VPADDD        Y25, Y17, Y17
+	VMOVDQA32     Y18, Y24
+	VPTERNLOGD    $0x39, Y16, Y19, Y24
+	VPADDD        Y24, Y17, Y17
+	VPROLD        $0x15, Y17, Y17
+	VPADDD        Y18, Y17, Y17
+	SHA256RNDS2   X0, X9, X8
+	MOVO          X13, X14
+	PALIGNR       $0x04, X12, X14
+	PADDD         X14, X10
+	SHA256MSG2    X13, X10
+	SHA256MSG1    X13, X12
+	MOVOU         hashEightK<>+128(SB), X0
+	PADDD         X3, X0
+	SHA256RNDS2   X0, X1, X2
+	PSHUFD        $0x0e, X0, X0
+	SHA256RNDS2   X0, X2, X1
+	MOVO          X3, X7
+	PALIGNR       $0x04, X6, X7
+	PADDD         X7, X4
+	SHA256MSG2    X3, X4
+	SHA256MSG1    X3, X6
+	MOVOU         hashEightK<>+128(SB), X0
+	PADDD         X10, X0
+	SHA256RNDS2   X0, X8, X9
+	PSHUFD        $0x0e, X0, X0
+	VMOVDQU32     256(SP), Y25
+	VPADDD.BCST   hashEightT<>+224(SB), Y25, Y25
+	VPADDD        Y25, Y16, Y16
+	VMOVDQA32     Y17, Y24
+	VPTERNLOGD    $0x39, Y19, Y18, Y24
+	VPADDD        Y24, Y16, Y16
+	VPROLD        $0x06, Y16, Y16
+	VPADDD        Y17, Y16, Y16
+	SHA256RNDS2   X0, X9, X8
+	MOVO          X10, X14
+	PALIGNR       $0x04, X13, X14
+	PADDD         X14, X11
+	SHA256MSG2    X10, X11
+	SHA256MSG1    X10, X13
+	MOVOU         hashEightK<>+144(SB), X0
+	PADDD         X4, X0
+	SHA256RNDS2   X0, X1, X2
+	PSHUFD        $0x0e, X0, X0
+	SHA256RNDS2   X0, X2, X1
+	MOVO          X4, X7
+	PALIGNR       $0x04, X3, X7
+	PADDD         X7, X5
+	SHA256MSG2    X4, X5
+	SHA256MSG1    X4, X3
+	MOVOU         hashEightK<>+144(SB), X0
+	PADDD         X11, X0
+	SHA256RNDS2   X0, X8, X9
+	PSHUFD        $0x0e, X0, X0
+	VMOVDQU32     480(SP), Y25
+	VPADDD.BCST   hashEightT<>+228(SB), Y25, Y25
+	VPADDD        Y25, Y19, Y19
+	VMOVDQA32     Y16, Y24
+	VPTERNLOGD    $0x39, Y18, Y17, Y24
+	VPADDD        Y24, Y19, Y19
+	VPROLD        $0x0a, Y19, Y19
+	VPADDD        Y16, Y19, Y19
+	SHA256RNDS2   X0, X9, X8
+	MOVO          X11, X14
+	PALIGNR       $0x04, X10, X14
+	PADDD         X14, X12
+	SHA256MSG2    X11, X12
+	SHA256MSG1    X11, X10
+	MOVOU         hashEightK<>+160(SB), X0
+	PADDD         X5, X0
+	SHA256RNDS2   X0, X1, X2
+	PSHUFD        $0x0e, X0, X0
+	SHA256RNDS2   X0, X2, X1
+	MOVO          X5, X7
+	PALIGNR       $0x04, X4, X7
+	PADDD         X7, X6
+	SHA256MSG2    X5, X6
+	SHA256MSG1    X5, X4
+	MOVOU         hashEightK<>+160(SB), X0
+	PADDD         X12, X0
+	SHA256RNDS2   X0, X8, X9
+	PSHUFD        $0x0e, X0, X0
+	VMOVDQU32     192(SP), Y25
+	VPADDD.BCST   hashEightT<>+232(SB), Y25, Y25
+	VPADDD        Y25, Y18, Y18
+	VMOVDQA32     Y19, Y24
+	VPTERNLOGD    $0x39, Y17, Y16, Y24
+	VPADDD        Y24, Y18, Y18
+	VPROLD        $0x0f, Y18, Y18
+	VPADDD        Y19, Y18, Y18
+	SHA256RNDS2   X0, X9, X8
+	MOVO          X12, X14
+	PALIGNR       $0x04, X11, X14
+	PADDD         X14, X13
+	SHA256MSG2    X12, X13
+	SHA256MSG1    X12, X11
+	MOVOU         hashEightK<>+176(SB), X0
+	PADDD         X6, X0
+	SHA256RNDS2   X0, X1, X2
+	PSHUFD        $0x0e, X0, X0
+	SHA256RNDS2   X0, X2, X1
+	MOVO          X6, X7
+	PALIGNR       $0x04, X5, X7
+	PADDD         X7, X3
+	SHA256MSG2    X6, X3
+	SHA256MSG1    X6, X5
+	MOVOU         hashEightK<>+176(SB), X0
+	PADDD         X13, X0
+	SHA256RNDS2   X0, X8, X9
+	PSHUFD        $0x0e, X0, X0
+	VMOVDQU32     416(SP), Y25
+	VPADDD.BCST   hashEightT<>+236(SB), Y25, Y25
+	VPADDD        Y25, Y17, Y17
+	VMOVDQA32     Y18, Y24
+	VPTERNLOGD    $0x39, Y16, Y19, Y24
+	VPADDD        Y24, Y17, Y17
+	VPROLD        $0x15, Y17, Y17
+	VPADDD        Y18, Y17, Y17
+	SHA256RNDS2   X0, X9, X8
+	MOVO          X13, X14
+	PALIGNR       $0x04, X12, X14
+	PADDD         X14, X10
+	SHA256MSG2    X13, X10
+	SHA256MSG1    X13, X12
+	MOVOU         hashEightK<>+192(SB), X0
+	PADDD         X3, X0
+	SHA256RNDS2   X0, X1, X2
+	PSHUFD        $0x0e, X0, X0
+	SHA256RNDS2   X0, X2, X1
+	MOVO          X3, X7
+	PALIGNR       $0x04, X6, X7
+	PADDD         X7, X4
+	SHA256MSG2    X3, X4
+	SHA256MSG1    X3, X6
+	MOVOU         hashEightK<>+192(SB), X0
+	PADDD         X10, X0
+	SHA256RNDS2   X0, X8, X9
+	PSHUFD        $0x0e, X0, X0
+	VMOVDQU32     128(SP), Y25
+	VPADDD.BCST   hashEightT<>+240(SB), Y25, Y25
+	VPADDD        Y25, Y16, Y16
+	VMOVDQA32     Y17, Y24
+	VPTERNLOGD    $0x39, Y19, Y18, Y24
+	VPADDD        Y24, Y16, Y16
+	VPROLD        $0x06, Y16, Y16
+	VPADDD        Y17, Y16, Y16
+	SHA256RNDS2   X0, X9, X8
+	MOVO          X10, X14
+	PALIGNR       $0x04, X13, X14
+	PADDD         X14, X11
+	SHA256MSG2    X10, X11
+	SHA256MSG1    X10, X13
+	MOVOU         hashEightK<>+208(SB), X0
+	PADDD         X4, X0
+	SHA256RNDS2   X0, X1, X2
+	PSHUFD        $0x0e, X0, X0
+	SHA256RNDS2   X0, X2, X1
+	MOVO          X4, X7
+	PALIGNR       $0x04, X3, X7
+	PADDD         X7, X5
+	SHA256MSG2    X4, X5
+	MOVOU         hashEightK<>+208(SB), X0
+	PADDD         X11, X0
+	SHA256RNDS2   X0, X8, X9
+	PSHUFD        $0x0e, X0, X0
+	VMOVDQU32     352(SP), Y25
+	VPADDD.BCST   hashEightT<>+244(SB), Y25, Y25
+	VPADDD        Y25, Y19, Y19
+	VMOVDQA32     Y16, Y24
+	VPTERNLOGD    $0x39, Y18, Y17, Y24
+	VPADDD        Y24, Y19, Y19
+	VPROLD        $0x0a, Y19, Y19
+	VPADDD        Y16, Y19, Y19
+	SHA256RNDS2   X0, X9, X8
+	MOVO          X11, X14
+	PALIGNR       $0x04, X10, X14
+	PADDD         X14, X12
+	SHA256MSG2    X11, X12
+	MOVOU         hashEightK<>+224(SB), X0
+	PADDD         X5, X0
+	SHA256RNDS2   X0, X1, X2
+	PSHUFD        $0x0e, X0, X0
+	SHA256RNDS2   X0, X2, X1
+	MOVO          X5, X7
+	PALIGNR       $0x04, X4, X7
+	PADDD         X7, X6
+	SHA256MSG2    X5, X6
+	MOVOU         hashEightK<>+224(SB), X0
+	PADDD         X12, X0
+	SHA256RNDS2   X0, X8, X9
+	PSHUFD        $0x0e, X0, X0
+	VMOVDQU32     64(SP), Y25
+	VPADDD.BCST   hashEightT<>+248(SB), Y25, Y25
+	VPADDD        Y25, Y18, Y18
+	VMOVDQA32     Y19, Y24
+	VPTERNLOGD    $0x39, Y17, Y16, Y24
+	VPADDD        Y24, Y18, Y18
+	VPROLD        $0x0f, Y18, Y18
+	VPADDD        Y19, Y18, Y18
+	SHA256RNDS2   X0, X9, X8
+	MOVO          X12, X14
+	PALIGNR       $0x04, X11, X14
+	PADDD         X14, X13
+	SHA256MSG2    X12, X13
+	MOVOU         hashEightK<>+240(SB), X0
+	PADDD         X6, X0
+	SHA256RNDS2   X0, X1, X2
+	PSHUFD        $0x0e, X0, X0
+	SHA256RNDS2   X0, X2, X1
+	MOVOU         hashEightK<>+240(SB), X0
+	PADDD         X13, X0
+	SHA256RNDS2   X0, X8, X9
+	PSHUFD        $0x0e, X0, X0
+	VMOVDQU32     288(SP), Y25
+	VPADDD.BCST   hashEightT<>+252(SB), Y25, Y25
+	VPADDD        Y25, Y17, Y17
+	VMOVDQA32     Y18, Y24
+	VPTERNLOGD    $0x39, Y16, Y19, Y24
+	VPADDD        Y24, Y17, Y17
+	VPROLD        $0x15, Y17, Y17
+	VPADDD        Y18, Y17, Y17
+	SHA256RNDS2   X0, X9, X8
+	MOVOU         704(SP), X7
+	PADDD         X7, X1
+	MOVOU         720(SP), X7
+	PADDD         X7, X2
+	MOVOU         X1, 704(SP)
+	MOVOU         X2, 720(SP)
+	MOVOU         736(SP), X14
+	PADDD         X14, X8
+	MOVOU         752(SP), X14
+	PADDD         X14, X9
+	MOVOU         X8, 736(SP)
+	MOVOU         X9, 752(SP)
+	VPADDD        Y20, Y16, Y16
+	VPADDD        Y21, Y17, Y17
+	VPADDD        Y22, Y18, Y18
+	VPADDD        Y23, Y19, Y19
+	ADDQ          $0x40, SI
+	ADDQ          $0x40, DI
+	ADDQ          $0x40, AX
+	ADDQ          $0x40, BX
+	ADDQ          $0x40, CX
+	ADDQ          $0x40, DX
+	ADDQ          $0x40, R8
+	ADDQ          $0x40, R9
+	DECQ          768(SP)
+	JNZ           loop
+	VPUNPCKLDQ    Y17, Y16, Y28
+	VPUNPCKHDQ    Y17, Y16, Y29
+	VPUNPCKLDQ    Y19, Y18, Y30
+	VPUNPCKHDQ    Y19, Y18, Y31
+	VPUNPCKLQDQ   Y30, Y28, Y16
+	VPUNPCKHQDQ   Y30, Y28, Y17
+	VPUNPCKLQDQ   Y31, Y29, Y18
+	VPUNPCKHQDQ   Y31, Y29, Y19
+	MOVQ          state+0(FP), R10
+	MOVQ          (R10), R10
+	VMOVDQU32     X16, (R10)
+	MOVQ          state+0(FP), R10
+	MOVQ          32(R10), R10
+	VEXTRACTI32X4 $0x01, Y16, (R10)
+	MOVQ          state+0(FP), R10
+	MOVQ          8(R10), R10
+	VMOVDQU32     X17, (R10)
+	MOVQ          state+0(FP), R10
+	MOVQ          40(R10), R10
+	VEXTRACTI32X4 $0x01, Y17, (R10)
+	MOVQ          state+0(FP), R10
+	MOVQ          16(R10), R10
+	VMOVDQU32     X18, (R10)
+	MOVQ          state+0(FP), R10
+	MOVQ          48(R10), R10
+	VEXTRACTI32X4 $0x01, Y18, (R10)
+	MOVQ          state+0(FP), R10
+	MOVQ          24(R10), R10
+	VMOVDQU32     X19, (R10)
+	MOVQ          state+0(FP), R10
+	MOVQ          56(R10), R10
+	VEXTRACTI32X4 $0x01, Y19, (R10)
+	VPXORD        X16, X16, X16
+	VPXORD        X17, X17, X17
+	VPXORD        X18, X18, X18
+	VPXORD        X19, X19, X19
+	VPXORD        X20, X20, X20
+	VPXORD        X21, X21, X21
+	VPXORD        X22, X22, X22
+	VPXORD        X23, X23, X23
+	VPXORD        X24, X24, X24
+	VPXORD        X25, X25, X25
+	VPXORD        X26, X26, X26
+	VPXORD        X27, X27, X27
+	VPXORD        X28, X28, X28
+	VPXORD        X29, X29, X29
+	VPXORD        X30, X30, X30
+	VPXORD        X31, X31, X31
+	MOVOU         512(SP), X1
+	MOVOU         528(SP), X2
+	MOVQ          state+0(FP), R10
+	MOVQ          (R10), R10
+	PSHUFD        $0x1b, X1, X7
+	PSHUFD        $0xb1, X2, X2
+	MOVO          X7, X1
+	PBLENDW       $0xf0, X2, X1
+	PALIGNR       $0x08, X7, X2
+	MOVOU         X1, 16(R10)
+	MOVOU         X2, 32(R10)
+	MOVOU         544(SP), X1
+	MOVOU         560(SP), X2
+	MOVQ          state+0(FP), R10
+	MOVQ          8(R10), R10
+	PSHUFD        $0x1b, X1, X7
+	PSHUFD        $0xb1, X2, X2
+	MOVO          X7, X1
+	PBLENDW       $0xf0, X2, X1
+	PALIGNR       $0x08, X7, X2
+	MOVOU         X1, 16(R10)
+	MOVOU         X2, 32(R10)
+	MOVOU         576(SP), X1
+	MOVOU         592(SP), X2
+	MOVQ          state+0(FP), R10
+	MOVQ          16(R10), R10
+	PSHUFD        $0x1b, X1, X7
+	PSHUFD        $0xb1, X2, X2
+	MOVO          X7, X1
+	PBLENDW       $0xf0, X2, X1
+	PALIGNR       $0x08, X7, X2
+	MOVOU         X1, 16(R10)
+	MOVOU         X2, 32(R10)
+	MOVOU         608(SP), X1
+	MOVOU         624(SP), X2
+	MOVQ          state+0(FP), R10
+	MOVQ          24(R10), R10
+	PSHUFD        $0x1b, X1, X7
+	PSHUFD        $0xb1, X2, X2
+	MOVO          X7, X1
+	PBLENDW       $0xf0, X2, X1
+	PALIGNR       $0x08, X7, X2
+	MOVOU         X1, 16(R10)
+	MOVOU         X2, 32(R10)
+	MOVOU         640(SP), X1
+	MOVOU         656(SP), X2
+	MOVQ          state+0(FP), R10
+	MOVQ          32(R10), R10
+	PSHUFD        $0x1b, X1, X7
+	PSHUFD        $0xb1, X2, X2
+	MOVO          X7, X1
+	PBLENDW       $0xf0, X2, X1
+	PALIGNR       $0x08, X7, X2
+	MOVOU         X1, 16(R10)
+	MOVOU         X2, 32(R10)
+	MOVOU         672(SP), X1
+	MOVOU         688(SP), X2
+	MOVQ          state+0(FP), R10
+	MOVQ          40(R10), R10
+	PSHUFD        $0x1b, X1, X7
+	PSHUFD        $0xb1, X2, X2
+	MOVO          X7, X1
+	PBLENDW       $0xf0, X2, X1
+	PALIGNR       $0x08, X7, X2
+	MOVOU         X1, 16(R10)
+	MOVOU         X2, 32(R10)
+	MOVOU         704(SP), X1
+	MOVOU         720(SP), X2
+	MOVQ          state+0(FP), R10
+	MOVQ          48(R10), R10
+	PSHUFD        $0x1b, X1, X7
+	PSHUFD        $0xb1, X2, X2
+	MOVO          X7, X1
+	PBLENDW       $0xf0, X2, X1
+	PALIGNR       $0x08, X7, X2
+	MOVOU         X1, 16(R10)
+	MOVOU         X2, 32(R10)
+	MOVOU         736(SP), X1
+	MOVOU         752(SP), X2
+	MOVQ          state+0(FP), R10
+	MOVQ          56(R10), R10
+	PSHUFD        $0x1b, X1, X7
+	PSHUFD        $0xb1, X2, X2
+	MOVO          X7, X1
+	PBLENDW       $0xf0, X2, X1
+	PALIGNR       $0x08, X7, X2
+	MOVOU         X1, 16(R10)
+	MOVOU         X2, 32(R10)
+	RET
+
+DATA hashEightK<>+0(SB)/4, $0x428a2f98
+DATA hashEightK<>+4(SB)/4, $0x71374491
+DATA hashEightK<>+8(SB)/4, $0xb5c0fbcf
+DATA hashEightK<>+12(SB)/4, $0xe9b5dba5
+DATA hashEightK<>+16(SB)/4, $0x3956c25b
+DATA hashEightK<>+20(SB)/4, $0x59f111f1
+DATA hashEightK<>+24(SB)/4, $0x923f82a4
+DATA hashEightK<>+28(SB)/4, $0xab1c5ed5
+DATA hashEightK<>+32(SB)/4, $0xd807aa98
+DATA hashEightK<>+36(SB)/4, $0x12835b01
+DATA hashEightK<>+40(SB)/4, $0x243185be
+DATA hashEightK<>+44(SB)/4, $0x550c7dc3
+DATA hashEightK<>+48(SB)/4, $0x72be5d74
+DATA hashEightK<>+52(SB)/4, $0x80deb1fe
+DATA hashEightK<>+56(SB)/4, $0x9bdc06a7
+DATA hashEightK<>+60(SB)/4, $0xc19bf174
+DATA hashEightK<>+64(SB)/4, $0xe49b69c1
+DATA hashEightK<>+68(SB)/4, $0xefbe4786
+DATA hashEightK<>+72(SB)/4, $0x0fc19dc6
+DATA hashEightK<>+76(SB)/4, $0x240ca1cc
+DATA hashEightK<>+80(SB)/4, $0x2de92c6f
+DATA hashEightK<>+84(SB)/4, $0x4a7484aa
+DATA hashEightK<>+88(SB)/4, $0x5cb0a9dc
+DATA hashEightK<>+92(SB)/4, $0x76f988da
+DATA hashEightK<>+96(SB)/4, $0x983e5152
+DATA hashEightK<>+100(SB)/4, $0xa831c66d
+DATA hashEightK<>+104(SB)/4, $0xb00327c8
+DATA hashEightK<>+108(SB)/4, $0xbf597fc7
+DATA hashEightK<>+112(SB)/4, $0xc6e00bf3
+DATA hashEightK<>+116(SB)/4, $0xd5a79147
+DATA hashEightK<>+120(SB)/4, $0x06ca6351
+DATA hashEightK<>+124(SB)/4, $0x14292967
+DATA hashEightK<>+128(SB)/4, $0x27b70a85
+DATA hashEightK<>+132(SB)/4, $0x2e1b2138
+DATA hashEightK<>+136(SB)/4, $0x4d2c6dfc
+DATA hashEightK<>+140(SB)/4, $0x53380d13
+DATA hashEightK<>+144(SB)/4, $0x650a7354
+DATA hashEightK<>+148(SB)/4, $0x766a0abb
+DATA hashEightK<>+152(SB)/4, $0x81c2c92e
+DATA hashEightK<>+156(SB)/4, $0x92722c85
+DATA hashEightK<>+160(SB)/4, $0xa2bfe8a1
+DATA hashEightK<>+164(SB)/4, $0xa81a664b
+DATA hashEightK<>+168(SB)/4, $0xc24b8b70
+DATA hashEightK<>+172(SB)/4, $0xc76c51a3
+DATA hashEightK<>+176(SB)/4, $0xd192e819
+DATA hashEightK<>+180(SB)/4, $0xd6990624
+DATA hashEightK<>+184(SB)/4, $0xf40e3585
+DATA hashEightK<>+188(SB)/4, $0x106aa070
+DATA hashEightK<>+192(SB)/4, $0x19a4c116
+DATA hashEightK<>+196(SB)/4, $0x1e376c08
+DATA hashEightK<>+200(SB)/4, $0x2748774c
+DATA hashEightK<>+204(SB)/4, $0x34b0bcb5
+DATA hashEightK<>+208(SB)/4, $0x391c0cb3
+DATA hashEightK<>+212(SB)/4, $0x4ed8aa4a
+DATA hashEightK<>+216(SB)/4, $0x5b9cca4f
+DATA hashEightK<>+220(SB)/4, $0x682e6ff3
+DATA hashEightK<>+224(SB)/4, $0x748f82ee
+DATA hashEightK<>+228(SB)/4, $0x78a5636f
+DATA hashEightK<>+232(SB)/4, $0x84c87814
+DATA hashEightK<>+236(SB)/4, $0x8cc70208
+DATA hashEightK<>+240(SB)/4, $0x90befffa
+DATA hashEightK<>+244(SB)/4, $0xa4506ceb
+DATA hashEightK<>+248(SB)/4, $0xbef9a3f7
+DATA hashEightK<>+252(SB)/4, $0xc67178f2
+GLOBL hashEightK<>(SB), RODATA|NOPTR, $256
+
+DATA hashEightT<>+0(SB)/4, $0xd76aa478
+DATA hashEightT<>+4(SB)/4, $0xe8c7b756
+DATA hashEightT<>+8(SB)/4, $0x242070db
+DATA hashEightT<>+12(SB)/4, $0xc1bdceee
+DATA hashEightT<>+16(SB)/4, $0xf57c0faf
+DATA hashEightT<>+20(SB)/4, $0x4787c62a
+DATA hashEightT<>+24(SB)/4, $0xa8304613
+DATA hashEightT<>+28(SB)/4, $0xfd469501
+DATA hashEightT<>+32(SB)/4, $0x698098d8
+DATA hashEightT<>+36(SB)/4, $0x8b44f7af
+DATA hashEightT<>+40(SB)/4, $0xffff5bb1
+DATA hashEightT<>+44(SB)/4, $0x895cd7be
+DATA hashEightT<>+48(SB)/4, $0x6b901122
+DATA hashEightT<>+52(SB)/4, $0xfd987193
+DATA hashEightT<>+56(SB)/4, $0xa679438e
+DATA hashEightT<>+60(SB)/4, $0x49b40821
+DATA hashEightT<>+64(SB)/4, $0xf61e2562
+DATA hashEightT<>+68(SB)/4, $0xc040b340
+DATA hashEightT<>+72(SB)/4, $0x265e5a51
+DATA hashEightT<>+76(SB)/4, $0xe9b6c7aa
+DATA hashEightT<>+80(SB)/4, $0xd62f105d
+DATA hashEightT<>+84(SB)/4, $0x02441453
+DATA hashEightT<>+88(SB)/4, $0xd8a1e681
+DATA hashEightT<>+92(SB)/4, $0xe7d3fbc8
+DATA hashEightT<>+96(SB)/4, $0x21e1cde6
+DATA hashEightT<>+100(SB)/4, $0xc33707d6
+DATA hashEightT<>+104(SB)/4, $0xf4d50d87
+DATA hashEightT<>+108(SB)/4, $0x455a14ed
+DATA hashEightT<>+112(SB)/4, $0xa9e3e905
+DATA hashEightT<>+116(SB)/4, $0xfcefa3f8
+DATA hashEightT<>+120(SB)/4, $0x676f02d9
+DATA hashEightT<>+124(SB)/4, $0x8d2a4c8a
+DATA hashEightT<>+128(SB)/4, $0xfffa3942
+DATA hashEightT<>+132(SB)/4, $0x8771f681
+DATA hashEightT<>+136(SB)/4, $0x6d9d6122
+DATA hashEightT<>+140(SB)/4, $0xfde5380c
+DATA hashEightT<>+144(SB)/4, $0xa4beea44
+DATA hashEightT<>+148(SB)/4, $0x4bdecfa9
+DATA hashEightT<>+152(SB)/4, $0xf6bb4b60
+DATA hashEightT<>+156(SB)/4, $0xbebfbc70
+DATA hashEightT<>+160(SB)/4, $0x289b7ec6
+DATA hashEightT<>+164(SB)/4, $0xeaa127fa
+DATA hashEightT<>+168(SB)/4, $0xd4ef3085
+DATA hashEightT<>+172(SB)/4, $0x04881d05
+DATA hashEightT<>+176(SB)/4, $0xd9d4d039
+DATA hashEightT<>+180(SB)/4, $0xe6db99e5
+DATA hashEightT<>+184(SB)/4, $0x1fa27cf8
+DATA hashEightT<>+188(SB)/4, $0xc4ac5665
+DATA hashEightT<>+192(SB)/4, $0xf4292244
+DATA hashEightT<>+196(SB)/4, $0x432aff97
+DATA hashEightT<>+200(SB)/4, $0xab9423a7
+DATA hashEightT<>+204(SB)/4, $0xfc93a039
+DATA hashEightT<>+208(SB)/4, $0x655b59c3
+DATA hashEightT<>+212(SB)/4, $0x8f0ccc92
+DATA hashEightT<>+216(SB)/4, $0xffeff47d
+DATA hashEightT<>+220(SB)/4, $0x85845dd1
+DATA hashEightT<>+224(SB)/4, $0x6fa87e4f
+DATA hashEightT<>+228(SB)/4, $0xfe2ce6e0
+DATA hashEightT<>+232(SB)/4, $0xa3014314
+DATA hashEightT<>+236(SB)/4, $0x4e0811a1
+DATA hashEightT<>+240(SB)/4, $0xf7537e82
+DATA hashEightT<>+244(SB)/4, $0xbd3af235
+DATA hashEightT<>+248(SB)/4, $0x2ad7d2bb
+DATA hashEightT<>+252(SB)/4, $0xeb86d391
+GLOBL hashEightT<>(SB), RODATA|NOPTR, $256
+
+DATA hashEightFlip<>+0(SB)/8, $0x0405060700010203
+DATA hashEightFlip<>+8(SB)/8, $0x0c0d0e0f08090a0b
+GLOBL hashEightFlip<>(SB), RODATA|NOPTR, $16
+
+// func sha256One(state *[12]uint32, p *byte, blocks int)
+// Requires: SHA, SSE2, SSE4.1, SSSE3
+TEXT ·sha256One(SB), NOSPLIT, $48-24
+	MOVOU   sha256OneFlip<>+0(SB), X15
+	MOVQ    state+0(FP), R11
+	MOVOU   16(R11), X7
+	MOVOU   32(R11), X2
+	PSHUFD  $0xb1, X7, X7
+	PSHUFD  $0x1b, X2, X2
+	MOVO    X7, X1
+	PALIGNR $0x08, X2, X1
+	PBLENDW $0xf0, X7, X2
+	MOVQ    p+8(FP), SI
+	MOVQ    blocks+16(FP), R10
+
+loop:
+	MOVOU       X1, (SP)
+	MOVOU       X2, 16(SP)
+	MOVOU       (SI), X3
+	PSHUFB      X15, X3
+	MOVOU       sha256OneK<>+0(SB), X0
+	PADDD       X3, X0
+	SHA256RNDS2 X0, X1, X2
+	PSHUFD      $0x0e, X0, X0
+	SHA256RNDS2 X0, X2, X1
+	MOVOU       16(SI), X4
+	PSHUFB      X15, X4
+	MOVOU       sha256OneK<>+16(SB), X0
+	PADDD       X4, X0
+	SHA256RNDS2 X0, X1, X2
+	PSHUFD      $0x0e, X0, X0
+	SHA256RNDS2 X0, X2, X1
+	SHA256MSG1  X4, X3
+	MOVOU       32(SI), X5
+	PSHUFB      X15, X5
+	MOVOU       sha256OneK<>+32(SB), X0
+	PADDD       X5, X0
+	SHA256RNDS2 X0, X1, X2
+	PSHUFD      $0x0e, X0, X0
+	SHA256RNDS2 X0, X2, X1
+	SHA256MSG1  X5, X4
+	MOVOU       48(SI), X6
+	PSHUFB      X15, X6
+	MOVOU       sha256OneK<>+48(SB), X0
+	PADDD       X6, X0
+	SHA256RNDS2 X0, X1, X2
+	PSHUFD      $0x0e, X0, X0
+	SHA256RNDS2 X0, X2, X1
+	MOVO        X6, X7
+	PALIGNR     $0x04, X5, X7
+	PADDD       X7, X3
+	SHA256MSG2  X6, X3
+	SHA256MSG1  X6, X5
+	MOVOU       sha256OneK<>+64(SB), X0
+	PADDD       X3, X0
+	SHA256RNDS2 X0, X1, X2
+	PSHUFD      $0x0e, X0, X0
+	SHA256RNDS2 X0, X2, X1
+	MOVO        X3, X7
+	PALIGNR     $0x04, X6, X7
+	PADDD       X7, X4
+	SHA256MSG2  X3, X4
+	SHA256MSG1  X3, X6
+	MOVOU       sha256OneK<>+80(SB), X0
+	PADDD       X4, X0
+	SHA256RNDS2 X0, X1, X2
+	PSHUFD      $0x0e, X0, X0
+	SHA256RNDS2 X0, X2, X1
+	MOVO        X4, X7
+	PALIGNR     $0x04, X3, X7
+	PADDD       X7, X5
+	SHA256MSG2  X4, X5
+	SHA256MSG1  X4, X3
+	MOVOU       sha256OneK<>+96(SB), X0
+	PADDD       X5, X0
+	SHA256RNDS2 X0, X1, X2
+	PSHUFD      $0x0e, X0, X0
+	SHA256RNDS2 X0, X2, X1
+	MOVO        X5, X7
+	PALIGNR     $0x04, X4, X7
+	PADDD       X7, X6
+	SHA256MSG2  X5, X6
+	SHA256MSG1  X5, X4
+	MOVOU       sha256OneK<>+112(SB), X0
+	PADDD       X6, X0
+	SHA256RNDS2 X0, X1, X2
+	PSHUFD      $0x0e, X0, X0
+	SHA256RNDS2 X0, X2, X1
+	MOVO        X6, X7
+	PALIGNR     $0x04, X5, X7
+	PADDD       X7, X3
+	SHA256MSG2  X6, X3
+	SHA256MSG1  X6, X5
+	MOVOU       sha256OneK<>+128(SB), X0
+	PADDD       X3, X0
+	SHA256RNDS2 X0, X1, X2
+	PSHUFD      $0x0e, X0, X0
+	SHA256RNDS2 X0, X2, X1
+	MOVO        X3, X7
+	PALIGNR     $0x04, X6, X7
+	PADDD       X7, X4
+	SHA256MSG2  X3, X4
+	SHA256MSG1  X3, X6
+	MOVOU       sha256OneK<>+144(SB), X0
+	PADDD       X4, X0
+	SHA256RNDS2 X0, X1, X2
+	PSHUFD      $0x0e, X0, X0
+	SHA256RNDS2 X0, X2, X1
+	MOVO        X4, X7
+	PALIGNR     $0x04, X3, X7
+	PADDD       X7, X5
+	SHA256MSG2  X4, X5
+	SHA256MSG1  X4, X3
+	MOVOU       sha256OneK<>+160(SB), X0
+	PADDD       X5, X0
+	SHA256RNDS2 X0, X1, X2
+	PSHUFD      $0x0e, X0, X0
+	SHA256RNDS2 X0, X2, X1
+	MOVO        X5, X7
+	PALIGNR     $0x04, X4, X7
+	PADDD       X7, X6
+	SHA256MSG2  X5, X6
+	SHA256MSG1  X5, X4
+	MOVOU       sha256OneK<>+176(SB), X0
+	PADDD       X6, X0
+	SHA256RNDS2 X0, X1, X2
+	PSHUFD      $0x0e, X0, X0
+	SHA256RNDS2 X0, X2, X1
+	MOVO        X6, X7
+	PALIGNR     $0x04, X5, X7
+	PADDD       X7, X3
+	SHA256MSG2  X6, X3
+	SHA256MSG1  X6, X5
+	MOVOU       sha256OneK<>+192(SB), X0
+	PADDD       X3, X0
+	SHA256RNDS2 X0, X1, X2
+	PSHUFD      $0x0e, X0, X0
+	SHA256RNDS2 X0, X2, X1
+	MOVO        X3, X7
+	PALIGNR     $0x04, X6, X7
+	PADDD       X7, X4
+	SHA256MSG2  X3, X4
+	SHA256MSG1  X3, X6
+	MOVOU       sha256OneK<>+208(SB), X0
+	PADDD       X4, X0
+	SHA256RNDS2 X0, X1, X2
+	PSHUFD      $0x0e, X0, X0
+	SHA256RNDS2 X0, X2, X1
+	MOVO        X4, X7
+	PALIGNR     $0x04, X3, X7
+	PADDD       X7, X5
+	SHA256MSG2  X4, X5
+	MOVOU       sha256OneK<>+224(SB), X0
+	PADDD       X5, X0
+	SHA256RNDS2 X0, X1, X2
+	PSHUFD      $0x0e, X0, X0
+	SHA256RNDS2 X0, X2, X1
+	MOVO        X5, X7
+	PALIGNR     $0x04, X4, X7
+	PADDD       X7, X6
+	SHA256MSG2  X5, X6
+	MOVOU       sha256OneK<>+240(SB), X0
+	PADDD       X6, X0
+	SHA256RNDS2 X0, X1, X2
+	PSHUFD      $0x0e, X0, X0
+	SHA256RNDS2 X0, X2, X1
+	MOVOU       (SP), X7
+	PADDD       X7, X1
+	MOVOU       16(SP), X7
+	PADDD       X7, X2
+	ADDQ        $0x40, SI
+	DECQ        R10
+	JNZ         loop
+	MOVQ        state+0(FP), R11
+	PSHUFD      $0x1b, X1, X7
+	PSHUFD      $0xb1, X2, X2
+	MOVO        X7, X1
+	PBLENDW     $0xf0, X2, X1
+	PALIGNR     $0x08, X7, X2
+	MOVOU       X1, 16(R11)
+	MOVOU       X2, 32(R11)
+	RET
+
+DATA sha256OneK<>+0(SB)/4, $0x428a2f98
+DATA sha256OneK<>+4(SB)/4, $0x71374491
+DATA sha256OneK<>+8(SB)/4, $0xb5c0fbcf
+DATA sha256OneK<>+12(SB)/4, $0xe9b5dba5
+DATA sha256OneK<>+16(SB)/4, $0x3956c25b
+DATA sha256OneK<>+20(SB)/4, $0x59f111f1
+DATA sha256OneK<>+24(SB)/4, $0x923f82a4
+DATA sha256OneK<>+28(SB)/4, $0xab1c5ed5
+DATA sha256OneK<>+32(SB)/4, $0xd807aa98
+DATA sha256OneK<>+36(SB)/4, $0x12835b01
+DATA sha256OneK<>+40(SB)/4, $0x243185be
+DATA sha256OneK<>+44(SB)/4, $0x550c7dc3
+DATA sha256OneK<>+48(SB)/4, $0x72be5d74
+DATA sha256OneK<>+52(SB)/4, $0x80deb1fe
+DATA sha256OneK<>+56(SB)/4, $0x9bdc06a7
+DATA sha256OneK<>+60(SB)/4, $0xc19bf174
+DATA sha256OneK<>+64(SB)/4, $0xe49b69c1
+DATA sha256OneK<>+68(SB)/4, $0xefbe4786
+DATA sha256OneK<>+72(SB)/4, $0x0fc19dc6
+DATA sha256OneK<>+76(SB)/4, $0x240ca1cc
+DATA sha256OneK<>+80(SB)/4, $0x2de92c6f
+DATA sha256OneK<>+84(SB)/4, $0x4a7484aa
+DATA sha256OneK<>+88(SB)/4, $0x5cb0a9dc
+DATA sha256OneK<>+92(SB)/4, $0x76f988da
+DATA sha256OneK<>+96(SB)/4, $0x983e5152
+DATA sha256OneK<>+100(SB)/4, $0xa831c66d
+DATA sha256OneK<>+104(SB)/4, $0xb00327c8
+DATA sha256OneK<>+108(SB)/4, $0xbf597fc7
+DATA sha256OneK<>+112(SB)/4, $0xc6e00bf3
+DATA sha256OneK<>+116(SB)/4, $0xd5a79147
+DATA sha256OneK<>+120(SB)/4, $0x06ca6351
+DATA sha256OneK<>+124(SB)/4, $0x14292967
+DATA sha256OneK<>+128(SB)/4, $0x27b70a85
+DATA sha256OneK<>+132(SB)/4, $0x2e1b2138
+DATA sha256OneK<>+136(SB)/4, $0x4d2c6dfc
+DATA sha256OneK<>+140(SB)/4, $0x53380d13
+DATA sha256OneK<>+144(SB)/4, $0x650a7354
+DATA sha256OneK<>+148(SB)/4, $0x766a0abb
+DATA sha256OneK<>+152(SB)/4, $0x81c2c92e
+DATA sha256OneK<>+156(SB)/4, $0x92722c85
+DATA sha256OneK<>+160(SB)/4, $0xa2bfe8a1
+DATA sha256OneK<>+164(SB)/4, $0xa81a664b
+DATA sha256OneK<>+168(SB)/4, $0xc24b8b70
+DATA sha256OneK<>+172(SB)/4, $0xc76c51a3
+DATA sha256OneK<>+176(SB)/4, $0xd192e819
+DATA sha256OneK<>+180(SB)/4, $0xd6990624
+DATA sha256OneK<>+184(SB)/4, $0xf40e3585
+DATA sha256OneK<>+188(SB)/4, $0x106aa070
+DATA sha256OneK<>+192(SB)/4, $0x19a4c116
+DATA sha256OneK<>+196(SB)/4, $0x1e376c08
+DATA sha256OneK<>+200(SB)/4, $0x2748774c
+DATA sha256OneK<>+204(SB)/4, $0x34b0bcb5
+DATA sha256OneK<>+208(SB)/4, $0x391c0cb3
+DATA sha256OneK<>+212(SB)/4, $0x4ed8aa4a
+DATA sha256OneK<>+216(SB)/4, $0x5b9cca4f
+DATA sha256OneK<>+220(SB)/4, $0x682e6ff3
+DATA sha256OneK<>+224(SB)/4, $0x748f82ee
+DATA sha256OneK<>+228(SB)/4, $0x78a5636f
+DATA sha256OneK<>+232(SB)/4, $0x84c87814
+DATA sha256OneK<>+236(SB)/4, $0x8cc70208
+DATA sha256OneK<>+240(SB)/4, $0x90befffa
+DATA sha256OneK<>+244(SB)/4, $0xa4506ceb
+DATA sha256OneK<>+248(SB)/4, $0xbef9a3f7
+DATA sha256OneK<>+252(SB)/4, $0xc67178f2
+GLOBL sha256OneK<>(SB), RODATA|NOPTR, $256
+
+DATA sha256OneFlip<>+0(SB)/8, $0x0405060700010203
+DATA sha256OneFlip<>+8(SB)/8, $0x0c0d0e0f08090a0b
+GLOBL sha256OneFlip<>(SB), RODATA|NOPTR, $16
+
+// func sha256Two(state *[2]*[12]uint32, p *[2]*byte, blocks int)
+// Requires: SHA, SSE2, SSE4.1, SSSE3
+TEXT ·sha256Two(SB), NOSPLIT, $104-24
+	MOVOU   sha256TwoFlip<>+0(SB), X15
+	MOVQ    blocks+16(FP), R12
+	MOVQ    R12, 96(SP)
+	MOVQ    p+8(FP), R12
+	MOVQ    (R12), SI
+	MOVQ    8(R12), DI
+	MOVQ    state+0(FP), R12
+	MOVQ    (R12), R12
+	MOVOU   16(R12), X7
+	MOVOU   32(R12), X2
+	PSHUFD  $0xb1, X7, X7
+	PSHUFD  $0x1b, X2, X2
+	MOVO    X7, X1
+	PALIGNR $0x08, X2, X1
+	PBLENDW $0xf0, X7, X2
+	MOVQ    state+0(FP), R12
+	MOVQ    8(R12), R12
+	MOVOU   16(R12), X14
+	MOVOU   32(R12), X9
+	PSHUFD  $0xb1, X14, X14
+	PSHUFD  $0x1b, X9, X9
+	MOVO    X14, X8
+	PALIGNR $0x08, X9, X8
+	PBLENDW $0xf0, X14, X9
+
+loop:
+	MOVOU       X1, (SP)
+	MOVOU       X2, 16(SP)
+	MOVOU       X8, 32(SP)
+	MOVOU       X9, 48(SP)
+	MOVOU       (SI), X3
+	PSHUFB      X15, X3
+	MOVOU       sha256TwoK<>+0(SB), X0
+	PADDD       X3, X0
+	SHA256RNDS2 X0, X1, X2
+	PSHUFD      $0x0e, X0, X0
+	SHA256RNDS2 X0, X2, X1
+	MOVOU       (DI), X10
+	PSHUFB      X15, X10
+	MOVOU       sha256TwoK<>+0(SB), X0
+	PADDD       X10, X0
+	SHA256RNDS2 X0, X8, X9
+	PSHUFD      $0x0e, X0, X0
+	SHA256RNDS2 X0, X9, X8
+	MOVOU       16(SI), X4
+	PSHUFB      X15, X4
+	MOVOU       sha256TwoK<>+16(SB), X0
+	PADDD       X4, X0
+	SHA256RNDS2 X0, X1, X2
+	PSHUFD      $0x0e, X0, X0
+	SHA256RNDS2 X0, X2, X1
+	SHA256MSG1  X4, X3
+	MOVOU       16(DI), X11
+	PSHUFB      X15, X11
+	MOVOU       sha256TwoK<>+16(SB), X0
+	PADDD       X11, X0
+	SHA256RNDS2 X0, X8, X9
+	PSHUFD      $0x0e, X0, X0
+	SHA256RNDS2 X0, X9, X8
+	SHA256MSG1  X11, X10
+	MOVOU       32(SI), X5
+	PSHUFB      X15, X5
+	MOVOU       sha256TwoK<>+32(SB), X0
+	PADDD       X5, X0
+	SHA256RNDS2 X0, X1, X2
+	PSHUFD      $0x0e, X0, X0
+	SHA256RNDS2 X0, X2, X1
+	SHA256MSG1  X5, X4
+	MOVOU       32(DI), X12
+	PSHUFB      X15, X12
+	MOVOU       sha256TwoK<>+32(SB), X0
+	PADDD       X12, X0
+	SHA256RNDS2 X0, X8, X9
+	PSHUFD      $0x0e, X0, X0
+	SHA256RNDS2 X0, X9, X8
+	SHA256MSG1  X12, X11
+	MOVOU       48(SI), X6
+	PSHUFB      X15, X6
+	MOVOU       sha256TwoK<>+48(SB), X0
+	PADDD       X6, X0
+	SHA256RNDS2 X0, X1, X2
+	PSHUFD      $0x0e, X0, X0
+	SHA256RNDS2 X0, X2, X1
+	MOVO        X6, X7
+	PALIGNR     $0x04, X5, X7
+	PADDD       X7, X3
+	SHA256MSG2  X6, X3
+	SHA256MSG1  X6, X5
+	MOVOU       48(DI), X13
+	PSHUFB      X15, X13
+	MOVOU       sha256TwoK<>+48(SB), X0
+	PADDD       X13, X0
+	SHA256RNDS2 X0, X8, X9
+	PSHUFD      $0x0e, X0, X0
+	SHA256RNDS2 X0, X9, X8
+	MOVO        X13, X14
+	PALIGNR     $0x04, X12, X14
+	PADDD       X14, X10
+	SHA256MSG2  X13, X10
+	SHA256MSG1  X13, X12
+	MOVOU       sha256TwoK<>+64(SB), X0
+	PADDD       X3, X0
+	SHA256RNDS2 X0, X1, X2
+	PSHUFD      $0x0e, X0, X0
+	SHA256RNDS2 X0, X2, X1
+	MOVO        X3, X7
+	PALIGNR     $0x04, X6, X7
+	PADDD       X7, X4
+	SHA256MSG2  X3, X4
+	SHA256MSG1  X3, X6
+	MOVOU       sha256TwoK<>+64(SB), X0
+	PADDD       X10, X0
+	SHA256RNDS2 X0, X8, X9
+	PSHUFD      $0x0e, X0, X0
+	SHA256RNDS2 X0, X9, X8
+	MOVO        X10, X14
+	PALIGNR     $0x04, X13, X14
+	PADDD       X14, X11
+	SHA256MSG2  X10, X11
+	SHA256MSG1  X10, X13
+	MOVOU       sha256TwoK<>+80(SB), X0
+	PADDD       X4, X0
+	SHA256RNDS2 X0, X1, X2
+	PSHUFD      $0x0e, X0, X0
+	SHA256RNDS2 X0, X2, X1
+	MOVO        X4, X7
+	PALIGNR     $0x04, X3, X7
+	PADDD       X7, X5
+	SHA256MSG2  X4, X5
+	SHA256MSG1  X4, X3
+	MOVOU       sha256TwoK<>+80(SB), X0
+	PADDD       X11, X0
+	SHA256RNDS2 X0, X8, X9
+	PSHUFD      $0x0e, X0, X0
+	SHA256RNDS2 X0, X9, X8
+	MOVO        X11, X14
+	PALIGNR     $0x04, X10, X14
+	PADDD       X14, X12
+	SHA256MSG2  X11, X12
+	SHA256MSG1  X11, X10
+	MOVOU       sha256TwoK<>+96(SB), X0
+	PADDD       X5, X0
+	SHA256RNDS2 X0, X1, X2
+	PSHUFD      $0x0e, X0, X0
+	SHA256RNDS2 X0, X2, X1
+	MOVO        X5, X7
+	PALIGNR     $0x04, X4, X7
+	PADDD       X7, X6
+	SHA256MSG2  X5, X6
+	SHA256MSG1  X5, X4
+	MOVOU       sha256TwoK<>+96(SB), X0
+	PADDD       X12, X0
+	SHA256RNDS2 X0, X8, X9
+	PSHUFD      $0x0e, X0, X0
+	SHA256RNDS2 X0, X9, X8
+	MOVO        X12, X14
+	PALIGNR     $0x04, X11, X14
+	PADDD       X14, X13
+	SHA256MSG2  X12, X13
+	SHA256MSG1  X12, X11
+	MOVOU       sha256TwoK<>+112(SB), X0
+	PADDD       X6, X0
+	SHA256RNDS2 X0, X1, X2
+	PSHUFD      $0x0e, X0, X0
+	SHA256RNDS2 X0, X2, X1
+	MOVO        X6, X7
+	PALIGNR     $0x04, X5, X7
+	PADDD       X7, X3
+	SHA256MSG2  X6, X3
+	SHA256MSG1  X6, X5
+	MOVOU       sha256TwoK<>+112(SB), X0
+	PADDD       X13, X0
+	SHA256RNDS2 X0, X8, X9
+	PSHUFD      $0x0e, X0, X0
+	SHA256RNDS2 X0, X9, X8
+	MOVO        X13, X14
+	PALIGNR     $0x04, X12, X14
+	PADDD       X14, X10
+	SHA256MSG2  X13, X10
+	SHA256MSG1  X13, X12
+	MOVOU       sha256TwoK<>+128(SB), X0
+	PADDD       X3, X0
+	SHA256RNDS2 X0, X1, X2
+	PSHUFD      $0x0e, X0, X0
+	SHA256RNDS2 X0, X2, X1
+	MOVO        X3, X7
+	PALIGNR     $0x04, X6, X7
+	PADDD       X7, X4
+	SHA256MSG2  X3, X4
+	SHA256MSG1  X3, X6
+	MOVOU       sha256TwoK<>+128(SB), X0
+	PADDD       X10, X0
+	SHA256RNDS2 X0, X8, X9
+	PSHUFD      $0x0e, X0, X0
+	SHA256RNDS2 X0, X9, X8
+	MOVO        X10, X14
+	PALIGNR     $0x04, X13, X14
+	PADDD       X14, X11
+	SHA256MSG2  X10, X11
+	SHA256MSG1  X10, X13
+	MOVOU       sha256TwoK<>+144(SB), X0
+	PADDD       X4, X0
+	SHA256RNDS2 X0, X1, X2
+	PSHUFD      $0x0e, X0, X0
+	SHA256RNDS2 X0, X2, X1
+	MOVO        X4, X7
+	PALIGNR     $0x04, X3, X7
+	PADDD       X7, X5
+	SHA256MSG2  X4, X5
+	SHA256MSG1  X4, X3
+	MOVOU       sha256TwoK<>+144(SB), X0
+	PADDD       X11, X0
+	SHA256RNDS2 X0, X8, X9
+	PSHUFD      $0x0e, X0, X0
+	SHA256RNDS2 X0, X9, X8
+	MOVO        X11, X14
+	PALIGNR     $0x04, X10, X14
+	PADDD       X14, X12
+	SHA256MSG2  X11, X12
+	SHA256MSG1  X11, X10
+	MOVOU       sha256TwoK<>+160(SB), X0
+	PADDD       X5, X0
+	SHA256RNDS2 X0, X1, X2
+	PSHUFD      $0x0e, X0, X0
+	SHA256RNDS2 X0, X2, X1
+	MOVO        X5, X7
+	PALIGNR     $0x04, X4, X7
+	PADDD       X7, X6
+	SHA256MSG2  X5, X6
+	SHA256MSG1  X5, X4
+	MOVOU       sha256TwoK<>+160(SB), X0
+	PADDD       X12, X0
+	SHA256RNDS2 X0, X8, X9
+	PSHUFD      $0x0e, X0, X0
+	SHA256RNDS2 X0, X9, X8
+	MOVO        X12, X14
+	PALIGNR     $0x04, X11, X14
+	PADDD       X14, X13
+	SHA256MSG2  X12, X13
+	SHA256MSG1  X12, X11
+	MOVOU       sha256TwoK<>+176(SB), X0
+	PADDD       X6, X0
+	SHA256RNDS2 X0, X1, X2
+	PSHUFD      $0x0e, X0, X0
+	SHA256RNDS2 X0, X2, X1
+	MOVO        X6, X7
+	PALIGNR     $0x04, X5, X7
+	PADDD       X7, X3
+	SHA256MSG2  X6, X3
+	SHA256MSG1  X6, X5
+	MOVOU       sha256TwoK<>+176(SB), X0
+	PADDD       X13, X0
+	SHA256RNDS2 X0, X8, X9
+	PSHUFD      $0x0e, X0, X0
+	SHA256RNDS2 X0, X9, X8
+	MOVO        X13, X14
+	PALIGNR     $0x04, X12, X14
+	PADDD       X14, X10
+	SHA256MSG2  X13, X10
+	SHA256MSG1  X13, X12
+	MOVOU       sha256TwoK<>+192(SB), X0
+	PADDD       X3, X0
+	SHA256RNDS2 X0, X1, X2
+	PSHUFD      $0x0e, X0, X0
+	SHA256RNDS2 X0, X2, X1
+	MOVO        X3, X7
+	PALIGNR     $0x04, X6, X7
+	PADDD       X7, X4
+	SHA256MSG2  X3, X4
+	SHA256MSG1  X3, X6
+	MOVOU       sha256TwoK<>+192(SB), X0
+	PADDD       X10, X0
+	SHA256RNDS2 X0, X8, X9
+	PSHUFD      $0x0e, X0, X0
+	SHA256RNDS2 X0, X9, X8
+	MOVO        X10, X14
+	PALIGNR     $0x04, X13, X14
+	PADDD       X14, X11
+	SHA256MSG2  X10, X11
+	SHA256MSG1  X10, X13
+	MOVOU       sha256TwoK<>+208(SB), X0
+	PADDD       X4, X0
+	SHA256RNDS2 X0, X1, X2
+	PSHUFD      $0x0e, X0, X0
+	SHA256RNDS2 X0, X2, X1
+	MOVO        X4, X7
+	PALIGNR     $0x04, X3, X7
+	PADDD       X7, X5
+	SHA256MSG2  X4, X5
+	MOVOU       sha256TwoK<>+208(SB), X0
+	PADDD       X11, X0
+	SHA256RNDS2 X0, X8, X9
+	PSHUFD      $0x0e, X0, X0
+	SHA256RNDS2 X0, X9, X8
+	MOVO        X11, X14
+	PALIGNR     $0x04, X10, X14
+	PADDD       X14, X12
+	SHA256MSG2  X11, X12
+	MOVOU       sha256TwoK<>+224(SB), X0
+	PADDD       X5, X0
+	SHA256RNDS2 X0, X1, X2
+	PSHUFD      $0x0e, X0, X0
+	SHA256RNDS2 X0, X2, X1
+	MOVO        X5, X7
+	PALIGNR     $0x04, X4, X7
+	PADDD       X7, X6
+	SHA256MSG2  X5, X6
+	MOVOU       sha256TwoK<>+224(SB), X0
+	PADDD       X12, X0
+	SHA256RNDS2 X0, X8, X9
+	PSHUFD      $0x0e, X0, X0
+	SHA256RNDS2 X0, X9, X8
+	MOVO        X12, X14
+	PALIGNR     $0x04, X11, X14
+	PADDD       X14, X13
+	SHA256MSG2  X12, X13
+	MOVOU       sha256TwoK<>+240(SB), X0
+	PADDD       X6, X0
+	SHA256RNDS2 X0, X1, X2
+	PSHUFD      $0x0e, X0, X0
+	SHA256RNDS2 X0, X2, X1
+	MOVOU       sha256TwoK<>+240(SB), X0
+	PADDD       X13, X0
+	SHA256RNDS2 X0, X8, X9
+	PSHUFD      $0x0e, X0, X0
+	SHA256RNDS2 X0, X9, X8
+	MOVOU       (SP), X7
+	PADDD       X7, X1
+	MOVOU       16(SP), X7
+	PADDD       X7, X2
+	ADDQ        $0x40, SI
+	MOVOU       32(SP), X14
+	PADDD       X14, X8
+	MOVOU       48(SP), X14
+	PADDD       X14, X9
+	ADDQ        $0x40, DI
+	DECQ        96(SP)
+	JNZ         loop
+	MOVQ        state+0(FP), R12
+	MOVQ        (R12), R12
+	PSHUFD      $0x1b, X1, X7
+	PSHUFD      $0xb1, X2, X2
+	MOVO        X7, X1
+	PBLENDW     $0xf0, X2, X1
+	PALIGNR     $0x08, X7, X2
+	MOVOU       X1, 16(R12)
+	MOVOU       X2, 32(R12)
+	MOVQ        state+0(FP), R12
+	MOVQ        8(R12), R12
+	PSHUFD      $0x1b, X8, X14
+	PSHUFD      $0xb1, X9, X9
+	MOVO        X14, X8
+	PBLENDW     $0xf0, X9, X8
+	PALIGNR     $0x08, X14, X9
+	MOVOU       X8, 16(R12)
+	MOVOU       X9, 32(R12)
+	RET
+
+DATA sha256TwoK<>+0(SB)/4, $0x428a2f98
+DATA sha256TwoK<>+4(SB)/4, $0x71374491
+DATA sha256TwoK<>+8(SB)/4, $0xb5c0fbcf
+DATA sha256TwoK<>+12(SB)/4, $0xe9b5dba5
+DATA sha256TwoK<>+16(SB)/4, $0x3956c25b
+DATA sha256TwoK<>+20(SB)/4, $0x59f111f1
+DATA sha256TwoK<>+24(SB)/4, $0x923f82a4
+DATA sha256TwoK<>+28(SB)/4, $0xab1c5ed5
+DATA sha256TwoK<>+32(SB)/4, $0xd807aa98
+DATA sha256TwoK<>+36(SB)/4, $0x12835b01
+DATA sha256TwoK<>+40(SB)/4, $0x243185be
+DATA sha256TwoK<>+44(SB)/4, $0x550c7dc3
+DATA sha256TwoK<>+48(SB)/4, $0x72be5d74
+DATA sha256TwoK<>+52(SB)/4, $0x80deb1fe
+DATA sha256TwoK<>+56(SB)/4, $0x9bdc06a7
+DATA sha256TwoK<>+60(SB)/4, $0xc19bf174
+DATA sha256TwoK<>+64(SB)/4, $0xe49b69c1
+DATA sha256TwoK<>+68(SB)/4, $0xefbe4786
+DATA sha256TwoK<>+72(SB)/4, $0x0fc19dc6
+DATA sha256TwoK<>+76(SB)/4, $0x240ca1cc
+DATA sha256TwoK<>+80(SB)/4, $0x2de92c6f
+DATA sha256TwoK<>+84(SB)/4, $0x4a7484aa
+DATA sha256TwoK<>+88(SB)/4, $0x5cb0a9dc
+DATA sha256TwoK<>+92(SB)/4, $0x76f988da
+DATA sha256TwoK<>+96(SB)/4, $0x983e5152
+DATA sha256TwoK<>+100(SB)/4, $0xa831c66d
+DATA sha256TwoK<>+104(SB)/4, $0xb00327c8
+DATA sha256TwoK<>+108(SB)/4, $0xbf597fc7
+DATA sha256TwoK<>+112(SB)/4, $0xc6e00bf3
+DATA sha256TwoK<>+116(SB)/4, $0xd5a79147
+DATA sha256TwoK<>+120(SB)/4, $0x06ca6351
+DATA sha256TwoK<>+124(SB)/4, $0x14292967
+DATA sha256TwoK<>+128(SB)/4, $0x27b70a85
+DATA sha256TwoK<>+132(SB)/4, $0x2e1b2138
+DATA sha256TwoK<>+136(SB)/4, $0x4d2c6dfc
+DATA sha256TwoK<>+140(SB)/4, $0x53380d13
+DATA sha256TwoK<>+144(SB)/4, $0x650a7354
+DATA sha256TwoK<>+148(SB)/4, $0x766a0abb
+DATA sha256TwoK<>+152(SB)/4, $0x81c2c92e
+DATA sha256TwoK<>+156(SB)/4, $0x92722c85
+DATA sha256TwoK<>+160(SB)/4, $0xa2bfe8a1
+DATA sha256TwoK<>+164(SB)/4, $0xa81a664b
+DATA sha256TwoK<>+168(SB)/4, $0xc24b8b70
+DATA sha256TwoK<>+172(SB)/4, $0xc76c51a3
+DATA sha256TwoK<>+176(SB)/4, $0xd192e819
+DATA sha256TwoK<>+180(SB)/4, $0xd6990624
+DATA sha256TwoK<>+184(SB)/4, $0xf40e3585
+DATA sha256TwoK<>+188(SB)/4, $0x106aa070
+DATA sha256TwoK<>+192(SB)/4, $0x19a4c116
+DATA sha256TwoK<>+196(SB)/4, $0x1e376c08
+DATA sha256TwoK<>+200(SB)/4, $0x2748774c
+DATA sha256TwoK<>+204(SB)/4, $0x34b0bcb5
+DATA sha256TwoK<>+208(SB)/4, $0x391c0cb3
+DATA sha256TwoK<>+212(SB)/4, $0x4ed8aa4a
+DATA sha256TwoK<>+216(SB)/4, $0x5b9cca4f
+DATA sha256TwoK<>+220(SB)/4, $0x682e6ff3
+DATA sha256TwoK<>+224(SB)/4, $0x748f82ee
+DATA sha256TwoK<>+228(SB)/4, $0x78a5636f
+DATA sha256TwoK<>+232(SB)/4, $0x84c87814
+DATA sha256TwoK<>+236(SB)/4, $0x8cc70208
+DATA sha256TwoK<>+240(SB)/4, $0x90befffa
+DATA sha256TwoK<>+244(SB)/4, $0xa4506ceb
+DATA sha256TwoK<>+248(SB)/4, $0xbef9a3f7
+DATA sha256TwoK<>+252(SB)/4, $0xc67178f2
+GLOBL sha256TwoK<>(SB), RODATA|NOPTR, $256
+
+DATA sha256TwoFlip<>+0(SB)/8, $0x0405060700010203
+DATA sha256TwoFlip<>+8(SB)/8, $0x0c0d0e0f08090a0b
+GLOBL sha256TwoFlip<>(SB), RODATA|NOPTR, $16

@@ -7,49 +7,59 @@ import (
 	"hash"
 )
 
-// Digest is the MD5 and the SHA-256 of what is written to it.
+// Sums are digests to compute.
+type Sums uint8
+
+const (
+	MD5 Sums = 1 << iota
+	SHA256
+)
+
+// Digest is the MD5 or the SHA-256 of what is written to it, or both.
 type Digest struct {
 	engine *Engine
-	at     *place
+	want   Sums
 
-	// Fused: the states, and the bytes that do not yet fill a block.
-	md5    [4]uint32
-	sha    [8]uint32
+	// Fused and Lanes: the states, and the bytes that do not yet fill a block.
+	kind   kind
+	at     *place
+	state  state
 	block  [blockBytes]byte
 	n      int // bytes in block
 	length uint64
 	visit  visit
 
-	// Standard.
-	std [2]hash.Hash
+	// Standard: nil where a sum is not wanted.
+	md5, sha hash.Hash
 }
 
-// New is a Digest of nothing.
-func (e *Engine) New() *Digest {
-	if !e.fused {
-		return &Digest{engine: e, std: [2]hash.Hash{md5.New(), sha256.New()}}
+// New is a Digest of nothing. Of one sum alone it costs less than of both, except that
+// MD5 is not cheaper without SHA-256.
+func (e *Engine) New(want Sums) *Digest {
+	d := &Digest{engine: e, want: want}
+	if e.kernel == Standard {
+		if want&MD5 != 0 {
+			d.md5 = md5.New()
+		}
+		if want&SHA256 != 0 {
+			d.sha = sha256.New()
+		}
+		return d
 	}
-	return &Digest{
-		engine: e,
-		at:     &e.places[int(e.next.Add(1))%len(e.places)],
-		md5:    [4]uint32{0x67452301, 0xefcdab89, 0x98badcfe, 0x10325476},
-		sha:    [8]uint32{0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a, 0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19},
+	if want == SHA256 {
+		d.kind = onlySHA256
 	}
+	d.at = &e.places[int(e.next.Add(1))%len(e.places)][d.kind]
+	d.state = initial()
+	return d
 }
 
 // Write adds p; it never fails. The more p holds the better: a segment of 64 KiB is
 // good, and less than 8 KiB meets no other stream.
 func (d *Digest) Write(p []byte) (int, error) {
 	n := len(p)
-	if !d.engine.fused {
-		d.engine.stats.alone.Add(uint64(n))
-		// Blocks in turn: the core runs the end of the one beside the begin of the other.
-		for ; len(p) > blockBytes; p = p[blockBytes:] {
-			d.std[0].Write(p[:blockBytes])
-			d.std[1].Write(p[:blockBytes])
-		}
-		d.std[0].Write(p)
-		d.std[1].Write(p)
+	if d.engine.kernel == Standard {
+		d.standard(p)
 		return n, nil
 	}
 	d.length += uint64(n)
@@ -71,39 +81,62 @@ func (d *Digest) Write(p []byte) (int, error) {
 	return n, nil
 }
 
-// alone hashes whole blocks without looking for company.
-func (d *Digest) alone(p []byte) {
-	d.engine.stats.alone.Add(uint64(len(p)))
-	hashOne(&d.md5, &d.sha, &p[0], len(p)/blockBytes)
+// standard is Write by the standard library.
+func (d *Digest) standard(p []byte) {
+	d.engine.stats.count(1, uint64(len(p)))
+	switch {
+	case d.md5 == nil && d.sha == nil:
+	case d.md5 == nil:
+		d.sha.Write(p)
+	case d.sha == nil:
+		d.md5.Write(p)
+	default:
+		// Blocks in turn: the core runs the end of the one beside the begin of the other.
+		for ; len(p) > blockBytes; p = p[blockBytes:] {
+			d.md5.Write(p[:blockBytes])
+			d.sha.Write(p[:blockBytes])
+		}
+		d.md5.Write(p)
+		d.sha.Write(p)
+	}
 }
 
-// Sum ends the stream: Write must not be called after it, Sum not twice.
+// alone hashes whole blocks without looking for company.
+func (d *Digest) alone(p []byte) {
+	d.engine.stats.count(1, uint64(len(p)))
+	d.kind.one(&d.state, p)
+}
+
+// Sum ends the stream: Write must not be called after it, Sum not twice. What is not
+// wanted is zero.
 func (d *Digest) Sum() (m [md5.Size]byte, s [sha256.Size]byte) {
-	if !d.engine.fused {
-		d.std[0].Sum(m[:0])
-		d.std[1].Sum(s[:0])
+	if d.engine.kernel == Standard {
+		if d.md5 != nil {
+			d.md5.Sum(m[:0])
+		}
+		if d.sha != nil {
+			d.sha.Sum(s[:0])
+		}
 		return m, s
 	}
 	// Both pad with one bit, zeros, and the length in bits: in MD5 the low byte first.
 	clear(d.block[d.n:])
 	d.block[d.n] = 0x80
 	if d.n >= blockBytes-8 {
-		hashOne(&d.md5, &d.sha, &d.block[0], 1)
+		d.kind.one(&d.state, d.block[:])
 		clear(d.block[:])
 	}
-	sha, bits := d.sha, d.length*8
-	binary.BigEndian.PutUint64(d.block[blockBytes-8:], bits)
-	var other [4]uint32
-	hashOne(&other, &sha, &d.block[0], 1)
-	var unused [8]uint32
-	binary.LittleEndian.PutUint64(d.block[blockBytes-8:], bits)
-	hashOne(&d.md5, &unused, &d.block[0], 1)
+	if d.want&SHA256 != 0 {
+		last := d.state
+		binary.BigEndian.PutUint64(d.block[blockBytes-8:], d.length*8)
+		d.kind.one(&last, d.block[:])
+		s = last.sha256()
+	}
+	if d.want&MD5 != 0 {
+		binary.LittleEndian.PutUint64(d.block[blockBytes-8:], d.length*8)
+		d.kind.one(&d.state, d.block[:])
+		m = d.state.md5()
+	}
 	clear(d.block[:])
-	for i, w := range d.md5 {
-		binary.LittleEndian.PutUint32(m[4*i:], w)
-	}
-	for i, w := range sha {
-		binary.BigEndian.PutUint32(s[4*i:], w)
-	}
 	return m, s
 }

@@ -9,55 +9,85 @@ import (
 type Kernel string
 
 const (
-	Auto     Kernel = "auto"     // Fused where the CPU has the instructions
+	Auto     Kernel = "auto"     // the fastest that the CPU has the instructions for
 	Standard Kernel = "standard" // crypto/md5 and crypto/sha256
-	Fused    Kernel = "fused"    // SHA-NI beside MD5 (amd64 only)
+	Fused    Kernel = "fused"    // SHA-NI beside MD5, one stream or two (amd64 only)
+	Lanes    Kernel = "lanes"    // Fused, and of more streams MD5 in AVX-512 registers
 )
+
+// Kernels are those an Engine can be of, the slowest first.
+func Kernels() []Kernel { return []Kernel{Standard, Fused, Lanes} }
 
 // Engine makes Digests that share a kernel and meet each other.
 type Engine struct {
-	fused  bool
-	places []place
+	kernel Kernel // Standard, Fused or Lanes
+	places []meeting
 	next   atomic.Uint32 // the place of the next Digest
 	stats  counters
 }
 
-// New is an engine for a machine of cores cores. An unknown kernel, and Fused where
-// the CPU cannot, is an error.
+// New is an engine for a machine of cores cores. An unknown kernel, and one that the
+// CPU cannot, is an error.
 func New(k Kernel, cores int) (*Engine, error) {
-	e := &Engine{places: make([]place, max(1, cores/coresPerPlace))}
-	switch k {
-	case Auto:
-		e.fused = available
-	case Standard:
-	case Fused:
-		if !available {
-			return nil, fmt.Errorf("cannot hash with the kernel %q: this CPU lacks its instructions (SHA, SSE4.1)", k)
-		}
-		e.fused = true
+	e := &Engine{kernel: k, places: make([]meeting, max(1, cores/coresPerPlace))}
+	switch {
+	case k == Auto:
+		e.kernel = best()
+	case k == Fused && !fusedHere:
+		return nil, fmt.Errorf("cannot hash with the kernel %q: this CPU lacks its instructions (SHA, SSE4.1, BMI1)", k)
+	case k == Lanes && !lanesHere:
+		return nil, fmt.Errorf("cannot hash with the kernel %q: this CPU or its system lacks AVX-512 (F, VL), or the CPU the SHA instructions", k)
+	case k == Standard, k == Fused, k == Lanes:
 	default:
-		return nil, fmt.Errorf("cannot hash with the kernel %q: it is %s, %s or %s", k, Auto, Standard, Fused)
+		return nil, fmt.Errorf("cannot hash with the kernel %q: it is %s, %s, %s or %s", k, Auto, Standard, Fused, Lanes)
 	}
 	return e, nil
 }
 
-// Kernel is the kernel in use: Standard or Fused.
-func (e *Engine) Kernel() Kernel {
-	if e.fused {
+// best is what Auto stands for here.
+func best() Kernel {
+	switch {
+	case lanesHere:
+		return Lanes
+	case fusedHere:
 		return Fused
 	}
 	return Standard
 }
 
-// Stats counts bytes since New.
-type Stats struct {
-	Alone  uint64 // hashed as a single stream
-	Paired uint64 // hashed beside another stream
+// Kernel is the kernel in use: never Auto.
+func (e *Engine) Kernel() Kernel { return e.kernel }
+
+// most is how many streams of a kind are hashed at once.
+func (e *Engine) most(k kind) int {
+	if k == both && e.kernel == Lanes {
+		return maxLanes
+	}
+	return 2
 }
 
-type counters struct{ alone, paired atomic.Uint64 }
+// Stats counts bytes since New.
+type Stats struct {
+	Alone   uint64 // hashed as a single stream
+	Paired  uint64 // hashed beside one other stream
+	Grouped uint64 // hashed beside two other streams or more
+}
+
+type counters struct{ alone, paired, grouped atomic.Uint64 }
+
+// count counts bytes that were hashed in all of n streams.
+func (c *counters) count(n int, bytes uint64) {
+	switch n {
+	case 1:
+		c.alone.Add(bytes)
+	case 2:
+		c.paired.Add(bytes)
+	default:
+		c.grouped.Add(bytes)
+	}
+}
 
 // Stats may be called at any time.
 func (e *Engine) Stats() Stats {
-	return Stats{Alone: e.stats.alone.Load(), Paired: e.stats.paired.Load()}
+	return Stats{Alone: e.stats.alone.Load(), Paired: e.stats.paired.Load(), Grouped: e.stats.grouped.Load()}
 }

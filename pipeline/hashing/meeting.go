@@ -5,11 +5,14 @@ import (
 	"sync"
 )
 
-// place is where streams meet: at most one waits.
+// meeting is a place for each kind.
+type meeting [kinds]place
+
+// place is where streams of one kind meet.
 type place struct {
 	mu      sync.Mutex
-	waiting *visit
-	_       [48]byte // its own cache line
+	waiting group
+	_       [48]byte // the lock and the count share a line with no other place's
 }
 
 // visit is one stream's wish: whole blocks to be hashed. Whoever takes it from its
@@ -20,7 +23,7 @@ type visit struct {
 	done chan struct{} // made at the first visit, of capacity 1
 }
 
-// blocks hashes whole blocks, beside another stream where one comes.
+// blocks hashes whole blocks, beside other streams where some come.
 func (d *Digest) blocks(p []byte) {
 	v := &d.visit
 	v.d, v.p = d, p
@@ -28,16 +31,20 @@ func (d *Digest) blocks(p []byte) {
 		if v.done == nil {
 			v.done = make(chan struct{}, 1)
 		}
-		if other := d.at.enter(v); other != nil {
-			together(v, other)
-			other.done <- struct{}{}
+		g := d.at.enter(v, d.engine.most(d.kind))
+		if g.n == 0 {
+			runtime.Gosched()
+			g = d.at.leave(v)
+		}
+		if g.n == 0 {
+			<-v.done // another stream took this one along
 			continue
 		}
-		runtime.Gosched()
-		if d.at.leave(v) {
+		if g.n == 1 {
 			break
 		}
-		<-v.done // the other stream hashed what both have
+		g.hash()
+		g.release(v)
 	}
 	if len(v.p) > 0 {
 		d.alone(v.p)
@@ -45,32 +52,27 @@ func (d *Digest) blocks(p []byte) {
 	v.p = nil
 }
 
-// enter takes who waits, or waits.
-func (l *place) enter(v *visit) (other *visit) {
+// enter makes v wait; if it is then one of most, it takes all who wait instead.
+func (l *place) enter(v *visit, most int) (g group) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	other, l.waiting = l.waiting, nil
-	if other == nil {
-		l.waiting = v
+	l.waiting.visits[l.waiting.n] = v
+	l.waiting.n++
+	if l.waiting.n == most {
+		g, l.waiting = l.waiting, group{}
 	}
-	return other
+	return g
 }
 
-// leave reports whether v was still waiting; it is not any more.
-func (l *place) leave(v *visit) bool {
+// leave takes all who wait, v among them; nobody if v was taken.
+func (l *place) leave(v *visit) (g group) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.waiting != v {
-		return false
+	for _, w := range l.waiting.visits[:l.waiting.n] {
+		if w == v {
+			g, l.waiting = l.waiting, group{}
+			break
+		}
 	}
-	l.waiting = nil
-	return true
-}
-
-// together hashes what both have in common and leaves each its rest.
-func together(v, w *visit) {
-	n := min(len(v.p), len(w.p))
-	hashTwo(&[2]*[4]uint32{&v.d.md5, &w.d.md5}, &[2]*[8]uint32{&v.d.sha, &w.d.sha}, &[2]*byte{&v.p[0], &w.p[0]}, n/blockBytes)
-	v.p, w.p = v.p[n:], w.p[n:]
-	v.d.engine.stats.paired.Add(2 * uint64(n))
+	return g
 }

@@ -63,3 +63,12 @@ func prime(p int) bool {
 	}
 	return true
 }
+
+// md5Table lays down T.
+func md5Table(name string) Mem {
+	table := GLOBL(name, 8|16)
+	for i, t := range md5T {
+		DATA(4*i, U32(t))
+	}
+	return table
+}

@@ -9,7 +9,12 @@ import . "github.com/mmcloughlin/avo/build"
 
 func main() {
 	ConstraintExpr("!purego")
-	single()
-	twins()
+	one("hashOne", "computes MD5 and SHA-256", true)
+	two("hashTwo", "computes MD5 and SHA-256", true)
+	for i, name := range []string{"hashThree", "hashFour", "hashFive", "hashSix", "hashSeven", "hashEight"} {
+		many(name, 3+i)
+	}
+	one("sha256One", "computes SHA-256", false)
+	two("sha256Two", "computes SHA-256", false)
 	Generate()
 }
