@@ -122,6 +122,16 @@ var backendUnavailable = fault{code: s3err.ServiceUnavailable, text: "the backen
 // backendUnreachable: nothing answers at the backend's address.
 var backendUnreachable = fault{code: s3err.ServiceUnavailable, text: "the backend cannot be reached; try again", label: "unreachable", class: backendFault}
 
+// relayedLabel is that of the backend's own refusals, where they are passed on.
+const relayedLabel = "relayed"
+
+// Faults that no error of their own stands for.
+var (
+	archivedFault = fault{code: s3err.InvalidObjectState, text: "", label: "archived", class: clientFault}
+	lockedFault   = fault{code: s3err.AccessDenied, text: "Access Denied because object protected by object lock.", label: "object_lock", class: clientFault}
+	internalFault = fault{code: s3err.InternalError, text: "internal error", label: "internal", class: backendFault}
+)
+
 // clientLeft is a request whose client closed the connection: nobody's fault here.
 var clientLeft = fault{code: s3err.ServiceUnavailable, text: "the client closed the connection", label: "client_left", class: clientFault}
 
@@ -147,15 +157,15 @@ func faultOf(err error) fault {
 	if errors.As(err, &own) {
 		label := string(own.Code)
 		if own.IsRelayed() {
-			label = "relayed" // the backend chooses its codes; labels must not grow with them
+			label = relayedLabel // the backend chooses its codes; labels must not grow with them
 		}
 		return fault{code: own.Code, text: own.Message, label: label, class: clientFault}
 	}
 	if isArchived(err) {
-		return fault{code: s3err.InvalidObjectState, text: "", label: "archived", class: clientFault}
+		return archivedFault
 	}
 	if locked(err) {
-		return fault{code: s3err.AccessDenied, text: "Access Denied because object protected by object lock.", label: "object_lock", class: clientFault}
+		return lockedFault
 	}
 	if f, ok := backendFaults[backendKind(err)]; ok {
 		return f
@@ -163,7 +173,7 @@ func faultOf(err error) fault {
 	if backendKind(err) != noKind {
 		return backendUnavailable
 	}
-	return fault{code: s3err.InternalError, text: "internal error", label: "internal", class: backendFault}
+	return internalFault
 }
 
 // answerOf is the client's side of an error: its row, or what the error itself has

@@ -69,5 +69,8 @@ func (t *terms) bucketLabel(name string) string {
 	case t.allowed[name]:
 		return name
 	}
-	return "other"
+	return otherBucket
 }
+
+// otherBucket is the label of buckets that are not in allowed_buckets.
+const otherBucket = "other"

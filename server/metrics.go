@@ -76,13 +76,7 @@ func NewMetrics() *Metrics {
 	}
 	set.NewGauge(metricPrefix+"active_requests", func() float64 { return float64(m.active.Load()) })
 	set.NewGauge(metricPrefix+"backend_clock_ahead_seconds", func() float64 { return time.Duration(m.ahead.Load()).Seconds() })
-	for _, f := range faults {
-		m.faultCounters(f, func(*metrics.Counter) {})
-	}
-	for _, f := range backendFaults {
-		m.faultCounters(f, func(*metrics.Counter) {})
-	}
-	m.faultCounters(backendUnavailable, func(*metrics.Counter) {})
+	m.begin()
 	return m
 }
 
@@ -119,7 +113,7 @@ func (m *Metrics) fault(f fault) {
 
 func (m *Metrics) request(method, op string, status int, took time.Duration) {
 	if op == noOperation {
-		method = "other" // clients choose methods; labels must not grow with them
+		method = otherMethod // clients choose methods; labels must not grow with them
 	}
 	m.answered.get(requestLabels{method, op, status / 100}, m.addRequests).Inc()
 	m.requests.With(op).Observe(took)
@@ -153,7 +147,7 @@ func (m *Metrics) ObserveBackend(op string, status int, kind backend.Kind, took 
 		m.failed.Add(1)
 	}
 	if attempt > 1 {
-		m.counter(`backend_retries_total{operation=%q}`, op).Inc()
+		m.retries(op).Inc()
 		m.retried.Add(1)
 	}
 }

@@ -40,6 +40,9 @@ type requestLabels struct {
 	class      int
 }
 
+// otherMethod is the method of requests that are no S3 operation.
+const otherMethod = "other"
+
 // trafficLabels are those of the figures of a credential or a bucket.
 type trafficLabels struct {
 	of    string // "client" or "bucket": what the figures' names begin with
@@ -62,6 +65,10 @@ func (m *Metrics) addRequests(k requestLabels) *metrics.Counter {
 
 func (m *Metrics) addAttempts(k attemptLabels) *metrics.Counter {
 	return m.counter(`backend_requests_total{operation=%q,status="%d"}`, k.op, k.status)
+}
+
+func (m *Metrics) retries(op string) *metrics.Counter {
+	return m.counter(`backend_retries_total{operation=%q}`, op)
 }
 
 func (m *Metrics) addTraffic(k trafficLabels) trafficCounters {

@@ -191,6 +191,7 @@ func New(cfg Config) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cannot make a server: %w", err)
 	}
+	s.metrics.meet(in)
 	s.terms.Store(in)
 	s.forms, s.formWait = make(chan struct{}, maxForms), formWait
 	s.gate = newGate(cfg.Backend, orDefault(cfg.BlockSize, format.DefaultBlockSize), cfg.Now)

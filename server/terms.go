@@ -65,6 +65,7 @@ func (s *Server) SetTerms(t Terms) error {
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrTerms, err)
 	}
+	s.metrics.meet(in)
 	s.terms.Store(in)
 	return nil
 }

@@ -1,6 +1,10 @@
 package s3err
 
-import "net/http"
+import (
+	"maps"
+	"net/http"
+	"slices"
+)
 
 // Code is the <Code> of an S3 error document.
 type Code string
@@ -85,6 +89,9 @@ const (
 	// shown; the message that was given becomes the additionalMessage.
 	fixed
 )
+
+// Codes are all codes, in no order.
+func Codes() []Code { return slices.Collect(maps.Keys(table)) }
 
 // table gives every code its HTTP status and default message; it is never
 // changed.
