@@ -53,6 +53,12 @@
 //     line; larger ones are opened batch by batch and a failure breaks the
 //     connection, never ends the body cleanly: TestTamperedObjectIsRefused,
 //     TestTamperedTailBreaksTheConnection.
+//   - Several threads for one object (readahead.go, put_parts.go) change no byte of an answer and
+//     nothing that is stored but where an upload was cut: TestThreadsGiveTheSameAnswers,
+//     TestPartsAreSentBesideEachOther, TestOneThreadAsksOnce. Bytes of two objects are never mixed
+//     (TestBytesOfTwoObjectsAreNeverMixed), nothing is completed that was not proved
+//     (TestNothingUnprovedIsCompleted), and memory that is short means fewer threads, never
+//     none: TestFullMemoryLeavesOneThread, TestManyReadersShareTheBudget.
 //   - 404 is answered only for a proven absence: TestBackendFaultIsNever404.
 //   - A new active key is recorded in a bucket's state before anything is sealed
 //     under it, by a write that one proxy wins; an older, a foreign and an
@@ -113,7 +119,8 @@
 // A Server is safe for concurrent use; New's Config is not changed after. One
 // goroutine (fasthttp's, one a connection) runs a request from its first to its
 // last byte; a PUT above the whole-object limit or under memory pressure adds
-// one goroutine for the backend leg and joins it before the answer. Every byte
+// one goroutine for the backend leg, with Config.Threads one for each part on its way, and a GET one for
+// each range that is fetched ahead; they are joined before the request ends. Every byte
 // of a body lives in a pipeline batch, whose owner is named where it changes
 // hands; a turn, then reservations of the byte budget, are taken before the first body byte
 // is read and released when the last batch is.

@@ -127,8 +127,11 @@ func (s *Server) openObject(ctx context.Context, bucketName, key, version string
 		return nil, err
 	}
 	opt := backend.GetOptions{Version: version}
-	if behind != everything {
+	switch {
+	case behind != everything:
 		opt.Range = &backend.Range{First: 0, Last: int64(b.blockSize) + behind - 1}
+	case s.threads > 1:
+		opt.Range = &backend.Range{First: 0, Last: s.rangeSize - 1}
 	}
 	obj, err := s.backend.Get(ctx, bucketName, key, opt)
 	if errors.Is(err, backend.ErrRange) {
@@ -143,6 +146,9 @@ func (s *Server) openObject(ctx context.Context, bucketName, key, version string
 		return b.openFolder(ctx, ring, at, o, obj.Hint)
 	}
 	o.rest = s.resume(ctx, o, obj, 0)
+	if behind == everything {
+		o.rest = s.readOn(ctx, o, o.rest, 0, obj.Length, obj.Size)
+	}
 	if _, ok := format.PlainSize(b.blockSize, obj.Size); !ok {
 		o.close()
 		return o, fmt.Errorf("%w: no sealed object has %d bytes", format.ErrForeign, obj.Size)

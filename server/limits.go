@@ -58,6 +58,18 @@ const (
 	// is 16 MiB and 44 bytes.
 	wholeGet = 20 << 20
 
+	// rangeBytes is how much of a larger object is asked for at once where several threads
+	// read it (Config.Threads): enough that 50 ms for the next request show little.
+	rangeBytes = 8 << 20
+
+	// threadsFrom: uploads above this many bytes are sent in parts where several threads do
+	// so. The chunks of PBS stay one request.
+	threadsFrom = wholeGet
+
+	// aloneRanges is how many ranges are asked for at once while memory is short, and one
+	// thread reads.
+	aloneRanges = 8
+
 	// wholeCopy: sealed objects up to this size are copied through memory; larger
 	// ones are moved by the backend itself, all but their first part.
 	wholeCopy = 16 << 20

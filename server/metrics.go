@@ -30,6 +30,8 @@ type Metrics struct {
 	orphans, foreignListed   *metrics.Counter
 	etagsRead, etagsCached   *metrics.Counter
 	unnamableListed          *metrics.Counter
+	rangesAhead              *metrics.Counter
+	threadsWithheld          *metrics.Counter
 
 	// durations[…] are in Prometheus' own buckets.
 	requests, sealing, attempts *metric.Vec
@@ -65,6 +67,8 @@ func NewMetrics() *Metrics {
 		etagsCached:   counter("listing_etags_cached_total"),
 
 		unnamableListed: counter("unsealed_names_listed_total"),
+		rangesAhead:     counter("backend_ranges_ahead_total"),
+		threadsWithheld: counter("backend_threads_withheld_total"),
 
 		requests: metric.NewVec(metricPrefix+"request_duration_seconds", "operation", time.Millisecond, 15),
 		sealing:  metric.NewVec(metricPrefix+"encryption_duration_seconds", "operation", 100*time.Microsecond, 15),

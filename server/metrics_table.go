@@ -40,6 +40,9 @@ func MetricTable() []metric.Desc {
 		{Name: "backend_clock_ahead_seconds", Kind: metric.Gauge, Help: "How far the backend's clock is before the proxy's, to a second; 0 until it has answered. From 15 minutes on S3 refuses every request."},
 		{Name: "backend_uploads_orphaned_total", Kind: metric.Counter, Help: "Uploads that may have been left unfinished at the backend, where they cost storage until they are aborted."},
 
+		{Name: "backend_ranges_ahead_total", Kind: metric.Counter, Help: "Ranges of large objects that were fetched while what is before them was read (backend.multipart_threads)."},
+		{Name: "backend_threads_withheld_total", Kind: metric.Counter, Help: "Times that a large object moved with fewer connections than backend.multipart_threads because memory was short: raise pipeline.budget if it grows while transfers are slow."},
+
 		{Name: "pipeline_budget_bytes", Kind: metric.Gauge, Help: "Bytes of object data that may be in memory (pipeline.budget)."},
 		{Name: "pipeline_budget_used_bytes", Kind: metric.Gauge, Help: "Bytes of it that are in use."},
 		{Name: "pipeline_pooled_bytes", Kind: metric.Gauge, Help: "Bytes of buffers that hold data now."},

@@ -82,14 +82,26 @@ func (b *plainBody) fetch(part byteRange, behind int64) error {
 		return nil
 	}
 	o.rest.Close()
-	want := &backend.Range{First: first.Offset, Last: last.Offset + last.Length - 1}
-	obj, err := b.s.getBound(b.ctx, o, want)
+	from, end := first.Offset, last.Offset+last.Length
+	front := end
+	if b.s.threads > 1 {
+		front = min(end, from+b.s.rangeSize)
+	}
+	obj, err := b.s.getBound(b.ctx, o, &backend.Range{First: from, Last: front - 1})
 	if err != nil {
 		return err
 	}
-	o.rest = b.s.resume(b.ctx, o, obj, want.First)
+	o.rest = b.s.readOn(b.ctx, o, b.s.resume(b.ctx, o, obj, from), from, front, end)
 	b.src = o.rest
 	return nil
+}
+
+// readAhead lets what follows be fetched beside what is read. The body's own share of
+// the budget was taken.
+func (b *plainBody) readAhead() {
+	if a, ok := b.o.rest.(*readAhead); ok {
+		a.fetch()
+	}
 }
 
 // plan finds the runs of a part of the object. There are none only where nothing
@@ -175,6 +187,7 @@ func (b *plainBody) openWhole() error {
 	if b.res, err = b.s.engine.Reserve(b.ctx, room); err != nil {
 		return err
 	}
+	b.readAhead()
 	for i, run := range b.runs {
 		if err = b.enter(i); err != nil {
 			return err
@@ -197,6 +210,7 @@ func (b *plainBody) openFront() error {
 	if b.res, err = b.s.engine.Reserve(b.ctx, b.s.engine.Window()); err != nil {
 		return err
 	}
+	b.readAhead()
 	if err = b.enter(0); err != nil {
 		return err
 	}
@@ -255,6 +269,10 @@ func (b *plainBody) WriteTo(w io.Writer) (int64, error) {
 		return err
 	}); b.err != nil {
 		held.Release()
+		if errors.Is(b.err, errChanged) {
+			// The status line was sent, so that nothing begins anew: the answer breaks.
+			b.err = fmt.Errorf("%w: %v", backend.ErrShort, b.err)
+		}
 		return b.written, b.err
 	}
 	b.err = b.writeBatch(w, held)

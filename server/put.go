@@ -62,7 +62,8 @@ func (p *put) hint() {
 //   - through: the budget is short: a bounded window flows through, the last
 //     segment withheld until the body is proved;
 //   - parts: larger than WholeObject: a backend multipart upload whose first
-//     part, which carries the block, is sent last.
+//     part, which carries the block, is sent last. With Config.Threads so are
+//     those above threadsFrom, several parts at once.
 func (s *Server) putObject(r *request) error {
 	if err := r.refuseHeaders(unsealable...); err != nil {
 		return err
@@ -216,6 +217,9 @@ func (s *Server) store(p *put) (backend.Written, error) {
 		defer res.Release()
 		return s.storeWhole(p)
 	}
+	if made, ok, err := s.storeBeside(p); ok {
+		return made, err
+	}
 	if res, ok := s.reserveWhole(s.engine.Footprint(p.sealer.PaddedSize())); ok {
 		defer res.Release()
 		return s.storeWhole(p)
@@ -239,7 +243,7 @@ func (s *Server) store(p *put) (backend.Written, error) {
 // the budget is short: in parts where they need less room than the whole does.
 func (s *Server) storeLate(p *put) (backend.Written, error) {
 	whole := s.engine.Footprint(p.sealer.PaddedSize())
-	if plan, err := planParts(p.sealer, s.engine); err != nil || plan.memory < whole {
+	if plan := planParts(p.sealer, s.engine, s.threads).with(1, s.engine); plan.memory < whole {
 		return s.storeParts(p)
 	}
 	res, err := s.engine.Reserve(p.ctx, whole)

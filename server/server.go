@@ -8,6 +8,7 @@ import (
 	"runtime"
 	"runtime/debug"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -71,6 +72,9 @@ type Config struct {
 	// WholeObject: bodies up to this many bytes are sealed in memory and sent as
 	// one retryable PUT; larger ones become a backend multipart upload. Zero = 64 MiB.
 	WholeObject int64
+	// Threads is how many connections to the backend move one large object: ranges of a GET,
+	// parts of a PUT. Up to 1: one.
+	Threads int
 	// Resume stores a receipt of every part of an upload, by which ListParts can give
 	// its ETags out again: two small backend calls for each part.
 	Resume bool
@@ -93,7 +97,8 @@ type Config struct {
 	Log     zerolog.Logger
 	Metrics *Metrics // zero = a fresh one
 
-	lease time.Duration // zero = leaseTime
+	lease     time.Duration // zero = leaseTime
+	rangeSize int64         // zero = rangeBytes
 }
 
 // Server is the S3 front. Make it with New.
@@ -119,6 +124,9 @@ type Server struct {
 	wholeObject int64
 	maxObject   int64
 	receipts    bool
+	threads     int
+	rangeSize   int64
+	ranges      sync.Pool // of *[]byte, of rangeSize each
 	progress    time.Duration
 	now         func() time.Time
 	log         zerolog.Logger
@@ -180,6 +188,8 @@ func New(cfg Config) (*Server, error) {
 		suite:       orDefault(cfg.Suite, format.XChaCha20Poly1305),
 		wholeObject: orDefault(cfg.WholeObject, 64<<20),
 		receipts:    cfg.Resume,
+		threads:     max(1, cfg.Threads),
+		rangeSize:   orDefault(cfg.rangeSize, rangeBytes),
 		maxObject:   orDefault(cfg.MaxObject, 5<<30),
 		progress:    orDefault(cfg.ProgressTimeout, 60*time.Second),
 		maxConns:    orDefault(cfg.MaxConnections, 4096),

@@ -103,6 +103,7 @@ func assemble(cfg *config.Config, log zerolog.Logger) (p *proxy, err error) {
 		PadSizes:        cfg.Encryption.Padding,
 		WholeObject:     int64(cfg.Pipeline.WholeObject),
 		MaxObject:       int64(cfg.Limits.MaxObjectSize),
+		Threads:         cfg.Backend.MultipartThreads,
 		Resume:          cfg.Multipart.Resume,
 		MaxConnections:  cfg.Limits.MaxConnections,
 		HeaderTimeout:   cfg.Limits.HeaderTimeout,

@@ -50,6 +50,7 @@ type Backend struct {
 	CAFile             string
 	KeyRules           string // KeysAuto, KeysAny or KeysPosix
 	ConditionalWrites  string // ConditionsNative or ConditionsEmulated
+	MultipartThreads   int    // connections that move one large object
 }
 
 // Rules for keys that some stores take for other ones.

@@ -64,6 +64,7 @@ func TestDefaults(t *testing.T) {
 		{"encryption.etag_cache", c.Encryption.ETagCache, 100000},
 		{"backend.key_rules", c.Backend.KeyRules, KeysAuto},
 		{"backend.conditional_writes", c.Backend.ConditionalWrites, ConditionsNative},
+		{"backend.multipart_threads", c.Backend.MultipartThreads, 1},
 		{"pipeline.queue_timeout", c.Pipeline.QueueTimeout, 5 * time.Second},
 		{"pipeline.whole_object", c.Pipeline.WholeObject, Size(64 << 20)},
 		{"pipeline.hashing", c.Pipeline.Hashing, "auto"},
@@ -91,7 +92,8 @@ func TestFileSetsEveryKey(t *testing.T) {
 	other := map[string]string{
 		"listen_addr": "127.0.0.1:1", "admin_listen_addr": "[::1]:2", "admin.show_names": "true", "backend.endpoint": "http://127.0.0.1:9000/s3",
 		"backend.region": "garage", "backend.access_key": "AK2", "backend.path_style": "true", "backend.insecure_skip_verify": "true", "backend.key_rules": "posix", "backend.conditional_writes": "emulated",
-		"client.access_key": "CK2", "allowed_buckets": "one-bucket,two-buckets", "region": "eu-west-1", "post_forms": "true", "bucket_cors": "true", "tls.mode": "files",
+		"backend.multipart_threads": "4",
+		"client.access_key":         "CK2", "allowed_buckets": "one-bucket,two-buckets", "region": "eu-west-1", "post_forms": "true", "bucket_cors": "true", "tls.mode": "files",
 		"tls.auto": "true", "tls.cert_file": "/c.pem", "tls.key_file": "/k.pem", "tls.names": "pbs.lan,10.0.0.1,*.lan,::1", "tls.dir": "/tls",
 		"encryption.cipher": "auto", "encryption.chunk_size": "2MiB", "encryption.block_size": "512", "encryption.block_hint": "true", "encryption.etag": "md5", "encryption.etag_cache": "0", "encryption.default_checksum": "none", "pipeline.workers": "3", "pipeline.admission": "9",
 		"pipeline.budget": "512MiB", "pipeline.queue_timeout": "7s", "pipeline.whole_object": "32MiB", "pipeline.hashing": "standard", "multipart.resume": "false", "limits.max_connections": "17",
@@ -282,6 +284,7 @@ func TestWarnings(t *testing.T) {
 	f("", []string{"S3CP_BACKEND_ENDPOINT=http://10.0.0.1"}, "backend.endpoint")
 	f("", []string{"S3CP_ADMIN_TOKEN=short"}, "admin.token")
 	f("limits: {idle_timeout: 90s}\n", nil, "limits.idle_timeout")
+	f("pipeline: {budget: 64MiB}\n", []string{"S3CP_BACKEND_MULTIPART_THREADS=5"}, "backend.multipart_threads")
 	f("memkey: {poll_interval: 5s}\n", nil, "memkey.poll_interval")
 	f("", []string{"S3CP_MEMKEY_INSECURE=false"}, "memkey.insecure_skip_verify")
 	f("tls: {mode: auto, cert_file: /c}\n", nil, "tls.cert_file")

@@ -60,6 +60,12 @@ const (
 	// maxPrefix is S3's limit on a key, in bytes.
 	maxPrefix = 1024
 
+	// maxThreads: S3's own clients use 10 by default; more than this fills any link.
+	maxThreads = 64
+
+	// threadBytes is what each thread of backend.multipart_threads takes of the budget.
+	threadBytes = 8 << 20
+
 	maxWorkers     = 1024
 	maxAdmission   = 1 << 16
 	maxConnections = 1 << 20

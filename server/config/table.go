@@ -82,6 +82,11 @@ func Keys() []Key {
 			bind: choice(func(c *Config) *string { return &c.Backend.ConditionalWrites }, ConditionsNative, ConditionsEmulated),
 		},
 		{
+			Name: "backend.multipart_threads", Env: "S3CP_BACKEND_MULTIPART_THREADS", Kind: Int, Default: "1", Allowed: "1 to 64",
+			Doc:  "Connections to the backend that move one large object: a GET of more than 8 MiB fetches ranges ahead, an upload of more than 20 MiB becomes parts. For links on which one connection is slow; each takes 8 MiB of pipeline.budget, and without room fewer are used. 1 = one after the other.",
+			bind: integer(func(c *Config) *int { return &c.Backend.MultipartThreads }, between(1, maxThreads)),
+		},
+		{
 			Name: "client.access_key", Env: "S3CP_CLIENT_ACCESS_KEY", Kind: Text, Required: true, Unless: "clients", Private: true, Live: true, Allowed: "printable ASCII without spaces, / and ,",
 			Doc:  "The access key that clients (PBS) use at the proxy. It has nothing to do with the backend's. It may do everything; for other rights, and more clients, see clients.",
 			bind: text(func(c *Config) *string { return &c.Client.AccessKey }, checkAccessKey),

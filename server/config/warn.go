@@ -31,6 +31,9 @@ func (l *loader) warn() {
 	if c.Backend.ConditionalWrites == ConditionsEmulated {
 		add("backend.conditional_writes", "on a backend that ignores conditions, a write through another proxy, or past the proxy, between this proxy's look and its write is overwritten")
 	}
+	if n := Size(c.Backend.MultipartThreads) * threadBytes; c.Backend.MultipartThreads > 1 && n > c.Pipeline.Budget/2 {
+		add("backend.multipart_threads", "%d threads take %s, and they get no more than half of pipeline.budget, %s: one transfer alone has fewer", c.Backend.MultipartThreads, n, c.Pipeline.Budget)
+	}
 	if n := len(c.Admin.Token.Reveal()); n < shortToken {
 		add("admin.token", "it has fewer than %d characters; `openssl rand -hex 24` makes a good one", shortToken)
 	}
