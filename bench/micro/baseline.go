@@ -1,6 +1,9 @@
 package main
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // baselineOf names the row a benchmark is compared with, or "": the bare AEAD
 // of its suite for what seals on one core, one worker for several, the standard
@@ -23,7 +26,7 @@ func baselineOf(key string) string {
 			return ""
 		}
 		return pkg + " " + parts[0] + "/" + parts[1] + "/workers=1/" + parts[3]
-	case pkg == "./pipeline/hashing" && len(parts) > 1 && (parts[0] == "Digest" || parts[0] == "SHA256") && parts[1] != "standard":
+	case pkg == "./pipeline/hashing" && len(parts) > 1 && slices.Contains([]string{"Digest", "SHA256", "MD5"}, parts[0]) && parts[1] != "standard":
 		return pkg + " " + strings.Replace(name, parts[1], "standard", 1)
 	}
 	return ""

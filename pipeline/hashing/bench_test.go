@@ -11,6 +11,9 @@ func BenchmarkDigest(b *testing.B) { benchmark(b, MD5|SHA256) }
 // BenchmarkSHA256: the same without MD5.
 func BenchmarkSHA256(b *testing.B) { benchmark(b, SHA256) }
 
+// BenchmarkMD5: the same without SHA-256.
+func BenchmarkMD5(b *testing.B) { benchmark(b, MD5) }
+
 func benchmark(b *testing.B, want Sums) {
 	p := random(5, 64<<10)
 	for _, k := range Kernels() {

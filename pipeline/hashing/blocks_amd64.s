@@ -3606,72 +3606,6 @@ loop:
 	MOVOU       X2, 32(R10)
 	RET
 
-DATA hashThreeK<>+0(SB)/4, $0x428a2f98
-DATA hashThreeK<>+4(SB)/4, $0x71374491
-DATA hashThreeK<>+8(SB)/4, $0xb5c0fbcf
-DATA hashThreeK<>+12(SB)/4, $0xe9b5dba5
-DATA hashThreeK<>+16(SB)/4, $0x3956c25b
-DATA hashThreeK<>+20(SB)/4, $0x59f111f1
-DATA hashThreeK<>+24(SB)/4, $0x923f82a4
-DATA hashThreeK<>+28(SB)/4, $0xab1c5ed5
-DATA hashThreeK<>+32(SB)/4, $0xd807aa98
-DATA hashThreeK<>+36(SB)/4, $0x12835b01
-DATA hashThreeK<>+40(SB)/4, $0x243185be
-DATA hashThreeK<>+44(SB)/4, $0x550c7dc3
-DATA hashThreeK<>+48(SB)/4, $0x72be5d74
-DATA hashThreeK<>+52(SB)/4, $0x80deb1fe
-DATA hashThreeK<>+56(SB)/4, $0x9bdc06a7
-DATA hashThreeK<>+60(SB)/4, $0xc19bf174
-DATA hashThreeK<>+64(SB)/4, $0xe49b69c1
-DATA hashThreeK<>+68(SB)/4, $0xefbe4786
-DATA hashThreeK<>+72(SB)/4, $0x0fc19dc6
-DATA hashThreeK<>+76(SB)/4, $0x240ca1cc
-DATA hashThreeK<>+80(SB)/4, $0x2de92c6f
-DATA hashThreeK<>+84(SB)/4, $0x4a7484aa
-DATA hashThreeK<>+88(SB)/4, $0x5cb0a9dc
-DATA hashThreeK<>+92(SB)/4, $0x76f988da
-DATA hashThreeK<>+96(SB)/4, $0x983e5152
-DATA hashThreeK<>+100(SB)/4, $0xa831c66d
-DATA hashThreeK<>+104(SB)/4, $0xb00327c8
-DATA hashThreeK<>+108(SB)/4, $0xbf597fc7
-DATA hashThreeK<>+112(SB)/4, $0xc6e00bf3
-DATA hashThreeK<>+116(SB)/4, $0xd5a79147
-DATA hashThreeK<>+120(SB)/4, $0x06ca6351
-DATA hashThreeK<>+124(SB)/4, $0x14292967
-DATA hashThreeK<>+128(SB)/4, $0x27b70a85
-DATA hashThreeK<>+132(SB)/4, $0x2e1b2138
-DATA hashThreeK<>+136(SB)/4, $0x4d2c6dfc
-DATA hashThreeK<>+140(SB)/4, $0x53380d13
-DATA hashThreeK<>+144(SB)/4, $0x650a7354
-DATA hashThreeK<>+148(SB)/4, $0x766a0abb
-DATA hashThreeK<>+152(SB)/4, $0x81c2c92e
-DATA hashThreeK<>+156(SB)/4, $0x92722c85
-DATA hashThreeK<>+160(SB)/4, $0xa2bfe8a1
-DATA hashThreeK<>+164(SB)/4, $0xa81a664b
-DATA hashThreeK<>+168(SB)/4, $0xc24b8b70
-DATA hashThreeK<>+172(SB)/4, $0xc76c51a3
-DATA hashThreeK<>+176(SB)/4, $0xd192e819
-DATA hashThreeK<>+180(SB)/4, $0xd6990624
-DATA hashThreeK<>+184(SB)/4, $0xf40e3585
-DATA hashThreeK<>+188(SB)/4, $0x106aa070
-DATA hashThreeK<>+192(SB)/4, $0x19a4c116
-DATA hashThreeK<>+196(SB)/4, $0x1e376c08
-DATA hashThreeK<>+200(SB)/4, $0x2748774c
-DATA hashThreeK<>+204(SB)/4, $0x34b0bcb5
-DATA hashThreeK<>+208(SB)/4, $0x391c0cb3
-DATA hashThreeK<>+212(SB)/4, $0x4ed8aa4a
-DATA hashThreeK<>+216(SB)/4, $0x5b9cca4f
-DATA hashThreeK<>+220(SB)/4, $0x682e6ff3
-DATA hashThreeK<>+224(SB)/4, $0x748f82ee
-DATA hashThreeK<>+228(SB)/4, $0x78a5636f
-DATA hashThreeK<>+232(SB)/4, $0x84c87814
-DATA hashThreeK<>+236(SB)/4, $0x8cc70208
-DATA hashThreeK<>+240(SB)/4, $0x90befffa
-DATA hashThreeK<>+244(SB)/4, $0xa4506ceb
-DATA hashThreeK<>+248(SB)/4, $0xbef9a3f7
-DATA hashThreeK<>+252(SB)/4, $0xc67178f2
-GLOBL hashThreeK<>(SB), RODATA|NOPTR, $256
-
 DATA hashThreeT<>+0(SB)/4, $0xd76aa478
 DATA hashThreeT<>+4(SB)/4, $0xe8c7b756
 DATA hashThreeT<>+8(SB)/4, $0x242070db
@@ -3737,6 +3671,72 @@ DATA hashThreeT<>+244(SB)/4, $0xbd3af235
 DATA hashThreeT<>+248(SB)/4, $0x2ad7d2bb
 DATA hashThreeT<>+252(SB)/4, $0xeb86d391
 GLOBL hashThreeT<>(SB), RODATA|NOPTR, $256
+
+DATA hashThreeK<>+0(SB)/4, $0x428a2f98
+DATA hashThreeK<>+4(SB)/4, $0x71374491
+DATA hashThreeK<>+8(SB)/4, $0xb5c0fbcf
+DATA hashThreeK<>+12(SB)/4, $0xe9b5dba5
+DATA hashThreeK<>+16(SB)/4, $0x3956c25b
+DATA hashThreeK<>+20(SB)/4, $0x59f111f1
+DATA hashThreeK<>+24(SB)/4, $0x923f82a4
+DATA hashThreeK<>+28(SB)/4, $0xab1c5ed5
+DATA hashThreeK<>+32(SB)/4, $0xd807aa98
+DATA hashThreeK<>+36(SB)/4, $0x12835b01
+DATA hashThreeK<>+40(SB)/4, $0x243185be
+DATA hashThreeK<>+44(SB)/4, $0x550c7dc3
+DATA hashThreeK<>+48(SB)/4, $0x72be5d74
+DATA hashThreeK<>+52(SB)/4, $0x80deb1fe
+DATA hashThreeK<>+56(SB)/4, $0x9bdc06a7
+DATA hashThreeK<>+60(SB)/4, $0xc19bf174
+DATA hashThreeK<>+64(SB)/4, $0xe49b69c1
+DATA hashThreeK<>+68(SB)/4, $0xefbe4786
+DATA hashThreeK<>+72(SB)/4, $0x0fc19dc6
+DATA hashThreeK<>+76(SB)/4, $0x240ca1cc
+DATA hashThreeK<>+80(SB)/4, $0x2de92c6f
+DATA hashThreeK<>+84(SB)/4, $0x4a7484aa
+DATA hashThreeK<>+88(SB)/4, $0x5cb0a9dc
+DATA hashThreeK<>+92(SB)/4, $0x76f988da
+DATA hashThreeK<>+96(SB)/4, $0x983e5152
+DATA hashThreeK<>+100(SB)/4, $0xa831c66d
+DATA hashThreeK<>+104(SB)/4, $0xb00327c8
+DATA hashThreeK<>+108(SB)/4, $0xbf597fc7
+DATA hashThreeK<>+112(SB)/4, $0xc6e00bf3
+DATA hashThreeK<>+116(SB)/4, $0xd5a79147
+DATA hashThreeK<>+120(SB)/4, $0x06ca6351
+DATA hashThreeK<>+124(SB)/4, $0x14292967
+DATA hashThreeK<>+128(SB)/4, $0x27b70a85
+DATA hashThreeK<>+132(SB)/4, $0x2e1b2138
+DATA hashThreeK<>+136(SB)/4, $0x4d2c6dfc
+DATA hashThreeK<>+140(SB)/4, $0x53380d13
+DATA hashThreeK<>+144(SB)/4, $0x650a7354
+DATA hashThreeK<>+148(SB)/4, $0x766a0abb
+DATA hashThreeK<>+152(SB)/4, $0x81c2c92e
+DATA hashThreeK<>+156(SB)/4, $0x92722c85
+DATA hashThreeK<>+160(SB)/4, $0xa2bfe8a1
+DATA hashThreeK<>+164(SB)/4, $0xa81a664b
+DATA hashThreeK<>+168(SB)/4, $0xc24b8b70
+DATA hashThreeK<>+172(SB)/4, $0xc76c51a3
+DATA hashThreeK<>+176(SB)/4, $0xd192e819
+DATA hashThreeK<>+180(SB)/4, $0xd6990624
+DATA hashThreeK<>+184(SB)/4, $0xf40e3585
+DATA hashThreeK<>+188(SB)/4, $0x106aa070
+DATA hashThreeK<>+192(SB)/4, $0x19a4c116
+DATA hashThreeK<>+196(SB)/4, $0x1e376c08
+DATA hashThreeK<>+200(SB)/4, $0x2748774c
+DATA hashThreeK<>+204(SB)/4, $0x34b0bcb5
+DATA hashThreeK<>+208(SB)/4, $0x391c0cb3
+DATA hashThreeK<>+212(SB)/4, $0x4ed8aa4a
+DATA hashThreeK<>+216(SB)/4, $0x5b9cca4f
+DATA hashThreeK<>+220(SB)/4, $0x682e6ff3
+DATA hashThreeK<>+224(SB)/4, $0x748f82ee
+DATA hashThreeK<>+228(SB)/4, $0x78a5636f
+DATA hashThreeK<>+232(SB)/4, $0x84c87814
+DATA hashThreeK<>+236(SB)/4, $0x8cc70208
+DATA hashThreeK<>+240(SB)/4, $0x90befffa
+DATA hashThreeK<>+244(SB)/4, $0xa4506ceb
+DATA hashThreeK<>+248(SB)/4, $0xbef9a3f7
+DATA hashThreeK<>+252(SB)/4, $0xc67178f2
+GLOBL hashThreeK<>(SB), RODATA|NOPTR, $256
 
 DATA hashThreeFlip<>+0(SB)/8, $0x0405060700010203
 DATA hashThreeFlip<>+8(SB)/8, $0x0c0d0e0f08090a0b
@@ -5115,72 +5115,6 @@ loop:
 	MOVOU       X2, 32(R10)
 	RET
 
-DATA hashFourK<>+0(SB)/4, $0x428a2f98
-DATA hashFourK<>+4(SB)/4, $0x71374491
-DATA hashFourK<>+8(SB)/4, $0xb5c0fbcf
-DATA hashFourK<>+12(SB)/4, $0xe9b5dba5
-DATA hashFourK<>+16(SB)/4, $0x3956c25b
-DATA hashFourK<>+20(SB)/4, $0x59f111f1
-DATA hashFourK<>+24(SB)/4, $0x923f82a4
-DATA hashFourK<>+28(SB)/4, $0xab1c5ed5
-DATA hashFourK<>+32(SB)/4, $0xd807aa98
-DATA hashFourK<>+36(SB)/4, $0x12835b01
-DATA hashFourK<>+40(SB)/4, $0x243185be
-DATA hashFourK<>+44(SB)/4, $0x550c7dc3
-DATA hashFourK<>+48(SB)/4, $0x72be5d74
-DATA hashFourK<>+52(SB)/4, $0x80deb1fe
-DATA hashFourK<>+56(SB)/4, $0x9bdc06a7
-DATA hashFourK<>+60(SB)/4, $0xc19bf174
-DATA hashFourK<>+64(SB)/4, $0xe49b69c1
-DATA hashFourK<>+68(SB)/4, $0xefbe4786
-DATA hashFourK<>+72(SB)/4, $0x0fc19dc6
-DATA hashFourK<>+76(SB)/4, $0x240ca1cc
-DATA hashFourK<>+80(SB)/4, $0x2de92c6f
-DATA hashFourK<>+84(SB)/4, $0x4a7484aa
-DATA hashFourK<>+88(SB)/4, $0x5cb0a9dc
-DATA hashFourK<>+92(SB)/4, $0x76f988da
-DATA hashFourK<>+96(SB)/4, $0x983e5152
-DATA hashFourK<>+100(SB)/4, $0xa831c66d
-DATA hashFourK<>+104(SB)/4, $0xb00327c8
-DATA hashFourK<>+108(SB)/4, $0xbf597fc7
-DATA hashFourK<>+112(SB)/4, $0xc6e00bf3
-DATA hashFourK<>+116(SB)/4, $0xd5a79147
-DATA hashFourK<>+120(SB)/4, $0x06ca6351
-DATA hashFourK<>+124(SB)/4, $0x14292967
-DATA hashFourK<>+128(SB)/4, $0x27b70a85
-DATA hashFourK<>+132(SB)/4, $0x2e1b2138
-DATA hashFourK<>+136(SB)/4, $0x4d2c6dfc
-DATA hashFourK<>+140(SB)/4, $0x53380d13
-DATA hashFourK<>+144(SB)/4, $0x650a7354
-DATA hashFourK<>+148(SB)/4, $0x766a0abb
-DATA hashFourK<>+152(SB)/4, $0x81c2c92e
-DATA hashFourK<>+156(SB)/4, $0x92722c85
-DATA hashFourK<>+160(SB)/4, $0xa2bfe8a1
-DATA hashFourK<>+164(SB)/4, $0xa81a664b
-DATA hashFourK<>+168(SB)/4, $0xc24b8b70
-DATA hashFourK<>+172(SB)/4, $0xc76c51a3
-DATA hashFourK<>+176(SB)/4, $0xd192e819
-DATA hashFourK<>+180(SB)/4, $0xd6990624
-DATA hashFourK<>+184(SB)/4, $0xf40e3585
-DATA hashFourK<>+188(SB)/4, $0x106aa070
-DATA hashFourK<>+192(SB)/4, $0x19a4c116
-DATA hashFourK<>+196(SB)/4, $0x1e376c08
-DATA hashFourK<>+200(SB)/4, $0x2748774c
-DATA hashFourK<>+204(SB)/4, $0x34b0bcb5
-DATA hashFourK<>+208(SB)/4, $0x391c0cb3
-DATA hashFourK<>+212(SB)/4, $0x4ed8aa4a
-DATA hashFourK<>+216(SB)/4, $0x5b9cca4f
-DATA hashFourK<>+220(SB)/4, $0x682e6ff3
-DATA hashFourK<>+224(SB)/4, $0x748f82ee
-DATA hashFourK<>+228(SB)/4, $0x78a5636f
-DATA hashFourK<>+232(SB)/4, $0x84c87814
-DATA hashFourK<>+236(SB)/4, $0x8cc70208
-DATA hashFourK<>+240(SB)/4, $0x90befffa
-DATA hashFourK<>+244(SB)/4, $0xa4506ceb
-DATA hashFourK<>+248(SB)/4, $0xbef9a3f7
-DATA hashFourK<>+252(SB)/4, $0xc67178f2
-GLOBL hashFourK<>(SB), RODATA|NOPTR, $256
-
 DATA hashFourT<>+0(SB)/4, $0xd76aa478
 DATA hashFourT<>+4(SB)/4, $0xe8c7b756
 DATA hashFourT<>+8(SB)/4, $0x242070db
@@ -5246,6 +5180,72 @@ DATA hashFourT<>+244(SB)/4, $0xbd3af235
 DATA hashFourT<>+248(SB)/4, $0x2ad7d2bb
 DATA hashFourT<>+252(SB)/4, $0xeb86d391
 GLOBL hashFourT<>(SB), RODATA|NOPTR, $256
+
+DATA hashFourK<>+0(SB)/4, $0x428a2f98
+DATA hashFourK<>+4(SB)/4, $0x71374491
+DATA hashFourK<>+8(SB)/4, $0xb5c0fbcf
+DATA hashFourK<>+12(SB)/4, $0xe9b5dba5
+DATA hashFourK<>+16(SB)/4, $0x3956c25b
+DATA hashFourK<>+20(SB)/4, $0x59f111f1
+DATA hashFourK<>+24(SB)/4, $0x923f82a4
+DATA hashFourK<>+28(SB)/4, $0xab1c5ed5
+DATA hashFourK<>+32(SB)/4, $0xd807aa98
+DATA hashFourK<>+36(SB)/4, $0x12835b01
+DATA hashFourK<>+40(SB)/4, $0x243185be
+DATA hashFourK<>+44(SB)/4, $0x550c7dc3
+DATA hashFourK<>+48(SB)/4, $0x72be5d74
+DATA hashFourK<>+52(SB)/4, $0x80deb1fe
+DATA hashFourK<>+56(SB)/4, $0x9bdc06a7
+DATA hashFourK<>+60(SB)/4, $0xc19bf174
+DATA hashFourK<>+64(SB)/4, $0xe49b69c1
+DATA hashFourK<>+68(SB)/4, $0xefbe4786
+DATA hashFourK<>+72(SB)/4, $0x0fc19dc6
+DATA hashFourK<>+76(SB)/4, $0x240ca1cc
+DATA hashFourK<>+80(SB)/4, $0x2de92c6f
+DATA hashFourK<>+84(SB)/4, $0x4a7484aa
+DATA hashFourK<>+88(SB)/4, $0x5cb0a9dc
+DATA hashFourK<>+92(SB)/4, $0x76f988da
+DATA hashFourK<>+96(SB)/4, $0x983e5152
+DATA hashFourK<>+100(SB)/4, $0xa831c66d
+DATA hashFourK<>+104(SB)/4, $0xb00327c8
+DATA hashFourK<>+108(SB)/4, $0xbf597fc7
+DATA hashFourK<>+112(SB)/4, $0xc6e00bf3
+DATA hashFourK<>+116(SB)/4, $0xd5a79147
+DATA hashFourK<>+120(SB)/4, $0x06ca6351
+DATA hashFourK<>+124(SB)/4, $0x14292967
+DATA hashFourK<>+128(SB)/4, $0x27b70a85
+DATA hashFourK<>+132(SB)/4, $0x2e1b2138
+DATA hashFourK<>+136(SB)/4, $0x4d2c6dfc
+DATA hashFourK<>+140(SB)/4, $0x53380d13
+DATA hashFourK<>+144(SB)/4, $0x650a7354
+DATA hashFourK<>+148(SB)/4, $0x766a0abb
+DATA hashFourK<>+152(SB)/4, $0x81c2c92e
+DATA hashFourK<>+156(SB)/4, $0x92722c85
+DATA hashFourK<>+160(SB)/4, $0xa2bfe8a1
+DATA hashFourK<>+164(SB)/4, $0xa81a664b
+DATA hashFourK<>+168(SB)/4, $0xc24b8b70
+DATA hashFourK<>+172(SB)/4, $0xc76c51a3
+DATA hashFourK<>+176(SB)/4, $0xd192e819
+DATA hashFourK<>+180(SB)/4, $0xd6990624
+DATA hashFourK<>+184(SB)/4, $0xf40e3585
+DATA hashFourK<>+188(SB)/4, $0x106aa070
+DATA hashFourK<>+192(SB)/4, $0x19a4c116
+DATA hashFourK<>+196(SB)/4, $0x1e376c08
+DATA hashFourK<>+200(SB)/4, $0x2748774c
+DATA hashFourK<>+204(SB)/4, $0x34b0bcb5
+DATA hashFourK<>+208(SB)/4, $0x391c0cb3
+DATA hashFourK<>+212(SB)/4, $0x4ed8aa4a
+DATA hashFourK<>+216(SB)/4, $0x5b9cca4f
+DATA hashFourK<>+220(SB)/4, $0x682e6ff3
+DATA hashFourK<>+224(SB)/4, $0x748f82ee
+DATA hashFourK<>+228(SB)/4, $0x78a5636f
+DATA hashFourK<>+232(SB)/4, $0x84c87814
+DATA hashFourK<>+236(SB)/4, $0x8cc70208
+DATA hashFourK<>+240(SB)/4, $0x90befffa
+DATA hashFourK<>+244(SB)/4, $0xa4506ceb
+DATA hashFourK<>+248(SB)/4, $0xbef9a3f7
+DATA hashFourK<>+252(SB)/4, $0xc67178f2
+GLOBL hashFourK<>(SB), RODATA|NOPTR, $256
 
 DATA hashFourFlip<>+0(SB)/8, $0x0405060700010203
 DATA hashFourFlip<>+8(SB)/8, $0x0c0d0e0f08090a0b
@@ -6835,72 +6835,6 @@ loop:
 	MOVOU         X2, 32(R10)
 	RET
 
-DATA hashFiveK<>+0(SB)/4, $0x428a2f98
-DATA hashFiveK<>+4(SB)/4, $0x71374491
-DATA hashFiveK<>+8(SB)/4, $0xb5c0fbcf
-DATA hashFiveK<>+12(SB)/4, $0xe9b5dba5
-DATA hashFiveK<>+16(SB)/4, $0x3956c25b
-DATA hashFiveK<>+20(SB)/4, $0x59f111f1
-DATA hashFiveK<>+24(SB)/4, $0x923f82a4
-DATA hashFiveK<>+28(SB)/4, $0xab1c5ed5
-DATA hashFiveK<>+32(SB)/4, $0xd807aa98
-DATA hashFiveK<>+36(SB)/4, $0x12835b01
-DATA hashFiveK<>+40(SB)/4, $0x243185be
-DATA hashFiveK<>+44(SB)/4, $0x550c7dc3
-DATA hashFiveK<>+48(SB)/4, $0x72be5d74
-DATA hashFiveK<>+52(SB)/4, $0x80deb1fe
-DATA hashFiveK<>+56(SB)/4, $0x9bdc06a7
-DATA hashFiveK<>+60(SB)/4, $0xc19bf174
-DATA hashFiveK<>+64(SB)/4, $0xe49b69c1
-DATA hashFiveK<>+68(SB)/4, $0xefbe4786
-DATA hashFiveK<>+72(SB)/4, $0x0fc19dc6
-DATA hashFiveK<>+76(SB)/4, $0x240ca1cc
-DATA hashFiveK<>+80(SB)/4, $0x2de92c6f
-DATA hashFiveK<>+84(SB)/4, $0x4a7484aa
-DATA hashFiveK<>+88(SB)/4, $0x5cb0a9dc
-DATA hashFiveK<>+92(SB)/4, $0x76f988da
-DATA hashFiveK<>+96(SB)/4, $0x983e5152
-DATA hashFiveK<>+100(SB)/4, $0xa831c66d
-DATA hashFiveK<>+104(SB)/4, $0xb00327c8
-DATA hashFiveK<>+108(SB)/4, $0xbf597fc7
-DATA hashFiveK<>+112(SB)/4, $0xc6e00bf3
-DATA hashFiveK<>+116(SB)/4, $0xd5a79147
-DATA hashFiveK<>+120(SB)/4, $0x06ca6351
-DATA hashFiveK<>+124(SB)/4, $0x14292967
-DATA hashFiveK<>+128(SB)/4, $0x27b70a85
-DATA hashFiveK<>+132(SB)/4, $0x2e1b2138
-DATA hashFiveK<>+136(SB)/4, $0x4d2c6dfc
-DATA hashFiveK<>+140(SB)/4, $0x53380d13
-DATA hashFiveK<>+144(SB)/4, $0x650a7354
-DATA hashFiveK<>+148(SB)/4, $0x766a0abb
-DATA hashFiveK<>+152(SB)/4, $0x81c2c92e
-DATA hashFiveK<>+156(SB)/4, $0x92722c85
-DATA hashFiveK<>+160(SB)/4, $0xa2bfe8a1
-DATA hashFiveK<>+164(SB)/4, $0xa81a664b
-DATA hashFiveK<>+168(SB)/4, $0xc24b8b70
-DATA hashFiveK<>+172(SB)/4, $0xc76c51a3
-DATA hashFiveK<>+176(SB)/4, $0xd192e819
-DATA hashFiveK<>+180(SB)/4, $0xd6990624
-DATA hashFiveK<>+184(SB)/4, $0xf40e3585
-DATA hashFiveK<>+188(SB)/4, $0x106aa070
-DATA hashFiveK<>+192(SB)/4, $0x19a4c116
-DATA hashFiveK<>+196(SB)/4, $0x1e376c08
-DATA hashFiveK<>+200(SB)/4, $0x2748774c
-DATA hashFiveK<>+204(SB)/4, $0x34b0bcb5
-DATA hashFiveK<>+208(SB)/4, $0x391c0cb3
-DATA hashFiveK<>+212(SB)/4, $0x4ed8aa4a
-DATA hashFiveK<>+216(SB)/4, $0x5b9cca4f
-DATA hashFiveK<>+220(SB)/4, $0x682e6ff3
-DATA hashFiveK<>+224(SB)/4, $0x748f82ee
-DATA hashFiveK<>+228(SB)/4, $0x78a5636f
-DATA hashFiveK<>+232(SB)/4, $0x84c87814
-DATA hashFiveK<>+236(SB)/4, $0x8cc70208
-DATA hashFiveK<>+240(SB)/4, $0x90befffa
-DATA hashFiveK<>+244(SB)/4, $0xa4506ceb
-DATA hashFiveK<>+248(SB)/4, $0xbef9a3f7
-DATA hashFiveK<>+252(SB)/4, $0xc67178f2
-GLOBL hashFiveK<>(SB), RODATA|NOPTR, $256
-
 DATA hashFiveT<>+0(SB)/4, $0xd76aa478
 DATA hashFiveT<>+4(SB)/4, $0xe8c7b756
 DATA hashFiveT<>+8(SB)/4, $0x242070db
@@ -6966,6 +6900,72 @@ DATA hashFiveT<>+244(SB)/4, $0xbd3af235
 DATA hashFiveT<>+248(SB)/4, $0x2ad7d2bb
 DATA hashFiveT<>+252(SB)/4, $0xeb86d391
 GLOBL hashFiveT<>(SB), RODATA|NOPTR, $256
+
+DATA hashFiveK<>+0(SB)/4, $0x428a2f98
+DATA hashFiveK<>+4(SB)/4, $0x71374491
+DATA hashFiveK<>+8(SB)/4, $0xb5c0fbcf
+DATA hashFiveK<>+12(SB)/4, $0xe9b5dba5
+DATA hashFiveK<>+16(SB)/4, $0x3956c25b
+DATA hashFiveK<>+20(SB)/4, $0x59f111f1
+DATA hashFiveK<>+24(SB)/4, $0x923f82a4
+DATA hashFiveK<>+28(SB)/4, $0xab1c5ed5
+DATA hashFiveK<>+32(SB)/4, $0xd807aa98
+DATA hashFiveK<>+36(SB)/4, $0x12835b01
+DATA hashFiveK<>+40(SB)/4, $0x243185be
+DATA hashFiveK<>+44(SB)/4, $0x550c7dc3
+DATA hashFiveK<>+48(SB)/4, $0x72be5d74
+DATA hashFiveK<>+52(SB)/4, $0x80deb1fe
+DATA hashFiveK<>+56(SB)/4, $0x9bdc06a7
+DATA hashFiveK<>+60(SB)/4, $0xc19bf174
+DATA hashFiveK<>+64(SB)/4, $0xe49b69c1
+DATA hashFiveK<>+68(SB)/4, $0xefbe4786
+DATA hashFiveK<>+72(SB)/4, $0x0fc19dc6
+DATA hashFiveK<>+76(SB)/4, $0x240ca1cc
+DATA hashFiveK<>+80(SB)/4, $0x2de92c6f
+DATA hashFiveK<>+84(SB)/4, $0x4a7484aa
+DATA hashFiveK<>+88(SB)/4, $0x5cb0a9dc
+DATA hashFiveK<>+92(SB)/4, $0x76f988da
+DATA hashFiveK<>+96(SB)/4, $0x983e5152
+DATA hashFiveK<>+100(SB)/4, $0xa831c66d
+DATA hashFiveK<>+104(SB)/4, $0xb00327c8
+DATA hashFiveK<>+108(SB)/4, $0xbf597fc7
+DATA hashFiveK<>+112(SB)/4, $0xc6e00bf3
+DATA hashFiveK<>+116(SB)/4, $0xd5a79147
+DATA hashFiveK<>+120(SB)/4, $0x06ca6351
+DATA hashFiveK<>+124(SB)/4, $0x14292967
+DATA hashFiveK<>+128(SB)/4, $0x27b70a85
+DATA hashFiveK<>+132(SB)/4, $0x2e1b2138
+DATA hashFiveK<>+136(SB)/4, $0x4d2c6dfc
+DATA hashFiveK<>+140(SB)/4, $0x53380d13
+DATA hashFiveK<>+144(SB)/4, $0x650a7354
+DATA hashFiveK<>+148(SB)/4, $0x766a0abb
+DATA hashFiveK<>+152(SB)/4, $0x81c2c92e
+DATA hashFiveK<>+156(SB)/4, $0x92722c85
+DATA hashFiveK<>+160(SB)/4, $0xa2bfe8a1
+DATA hashFiveK<>+164(SB)/4, $0xa81a664b
+DATA hashFiveK<>+168(SB)/4, $0xc24b8b70
+DATA hashFiveK<>+172(SB)/4, $0xc76c51a3
+DATA hashFiveK<>+176(SB)/4, $0xd192e819
+DATA hashFiveK<>+180(SB)/4, $0xd6990624
+DATA hashFiveK<>+184(SB)/4, $0xf40e3585
+DATA hashFiveK<>+188(SB)/4, $0x106aa070
+DATA hashFiveK<>+192(SB)/4, $0x19a4c116
+DATA hashFiveK<>+196(SB)/4, $0x1e376c08
+DATA hashFiveK<>+200(SB)/4, $0x2748774c
+DATA hashFiveK<>+204(SB)/4, $0x34b0bcb5
+DATA hashFiveK<>+208(SB)/4, $0x391c0cb3
+DATA hashFiveK<>+212(SB)/4, $0x4ed8aa4a
+DATA hashFiveK<>+216(SB)/4, $0x5b9cca4f
+DATA hashFiveK<>+220(SB)/4, $0x682e6ff3
+DATA hashFiveK<>+224(SB)/4, $0x748f82ee
+DATA hashFiveK<>+228(SB)/4, $0x78a5636f
+DATA hashFiveK<>+232(SB)/4, $0x84c87814
+DATA hashFiveK<>+236(SB)/4, $0x8cc70208
+DATA hashFiveK<>+240(SB)/4, $0x90befffa
+DATA hashFiveK<>+244(SB)/4, $0xa4506ceb
+DATA hashFiveK<>+248(SB)/4, $0xbef9a3f7
+DATA hashFiveK<>+252(SB)/4, $0xc67178f2
+GLOBL hashFiveK<>(SB), RODATA|NOPTR, $256
 
 DATA hashFiveFlip<>+0(SB)/8, $0x0405060700010203
 DATA hashFiveFlip<>+8(SB)/8, $0x0c0d0e0f08090a0b
@@ -8738,72 +8738,6 @@ loop:
 	MOVOU         X2, 32(R10)
 	RET
 
-DATA hashSixK<>+0(SB)/4, $0x428a2f98
-DATA hashSixK<>+4(SB)/4, $0x71374491
-DATA hashSixK<>+8(SB)/4, $0xb5c0fbcf
-DATA hashSixK<>+12(SB)/4, $0xe9b5dba5
-DATA hashSixK<>+16(SB)/4, $0x3956c25b
-DATA hashSixK<>+20(SB)/4, $0x59f111f1
-DATA hashSixK<>+24(SB)/4, $0x923f82a4
-DATA hashSixK<>+28(SB)/4, $0xab1c5ed5
-DATA hashSixK<>+32(SB)/4, $0xd807aa98
-DATA hashSixK<>+36(SB)/4, $0x12835b01
-DATA hashSixK<>+40(SB)/4, $0x243185be
-DATA hashSixK<>+44(SB)/4, $0x550c7dc3
-DATA hashSixK<>+48(SB)/4, $0x72be5d74
-DATA hashSixK<>+52(SB)/4, $0x80deb1fe
-DATA hashSixK<>+56(SB)/4, $0x9bdc06a7
-DATA hashSixK<>+60(SB)/4, $0xc19bf174
-DATA hashSixK<>+64(SB)/4, $0xe49b69c1
-DATA hashSixK<>+68(SB)/4, $0xefbe4786
-DATA hashSixK<>+72(SB)/4, $0x0fc19dc6
-DATA hashSixK<>+76(SB)/4, $0x240ca1cc
-DATA hashSixK<>+80(SB)/4, $0x2de92c6f
-DATA hashSixK<>+84(SB)/4, $0x4a7484aa
-DATA hashSixK<>+88(SB)/4, $0x5cb0a9dc
-DATA hashSixK<>+92(SB)/4, $0x76f988da
-DATA hashSixK<>+96(SB)/4, $0x983e5152
-DATA hashSixK<>+100(SB)/4, $0xa831c66d
-DATA hashSixK<>+104(SB)/4, $0xb00327c8
-DATA hashSixK<>+108(SB)/4, $0xbf597fc7
-DATA hashSixK<>+112(SB)/4, $0xc6e00bf3
-DATA hashSixK<>+116(SB)/4, $0xd5a79147
-DATA hashSixK<>+120(SB)/4, $0x06ca6351
-DATA hashSixK<>+124(SB)/4, $0x14292967
-DATA hashSixK<>+128(SB)/4, $0x27b70a85
-DATA hashSixK<>+132(SB)/4, $0x2e1b2138
-DATA hashSixK<>+136(SB)/4, $0x4d2c6dfc
-DATA hashSixK<>+140(SB)/4, $0x53380d13
-DATA hashSixK<>+144(SB)/4, $0x650a7354
-DATA hashSixK<>+148(SB)/4, $0x766a0abb
-DATA hashSixK<>+152(SB)/4, $0x81c2c92e
-DATA hashSixK<>+156(SB)/4, $0x92722c85
-DATA hashSixK<>+160(SB)/4, $0xa2bfe8a1
-DATA hashSixK<>+164(SB)/4, $0xa81a664b
-DATA hashSixK<>+168(SB)/4, $0xc24b8b70
-DATA hashSixK<>+172(SB)/4, $0xc76c51a3
-DATA hashSixK<>+176(SB)/4, $0xd192e819
-DATA hashSixK<>+180(SB)/4, $0xd6990624
-DATA hashSixK<>+184(SB)/4, $0xf40e3585
-DATA hashSixK<>+188(SB)/4, $0x106aa070
-DATA hashSixK<>+192(SB)/4, $0x19a4c116
-DATA hashSixK<>+196(SB)/4, $0x1e376c08
-DATA hashSixK<>+200(SB)/4, $0x2748774c
-DATA hashSixK<>+204(SB)/4, $0x34b0bcb5
-DATA hashSixK<>+208(SB)/4, $0x391c0cb3
-DATA hashSixK<>+212(SB)/4, $0x4ed8aa4a
-DATA hashSixK<>+216(SB)/4, $0x5b9cca4f
-DATA hashSixK<>+220(SB)/4, $0x682e6ff3
-DATA hashSixK<>+224(SB)/4, $0x748f82ee
-DATA hashSixK<>+228(SB)/4, $0x78a5636f
-DATA hashSixK<>+232(SB)/4, $0x84c87814
-DATA hashSixK<>+236(SB)/4, $0x8cc70208
-DATA hashSixK<>+240(SB)/4, $0x90befffa
-DATA hashSixK<>+244(SB)/4, $0xa4506ceb
-DATA hashSixK<>+248(SB)/4, $0xbef9a3f7
-DATA hashSixK<>+252(SB)/4, $0xc67178f2
-GLOBL hashSixK<>(SB), RODATA|NOPTR, $256
-
 DATA hashSixT<>+0(SB)/4, $0xd76aa478
 DATA hashSixT<>+4(SB)/4, $0xe8c7b756
 DATA hashSixT<>+8(SB)/4, $0x242070db
@@ -8869,6 +8803,72 @@ DATA hashSixT<>+244(SB)/4, $0xbd3af235
 DATA hashSixT<>+248(SB)/4, $0x2ad7d2bb
 DATA hashSixT<>+252(SB)/4, $0xeb86d391
 GLOBL hashSixT<>(SB), RODATA|NOPTR, $256
+
+DATA hashSixK<>+0(SB)/4, $0x428a2f98
+DATA hashSixK<>+4(SB)/4, $0x71374491
+DATA hashSixK<>+8(SB)/4, $0xb5c0fbcf
+DATA hashSixK<>+12(SB)/4, $0xe9b5dba5
+DATA hashSixK<>+16(SB)/4, $0x3956c25b
+DATA hashSixK<>+20(SB)/4, $0x59f111f1
+DATA hashSixK<>+24(SB)/4, $0x923f82a4
+DATA hashSixK<>+28(SB)/4, $0xab1c5ed5
+DATA hashSixK<>+32(SB)/4, $0xd807aa98
+DATA hashSixK<>+36(SB)/4, $0x12835b01
+DATA hashSixK<>+40(SB)/4, $0x243185be
+DATA hashSixK<>+44(SB)/4, $0x550c7dc3
+DATA hashSixK<>+48(SB)/4, $0x72be5d74
+DATA hashSixK<>+52(SB)/4, $0x80deb1fe
+DATA hashSixK<>+56(SB)/4, $0x9bdc06a7
+DATA hashSixK<>+60(SB)/4, $0xc19bf174
+DATA hashSixK<>+64(SB)/4, $0xe49b69c1
+DATA hashSixK<>+68(SB)/4, $0xefbe4786
+DATA hashSixK<>+72(SB)/4, $0x0fc19dc6
+DATA hashSixK<>+76(SB)/4, $0x240ca1cc
+DATA hashSixK<>+80(SB)/4, $0x2de92c6f
+DATA hashSixK<>+84(SB)/4, $0x4a7484aa
+DATA hashSixK<>+88(SB)/4, $0x5cb0a9dc
+DATA hashSixK<>+92(SB)/4, $0x76f988da
+DATA hashSixK<>+96(SB)/4, $0x983e5152
+DATA hashSixK<>+100(SB)/4, $0xa831c66d
+DATA hashSixK<>+104(SB)/4, $0xb00327c8
+DATA hashSixK<>+108(SB)/4, $0xbf597fc7
+DATA hashSixK<>+112(SB)/4, $0xc6e00bf3
+DATA hashSixK<>+116(SB)/4, $0xd5a79147
+DATA hashSixK<>+120(SB)/4, $0x06ca6351
+DATA hashSixK<>+124(SB)/4, $0x14292967
+DATA hashSixK<>+128(SB)/4, $0x27b70a85
+DATA hashSixK<>+132(SB)/4, $0x2e1b2138
+DATA hashSixK<>+136(SB)/4, $0x4d2c6dfc
+DATA hashSixK<>+140(SB)/4, $0x53380d13
+DATA hashSixK<>+144(SB)/4, $0x650a7354
+DATA hashSixK<>+148(SB)/4, $0x766a0abb
+DATA hashSixK<>+152(SB)/4, $0x81c2c92e
+DATA hashSixK<>+156(SB)/4, $0x92722c85
+DATA hashSixK<>+160(SB)/4, $0xa2bfe8a1
+DATA hashSixK<>+164(SB)/4, $0xa81a664b
+DATA hashSixK<>+168(SB)/4, $0xc24b8b70
+DATA hashSixK<>+172(SB)/4, $0xc76c51a3
+DATA hashSixK<>+176(SB)/4, $0xd192e819
+DATA hashSixK<>+180(SB)/4, $0xd6990624
+DATA hashSixK<>+184(SB)/4, $0xf40e3585
+DATA hashSixK<>+188(SB)/4, $0x106aa070
+DATA hashSixK<>+192(SB)/4, $0x19a4c116
+DATA hashSixK<>+196(SB)/4, $0x1e376c08
+DATA hashSixK<>+200(SB)/4, $0x2748774c
+DATA hashSixK<>+204(SB)/4, $0x34b0bcb5
+DATA hashSixK<>+208(SB)/4, $0x391c0cb3
+DATA hashSixK<>+212(SB)/4, $0x4ed8aa4a
+DATA hashSixK<>+216(SB)/4, $0x5b9cca4f
+DATA hashSixK<>+220(SB)/4, $0x682e6ff3
+DATA hashSixK<>+224(SB)/4, $0x748f82ee
+DATA hashSixK<>+228(SB)/4, $0x78a5636f
+DATA hashSixK<>+232(SB)/4, $0x84c87814
+DATA hashSixK<>+236(SB)/4, $0x8cc70208
+DATA hashSixK<>+240(SB)/4, $0x90befffa
+DATA hashSixK<>+244(SB)/4, $0xa4506ceb
+DATA hashSixK<>+248(SB)/4, $0xbef9a3f7
+DATA hashSixK<>+252(SB)/4, $0xc67178f2
+GLOBL hashSixK<>(SB), RODATA|NOPTR, $256
 
 DATA hashSixFlip<>+0(SB)/8, $0x0405060700010203
 DATA hashSixFlip<>+8(SB)/8, $0x0c0d0e0f08090a0b
@@ -10824,72 +10824,6 @@ loop:
 	MOVOU         X2, 32(R10)
 	RET
 
-DATA hashSevenK<>+0(SB)/4, $0x428a2f98
-DATA hashSevenK<>+4(SB)/4, $0x71374491
-DATA hashSevenK<>+8(SB)/4, $0xb5c0fbcf
-DATA hashSevenK<>+12(SB)/4, $0xe9b5dba5
-DATA hashSevenK<>+16(SB)/4, $0x3956c25b
-DATA hashSevenK<>+20(SB)/4, $0x59f111f1
-DATA hashSevenK<>+24(SB)/4, $0x923f82a4
-DATA hashSevenK<>+28(SB)/4, $0xab1c5ed5
-DATA hashSevenK<>+32(SB)/4, $0xd807aa98
-DATA hashSevenK<>+36(SB)/4, $0x12835b01
-DATA hashSevenK<>+40(SB)/4, $0x243185be
-DATA hashSevenK<>+44(SB)/4, $0x550c7dc3
-DATA hashSevenK<>+48(SB)/4, $0x72be5d74
-DATA hashSevenK<>+52(SB)/4, $0x80deb1fe
-DATA hashSevenK<>+56(SB)/4, $0x9bdc06a7
-DATA hashSevenK<>+60(SB)/4, $0xc19bf174
-DATA hashSevenK<>+64(SB)/4, $0xe49b69c1
-DATA hashSevenK<>+68(SB)/4, $0xefbe4786
-DATA hashSevenK<>+72(SB)/4, $0x0fc19dc6
-DATA hashSevenK<>+76(SB)/4, $0x240ca1cc
-DATA hashSevenK<>+80(SB)/4, $0x2de92c6f
-DATA hashSevenK<>+84(SB)/4, $0x4a7484aa
-DATA hashSevenK<>+88(SB)/4, $0x5cb0a9dc
-DATA hashSevenK<>+92(SB)/4, $0x76f988da
-DATA hashSevenK<>+96(SB)/4, $0x983e5152
-DATA hashSevenK<>+100(SB)/4, $0xa831c66d
-DATA hashSevenK<>+104(SB)/4, $0xb00327c8
-DATA hashSevenK<>+108(SB)/4, $0xbf597fc7
-DATA hashSevenK<>+112(SB)/4, $0xc6e00bf3
-DATA hashSevenK<>+116(SB)/4, $0xd5a79147
-DATA hashSevenK<>+120(SB)/4, $0x06ca6351
-DATA hashSevenK<>+124(SB)/4, $0x14292967
-DATA hashSevenK<>+128(SB)/4, $0x27b70a85
-DATA hashSevenK<>+132(SB)/4, $0x2e1b2138
-DATA hashSevenK<>+136(SB)/4, $0x4d2c6dfc
-DATA hashSevenK<>+140(SB)/4, $0x53380d13
-DATA hashSevenK<>+144(SB)/4, $0x650a7354
-DATA hashSevenK<>+148(SB)/4, $0x766a0abb
-DATA hashSevenK<>+152(SB)/4, $0x81c2c92e
-DATA hashSevenK<>+156(SB)/4, $0x92722c85
-DATA hashSevenK<>+160(SB)/4, $0xa2bfe8a1
-DATA hashSevenK<>+164(SB)/4, $0xa81a664b
-DATA hashSevenK<>+168(SB)/4, $0xc24b8b70
-DATA hashSevenK<>+172(SB)/4, $0xc76c51a3
-DATA hashSevenK<>+176(SB)/4, $0xd192e819
-DATA hashSevenK<>+180(SB)/4, $0xd6990624
-DATA hashSevenK<>+184(SB)/4, $0xf40e3585
-DATA hashSevenK<>+188(SB)/4, $0x106aa070
-DATA hashSevenK<>+192(SB)/4, $0x19a4c116
-DATA hashSevenK<>+196(SB)/4, $0x1e376c08
-DATA hashSevenK<>+200(SB)/4, $0x2748774c
-DATA hashSevenK<>+204(SB)/4, $0x34b0bcb5
-DATA hashSevenK<>+208(SB)/4, $0x391c0cb3
-DATA hashSevenK<>+212(SB)/4, $0x4ed8aa4a
-DATA hashSevenK<>+216(SB)/4, $0x5b9cca4f
-DATA hashSevenK<>+220(SB)/4, $0x682e6ff3
-DATA hashSevenK<>+224(SB)/4, $0x748f82ee
-DATA hashSevenK<>+228(SB)/4, $0x78a5636f
-DATA hashSevenK<>+232(SB)/4, $0x84c87814
-DATA hashSevenK<>+236(SB)/4, $0x8cc70208
-DATA hashSevenK<>+240(SB)/4, $0x90befffa
-DATA hashSevenK<>+244(SB)/4, $0xa4506ceb
-DATA hashSevenK<>+248(SB)/4, $0xbef9a3f7
-DATA hashSevenK<>+252(SB)/4, $0xc67178f2
-GLOBL hashSevenK<>(SB), RODATA|NOPTR, $256
-
 DATA hashSevenT<>+0(SB)/4, $0xd76aa478
 DATA hashSevenT<>+4(SB)/4, $0xe8c7b756
 DATA hashSevenT<>+8(SB)/4, $0x242070db
@@ -10955,6 +10889,72 @@ DATA hashSevenT<>+244(SB)/4, $0xbd3af235
 DATA hashSevenT<>+248(SB)/4, $0x2ad7d2bb
 DATA hashSevenT<>+252(SB)/4, $0xeb86d391
 GLOBL hashSevenT<>(SB), RODATA|NOPTR, $256
+
+DATA hashSevenK<>+0(SB)/4, $0x428a2f98
+DATA hashSevenK<>+4(SB)/4, $0x71374491
+DATA hashSevenK<>+8(SB)/4, $0xb5c0fbcf
+DATA hashSevenK<>+12(SB)/4, $0xe9b5dba5
+DATA hashSevenK<>+16(SB)/4, $0x3956c25b
+DATA hashSevenK<>+20(SB)/4, $0x59f111f1
+DATA hashSevenK<>+24(SB)/4, $0x923f82a4
+DATA hashSevenK<>+28(SB)/4, $0xab1c5ed5
+DATA hashSevenK<>+32(SB)/4, $0xd807aa98
+DATA hashSevenK<>+36(SB)/4, $0x12835b01
+DATA hashSevenK<>+40(SB)/4, $0x243185be
+DATA hashSevenK<>+44(SB)/4, $0x550c7dc3
+DATA hashSevenK<>+48(SB)/4, $0x72be5d74
+DATA hashSevenK<>+52(SB)/4, $0x80deb1fe
+DATA hashSevenK<>+56(SB)/4, $0x9bdc06a7
+DATA hashSevenK<>+60(SB)/4, $0xc19bf174
+DATA hashSevenK<>+64(SB)/4, $0xe49b69c1
+DATA hashSevenK<>+68(SB)/4, $0xefbe4786
+DATA hashSevenK<>+72(SB)/4, $0x0fc19dc6
+DATA hashSevenK<>+76(SB)/4, $0x240ca1cc
+DATA hashSevenK<>+80(SB)/4, $0x2de92c6f
+DATA hashSevenK<>+84(SB)/4, $0x4a7484aa
+DATA hashSevenK<>+88(SB)/4, $0x5cb0a9dc
+DATA hashSevenK<>+92(SB)/4, $0x76f988da
+DATA hashSevenK<>+96(SB)/4, $0x983e5152
+DATA hashSevenK<>+100(SB)/4, $0xa831c66d
+DATA hashSevenK<>+104(SB)/4, $0xb00327c8
+DATA hashSevenK<>+108(SB)/4, $0xbf597fc7
+DATA hashSevenK<>+112(SB)/4, $0xc6e00bf3
+DATA hashSevenK<>+116(SB)/4, $0xd5a79147
+DATA hashSevenK<>+120(SB)/4, $0x06ca6351
+DATA hashSevenK<>+124(SB)/4, $0x14292967
+DATA hashSevenK<>+128(SB)/4, $0x27b70a85
+DATA hashSevenK<>+132(SB)/4, $0x2e1b2138
+DATA hashSevenK<>+136(SB)/4, $0x4d2c6dfc
+DATA hashSevenK<>+140(SB)/4, $0x53380d13
+DATA hashSevenK<>+144(SB)/4, $0x650a7354
+DATA hashSevenK<>+148(SB)/4, $0x766a0abb
+DATA hashSevenK<>+152(SB)/4, $0x81c2c92e
+DATA hashSevenK<>+156(SB)/4, $0x92722c85
+DATA hashSevenK<>+160(SB)/4, $0xa2bfe8a1
+DATA hashSevenK<>+164(SB)/4, $0xa81a664b
+DATA hashSevenK<>+168(SB)/4, $0xc24b8b70
+DATA hashSevenK<>+172(SB)/4, $0xc76c51a3
+DATA hashSevenK<>+176(SB)/4, $0xd192e819
+DATA hashSevenK<>+180(SB)/4, $0xd6990624
+DATA hashSevenK<>+184(SB)/4, $0xf40e3585
+DATA hashSevenK<>+188(SB)/4, $0x106aa070
+DATA hashSevenK<>+192(SB)/4, $0x19a4c116
+DATA hashSevenK<>+196(SB)/4, $0x1e376c08
+DATA hashSevenK<>+200(SB)/4, $0x2748774c
+DATA hashSevenK<>+204(SB)/4, $0x34b0bcb5
+DATA hashSevenK<>+208(SB)/4, $0x391c0cb3
+DATA hashSevenK<>+212(SB)/4, $0x4ed8aa4a
+DATA hashSevenK<>+216(SB)/4, $0x5b9cca4f
+DATA hashSevenK<>+220(SB)/4, $0x682e6ff3
+DATA hashSevenK<>+224(SB)/4, $0x748f82ee
+DATA hashSevenK<>+228(SB)/4, $0x78a5636f
+DATA hashSevenK<>+232(SB)/4, $0x84c87814
+DATA hashSevenK<>+236(SB)/4, $0x8cc70208
+DATA hashSevenK<>+240(SB)/4, $0x90befffa
+DATA hashSevenK<>+244(SB)/4, $0xa4506ceb
+DATA hashSevenK<>+248(SB)/4, $0xbef9a3f7
+DATA hashSevenK<>+252(SB)/4, $0xc67178f2
+GLOBL hashSevenK<>(SB), RODATA|NOPTR, $256
 
 DATA hashSevenFlip<>+0(SB)/8, $0x0405060700010203
 DATA hashSevenFlip<>+8(SB)/8, $0x0c0d0e0f08090a0b
@@ -13093,72 +13093,6 @@ loop:
 	MOVOU         X2, 32(R10)
 	RET
 
-DATA hashEightK<>+0(SB)/4, $0x428a2f98
-DATA hashEightK<>+4(SB)/4, $0x71374491
-DATA hashEightK<>+8(SB)/4, $0xb5c0fbcf
-DATA hashEightK<>+12(SB)/4, $0xe9b5dba5
-DATA hashEightK<>+16(SB)/4, $0x3956c25b
-DATA hashEightK<>+20(SB)/4, $0x59f111f1
-DATA hashEightK<>+24(SB)/4, $0x923f82a4
-DATA hashEightK<>+28(SB)/4, $0xab1c5ed5
-DATA hashEightK<>+32(SB)/4, $0xd807aa98
-DATA hashEightK<>+36(SB)/4, $0x12835b01
-DATA hashEightK<>+40(SB)/4, $0x243185be
-DATA hashEightK<>+44(SB)/4, $0x550c7dc3
-DATA hashEightK<>+48(SB)/4, $0x72be5d74
-DATA hashEightK<>+52(SB)/4, $0x80deb1fe
-DATA hashEightK<>+56(SB)/4, $0x9bdc06a7
-DATA hashEightK<>+60(SB)/4, $0xc19bf174
-DATA hashEightK<>+64(SB)/4, $0xe49b69c1
-DATA hashEightK<>+68(SB)/4, $0xefbe4786
-DATA hashEightK<>+72(SB)/4, $0x0fc19dc6
-DATA hashEightK<>+76(SB)/4, $0x240ca1cc
-DATA hashEightK<>+80(SB)/4, $0x2de92c6f
-DATA hashEightK<>+84(SB)/4, $0x4a7484aa
-DATA hashEightK<>+88(SB)/4, $0x5cb0a9dc
-DATA hashEightK<>+92(SB)/4, $0x76f988da
-DATA hashEightK<>+96(SB)/4, $0x983e5152
-DATA hashEightK<>+100(SB)/4, $0xa831c66d
-DATA hashEightK<>+104(SB)/4, $0xb00327c8
-DATA hashEightK<>+108(SB)/4, $0xbf597fc7
-DATA hashEightK<>+112(SB)/4, $0xc6e00bf3
-DATA hashEightK<>+116(SB)/4, $0xd5a79147
-DATA hashEightK<>+120(SB)/4, $0x06ca6351
-DATA hashEightK<>+124(SB)/4, $0x14292967
-DATA hashEightK<>+128(SB)/4, $0x27b70a85
-DATA hashEightK<>+132(SB)/4, $0x2e1b2138
-DATA hashEightK<>+136(SB)/4, $0x4d2c6dfc
-DATA hashEightK<>+140(SB)/4, $0x53380d13
-DATA hashEightK<>+144(SB)/4, $0x650a7354
-DATA hashEightK<>+148(SB)/4, $0x766a0abb
-DATA hashEightK<>+152(SB)/4, $0x81c2c92e
-DATA hashEightK<>+156(SB)/4, $0x92722c85
-DATA hashEightK<>+160(SB)/4, $0xa2bfe8a1
-DATA hashEightK<>+164(SB)/4, $0xa81a664b
-DATA hashEightK<>+168(SB)/4, $0xc24b8b70
-DATA hashEightK<>+172(SB)/4, $0xc76c51a3
-DATA hashEightK<>+176(SB)/4, $0xd192e819
-DATA hashEightK<>+180(SB)/4, $0xd6990624
-DATA hashEightK<>+184(SB)/4, $0xf40e3585
-DATA hashEightK<>+188(SB)/4, $0x106aa070
-DATA hashEightK<>+192(SB)/4, $0x19a4c116
-DATA hashEightK<>+196(SB)/4, $0x1e376c08
-DATA hashEightK<>+200(SB)/4, $0x2748774c
-DATA hashEightK<>+204(SB)/4, $0x34b0bcb5
-DATA hashEightK<>+208(SB)/4, $0x391c0cb3
-DATA hashEightK<>+212(SB)/4, $0x4ed8aa4a
-DATA hashEightK<>+216(SB)/4, $0x5b9cca4f
-DATA hashEightK<>+220(SB)/4, $0x682e6ff3
-DATA hashEightK<>+224(SB)/4, $0x748f82ee
-DATA hashEightK<>+228(SB)/4, $0x78a5636f
-DATA hashEightK<>+232(SB)/4, $0x84c87814
-DATA hashEightK<>+236(SB)/4, $0x8cc70208
-DATA hashEightK<>+240(SB)/4, $0x90befffa
-DATA hashEightK<>+244(SB)/4, $0xa4506ceb
-DATA hashEightK<>+248(SB)/4, $0xbef9a3f7
-DATA hashEightK<>+252(SB)/4, $0xc67178f2
-GLOBL hashEightK<>(SB), RODATA|NOPTR, $256
-
 DATA hashEightT<>+0(SB)/4, $0xd76aa478
 DATA hashEightT<>+4(SB)/4, $0xe8c7b756
 DATA hashEightT<>+8(SB)/4, $0x242070db
@@ -13225,9 +13159,1575 @@ DATA hashEightT<>+248(SB)/4, $0x2ad7d2bb
 DATA hashEightT<>+252(SB)/4, $0xeb86d391
 GLOBL hashEightT<>(SB), RODATA|NOPTR, $256
 
+DATA hashEightK<>+0(SB)/4, $0x428a2f98
+DATA hashEightK<>+4(SB)/4, $0x71374491
+DATA hashEightK<>+8(SB)/4, $0xb5c0fbcf
+DATA hashEightK<>+12(SB)/4, $0xe9b5dba5
+DATA hashEightK<>+16(SB)/4, $0x3956c25b
+DATA hashEightK<>+20(SB)/4, $0x59f111f1
+DATA hashEightK<>+24(SB)/4, $0x923f82a4
+DATA hashEightK<>+28(SB)/4, $0xab1c5ed5
+DATA hashEightK<>+32(SB)/4, $0xd807aa98
+DATA hashEightK<>+36(SB)/4, $0x12835b01
+DATA hashEightK<>+40(SB)/4, $0x243185be
+DATA hashEightK<>+44(SB)/4, $0x550c7dc3
+DATA hashEightK<>+48(SB)/4, $0x72be5d74
+DATA hashEightK<>+52(SB)/4, $0x80deb1fe
+DATA hashEightK<>+56(SB)/4, $0x9bdc06a7
+DATA hashEightK<>+60(SB)/4, $0xc19bf174
+DATA hashEightK<>+64(SB)/4, $0xe49b69c1
+DATA hashEightK<>+68(SB)/4, $0xefbe4786
+DATA hashEightK<>+72(SB)/4, $0x0fc19dc6
+DATA hashEightK<>+76(SB)/4, $0x240ca1cc
+DATA hashEightK<>+80(SB)/4, $0x2de92c6f
+DATA hashEightK<>+84(SB)/4, $0x4a7484aa
+DATA hashEightK<>+88(SB)/4, $0x5cb0a9dc
+DATA hashEightK<>+92(SB)/4, $0x76f988da
+DATA hashEightK<>+96(SB)/4, $0x983e5152
+DATA hashEightK<>+100(SB)/4, $0xa831c66d
+DATA hashEightK<>+104(SB)/4, $0xb00327c8
+DATA hashEightK<>+108(SB)/4, $0xbf597fc7
+DATA hashEightK<>+112(SB)/4, $0xc6e00bf3
+DATA hashEightK<>+116(SB)/4, $0xd5a79147
+DATA hashEightK<>+120(SB)/4, $0x06ca6351
+DATA hashEightK<>+124(SB)/4, $0x14292967
+DATA hashEightK<>+128(SB)/4, $0x27b70a85
+DATA hashEightK<>+132(SB)/4, $0x2e1b2138
+DATA hashEightK<>+136(SB)/4, $0x4d2c6dfc
+DATA hashEightK<>+140(SB)/4, $0x53380d13
+DATA hashEightK<>+144(SB)/4, $0x650a7354
+DATA hashEightK<>+148(SB)/4, $0x766a0abb
+DATA hashEightK<>+152(SB)/4, $0x81c2c92e
+DATA hashEightK<>+156(SB)/4, $0x92722c85
+DATA hashEightK<>+160(SB)/4, $0xa2bfe8a1
+DATA hashEightK<>+164(SB)/4, $0xa81a664b
+DATA hashEightK<>+168(SB)/4, $0xc24b8b70
+DATA hashEightK<>+172(SB)/4, $0xc76c51a3
+DATA hashEightK<>+176(SB)/4, $0xd192e819
+DATA hashEightK<>+180(SB)/4, $0xd6990624
+DATA hashEightK<>+184(SB)/4, $0xf40e3585
+DATA hashEightK<>+188(SB)/4, $0x106aa070
+DATA hashEightK<>+192(SB)/4, $0x19a4c116
+DATA hashEightK<>+196(SB)/4, $0x1e376c08
+DATA hashEightK<>+200(SB)/4, $0x2748774c
+DATA hashEightK<>+204(SB)/4, $0x34b0bcb5
+DATA hashEightK<>+208(SB)/4, $0x391c0cb3
+DATA hashEightK<>+212(SB)/4, $0x4ed8aa4a
+DATA hashEightK<>+216(SB)/4, $0x5b9cca4f
+DATA hashEightK<>+220(SB)/4, $0x682e6ff3
+DATA hashEightK<>+224(SB)/4, $0x748f82ee
+DATA hashEightK<>+228(SB)/4, $0x78a5636f
+DATA hashEightK<>+232(SB)/4, $0x84c87814
+DATA hashEightK<>+236(SB)/4, $0x8cc70208
+DATA hashEightK<>+240(SB)/4, $0x90befffa
+DATA hashEightK<>+244(SB)/4, $0xa4506ceb
+DATA hashEightK<>+248(SB)/4, $0xbef9a3f7
+DATA hashEightK<>+252(SB)/4, $0xc67178f2
+GLOBL hashEightK<>(SB), RODATA|NOPTR, $256
+
 DATA hashEightFlip<>+0(SB)/8, $0x0405060700010203
 DATA hashEightFlip<>+8(SB)/8, $0x0c0d0e0f08090a0b
 GLOBL hashEightFlip<>(SB), RODATA|NOPTR, $16
+
+// func md5Four(state *[4]*[12]uint32, p *[4]*byte, blocks int)
+// Requires: AVX, AVX512F, AVX512VL
+TEXT ·md5Four(SB), $520-24
+	MOVQ        blocks+16(FP), R10
+	MOVQ        R10, 512(SP)
+	MOVQ        p+8(FP), R10
+	MOVQ        (R10), SI
+	MOVQ        8(R10), DI
+	MOVQ        16(R10), AX
+	MOVQ        24(R10), BX
+	MOVQ        state+0(FP), R10
+	MOVQ        (R10), R10
+	VMOVDQU32   (R10), X16
+	MOVQ        state+0(FP), R10
+	MOVQ        8(R10), R10
+	VMOVDQU32   (R10), X17
+	MOVQ        state+0(FP), R10
+	MOVQ        16(R10), R10
+	VMOVDQU32   (R10), X18
+	MOVQ        state+0(FP), R10
+	MOVQ        24(R10), R10
+	VMOVDQU32   (R10), X19
+	VPUNPCKLDQ  X17, X16, X28
+	VPUNPCKHDQ  X17, X16, X29
+	VPUNPCKLDQ  X19, X18, X30
+	VPUNPCKHDQ  X19, X18, X31
+	VPUNPCKLQDQ X30, X28, X16
+	VPUNPCKHQDQ X30, X28, X17
+	VPUNPCKLQDQ X31, X29, X18
+	VPUNPCKHQDQ X31, X29, X19
+
+loop:
+	VMOVDQU32   (SI), X24
+	VMOVDQU32   (DI), X25
+	VMOVDQU32   (AX), X26
+	VMOVDQU32   (BX), X27
+	VPUNPCKLDQ  X25, X24, X28
+	VPUNPCKHDQ  X25, X24, X29
+	VPUNPCKLDQ  X27, X26, X30
+	VPUNPCKHDQ  X27, X26, X31
+	VPUNPCKLQDQ X30, X28, X24
+	VPUNPCKHQDQ X30, X28, X25
+	VPUNPCKLQDQ X31, X29, X26
+	VPUNPCKHQDQ X31, X29, X27
+	VMOVDQU32   X24, (SP)
+	VMOVDQU32   X25, 16(SP)
+	VMOVDQU32   X26, 32(SP)
+	VMOVDQU32   X27, 48(SP)
+	VMOVDQU32   16(SI), X24
+	VMOVDQU32   16(DI), X25
+	VMOVDQU32   16(AX), X26
+	VMOVDQU32   16(BX), X27
+	VPUNPCKLDQ  X25, X24, X28
+	VPUNPCKHDQ  X25, X24, X29
+	VPUNPCKLDQ  X27, X26, X30
+	VPUNPCKHDQ  X27, X26, X31
+	VPUNPCKLQDQ X30, X28, X24
+	VPUNPCKHQDQ X30, X28, X25
+	VPUNPCKLQDQ X31, X29, X26
+	VPUNPCKHQDQ X31, X29, X27
+	VMOVDQU32   X24, 64(SP)
+	VMOVDQU32   X25, 80(SP)
+	VMOVDQU32   X26, 96(SP)
+	VMOVDQU32   X27, 112(SP)
+	VMOVDQU32   32(SI), X24
+	VMOVDQU32   32(DI), X25
+	VMOVDQU32   32(AX), X26
+	VMOVDQU32   32(BX), X27
+	VPUNPCKLDQ  X25, X24, X28
+	VPUNPCKHDQ  X25, X24, X29
+	VPUNPCKLDQ  X27, X26, X30
+	VPUNPCKHDQ  X27, X26, X31
+	VPUNPCKLQDQ X30, X28, X24
+	VPUNPCKHQDQ X30, X28, X25
+	VPUNPCKLQDQ X31, X29, X26
+	VPUNPCKHQDQ X31, X29, X27
+	VMOVDQU32   X24, 128(SP)
+	VMOVDQU32   X25, 144(SP)
+	VMOVDQU32   X26, 160(SP)
+	VMOVDQU32   X27, 176(SP)
+	VMOVDQU32   48(SI), X24
+	VMOVDQU32   48(DI), X25
+	VMOVDQU32   48(AX), X26
+	VMOVDQU32   48(BX), X27
+	VPUNPCKLDQ  X25, X24, X28
+	VPUNPCKHDQ  X25, X24, X29
+	VPUNPCKLDQ  X27, X26, X30
+	VPUNPCKHDQ  X27, X26, X31
+	VPUNPCKLQDQ X30, X28, X24
+	VPUNPCKHQDQ X30, X28, X25
+	VPUNPCKLQDQ X31, X29, X26
+	VPUNPCKHQDQ X31, X29, X27
+	VMOVDQU32   X24, 192(SP)
+	VMOVDQU32   X25, 208(SP)
+	VMOVDQU32   X26, 224(SP)
+	VMOVDQU32   X27, 240(SP)
+	VMOVDQA32   X16, X20
+	VMOVDQA32   X17, X21
+	VMOVDQA32   X18, X22
+	VMOVDQA32   X19, X23
+	VMOVDQU32   (SP), X25
+	VPADDD.BCST md5FourT<>+0(SB), X25, X25
+	VPADDD      X25, X16, X16
+	VMOVDQA32   X17, X24
+	VPTERNLOGD  $0xca, X19, X18, X24
+	VPADDD      X24, X16, X16
+	VPROLD      $0x07, X16, X16
+	VPADDD      X17, X16, X16
+	VMOVDQU32   16(SP), X25
+	VPADDD.BCST md5FourT<>+4(SB), X25, X25
+	VPADDD      X25, X19, X19
+	VMOVDQA32   X16, X24
+	VPTERNLOGD  $0xca, X18, X17, X24
+	VPADDD      X24, X19, X19
+	VPROLD      $0x0c, X19, X19
+	VPADDD      X16, X19, X19
+	VMOVDQU32   32(SP), X25
+	VPADDD.BCST md5FourT<>+8(SB), X25, X25
+	VPADDD      X25, X18, X18
+	VMOVDQA32   X19, X24
+	VPTERNLOGD  $0xca, X17, X16, X24
+	VPADDD      X24, X18, X18
+	VPROLD      $0x11, X18, X18
+	VPADDD      X19, X18, X18
+	VMOVDQU32   48(SP), X25
+	VPADDD.BCST md5FourT<>+12(SB), X25, X25
+	VPADDD      X25, X17, X17
+	VMOVDQA32   X18, X24
+	VPTERNLOGD  $0xca, X16, X19, X24
+	VPADDD      X24, X17, X17
+	VPROLD      $0x16, X17, X17
+	VPADDD      X18, X17, X17
+	VMOVDQU32   64(SP), X25
+	VPADDD.BCST md5FourT<>+16(SB), X25, X25
+	VPADDD      X25, X16, X16
+	VMOVDQA32   X17, X24
+	VPTERNLOGD  $0xca, X19, X18, X24
+	VPADDD      X24, X16, X16
+	VPROLD      $0x07, X16, X16
+	VPADDD      X17, X16, X16
+	VMOVDQU32   80(SP), X25
+	VPADDD.BCST md5FourT<>+20(SB), X25, X25
+	VPADDD      X25, X19, X19
+	VMOVDQA32   X16, X24
+	VPTERNLOGD  $0xca, X18, X17, X24
+	VPADDD      X24, X19, X19
+	VPROLD      $0x0c, X19, X19
+	VPADDD      X16, X19, X19
+	VMOVDQU32   96(SP), X25
+	VPADDD.BCST md5FourT<>+24(SB), X25, X25
+	VPADDD      X25, X18, X18
+	VMOVDQA32   X19, X24
+	VPTERNLOGD  $0xca, X17, X16, X24
+	VPADDD      X24, X18, X18
+	VPROLD      $0x11, X18, X18
+	VPADDD      X19, X18, X18
+	VMOVDQU32   112(SP), X25
+	VPADDD.BCST md5FourT<>+28(SB), X25, X25
+	VPADDD      X25, X17, X17
+	VMOVDQA32   X18, X24
+	VPTERNLOGD  $0xca, X16, X19, X24
+	VPADDD      X24, X17, X17
+	VPROLD      $0x16, X17, X17
+	VPADDD      X18, X17, X17
+	VMOVDQU32   128(SP), X25
+	VPADDD.BCST md5FourT<>+32(SB), X25, X25
+	VPADDD      X25, X16, X16
+	VMOVDQA32   X17, X24
+	VPTERNLOGD  $0xca, X19, X18, X24
+	VPADDD      X24, X16, X16
+	VPROLD      $0x07, X16, X16
+	VPADDD      X17, X16, X16
+	VMOVDQU32   144(SP), X25
+	VPADDD.BCST md5FourT<>+36(SB), X25, X25
+	VPADDD      X25, X19, X19
+	VMOVDQA32   X16, X24
+	VPTERNLOGD  $0xca, X18, X17, X24
+	VPADDD      X24, X19, X19
+	VPROLD      $0x0c, X19, X19
+	VPADDD      X16, X19, X19
+	VMOVDQU32   160(SP), X25
+	VPADDD.BCST md5FourT<>+40(SB), X25, X25
+	VPADDD      X25, X18, X18
+	VMOVDQA32   X19, X24
+	VPTERNLOGD  $0xca, X17, X16, X24
+	VPADDD      X24, X18, X18
+	VPROLD      $0x11, X18, X18
+	VPADDD      X19, X18, X18
+	VMOVDQU32   176(SP), X25
+	VPADDD.BCST md5FourT<>+44(SB), X25, X25
+	VPADDD      X25, X17, X17
+	VMOVDQA32   X18, X24
+	VPTERNLOGD  $0xca, X16, X19, X24
+	VPADDD      X24, X17, X17
+	VPROLD      $0x16, X17, X17
+	VPADDD      X18, X17, X17
+	VMOVDQU32   192(SP), X25
+	VPADDD.BCST md5FourT<>+48(SB), X25, X25
+	VPADDD      X25, X16, X16
+	VMOVDQA32   X17, X24
+	VPTERNLOGD  $0xca, X19, X18, X24
+	VPADDD      X24, X16, X16
+	VPROLD      $0x07, X16, X16
+	VPADDD      X17, X16, X16
+	VMOVDQU32   208(SP), X25
+	VPADDD.BCST md5FourT<>+52(SB), X25, X25
+	VPADDD      X25, X19, X19
+	VMOVDQA32   X16, X24
+	VPTERNLOGD  $0xca, X18, X17, X24
+	VPADDD      X24, X19, X19
+	VPROLD      $0x0c, X19, X19
+	VPADDD      X16, X19, X19
+	VMOVDQU32   224(SP), X25
+	VPADDD.BCST md5FourT<>+56(SB), X25, X25
+	VPADDD      X25, X18, X18
+	VMOVDQA32   X19, X24
+	VPTERNLOGD  $0xca, X17, X16, X24
+	VPADDD      X24, X18, X18
+	VPROLD      $0x11, X18, X18
+	VPADDD      X19, X18, X18
+	VMOVDQU32   240(SP), X25
+	VPADDD.BCST md5FourT<>+60(SB), X25, X25
+	VPADDD      X25, X17, X17
+	VMOVDQA32   X18, X24
+	VPTERNLOGD  $0xca, X16, X19, X24
+	VPADDD      X24, X17, X17
+	VPROLD      $0x16, X17, X17
+	VPADDD      X18, X17, X17
+	VMOVDQU32   16(SP), X25
+	VPADDD.BCST md5FourT<>+64(SB), X25, X25
+	VPADDD      X25, X16, X16
+	VMOVDQA32   X17, X24
+	VPTERNLOGD  $0xe4, X19, X18, X24
+	VPADDD      X24, X16, X16
+	VPROLD      $0x05, X16, X16
+	VPADDD      X17, X16, X16
+	VMOVDQU32   96(SP), X25
+	VPADDD.BCST md5FourT<>+68(SB), X25, X25
+	VPADDD      X25, X19, X19
+	VMOVDQA32   X16, X24
+	VPTERNLOGD  $0xe4, X18, X17, X24
+	VPADDD      X24, X19, X19
+	VPROLD      $0x09, X19, X19
+	VPADDD      X16, X19, X19
+	VMOVDQU32   176(SP), X25
+	VPADDD.BCST md5FourT<>+72(SB), X25, X25
+	VPADDD      X25, X18, X18
+	VMOVDQA32   X19, X24
+	VPTERNLOGD  $0xe4, X17, X16, X24
+	VPADDD      X24, X18, X18
+	VPROLD      $0x0e, X18, X18
+	VPADDD      X19, X18, X18
+	VMOVDQU32   (SP), X25
+	VPADDD.BCST md5FourT<>+76(SB), X25, X25
+	VPADDD      X25, X17, X17
+	VMOVDQA32   X18, X24
+	VPTERNLOGD  $0xe4, X16, X19, X24
+	VPADDD      X24, X17, X17
+	VPROLD      $0x14, X17, X17
+	VPADDD      X18, X17, X17
+	VMOVDQU32   80(SP), X25
+	VPADDD.BCST md5FourT<>+80(SB), X25, X25
+	VPADDD      X25, X16, X16
+	VMOVDQA32   X17, X24
+	VPTERNLOGD  $0xe4, X19, X18, X24
+	VPADDD      X24, X16, X16
+	VPROLD      $0x05, X16, X16
+	VPADDD      X17, X16, X16
+	VMOVDQU32   160(SP), X25
+	VPADDD.BCST md5FourT<>+84(SB), X25, X25
+	VPADDD      X25, X19, X19
+	VMOVDQA32   X16, X24
+	VPTERNLOGD  $0xe4, X18, X17, X24
+	VPADDD      X24, X19, X19
+	VPROLD      $0x09, X19, X19
+	VPADDD      X16, X19, X19
+	VMOVDQU32   240(SP), X25
+	VPADDD.BCST md5FourT<>+88(SB), X25, X25
+	VPADDD      X25, X18, X18
+	VMOVDQA32   X19, X24
+	VPTERNLOGD  $0xe4, X17, X16, X24
+	VPADDD      X24, X18, X18
+	VPROLD      $0x0e, X18, X18
+	VPADDD      X19, X18, X18
+	VMOVDQU32   64(SP), X25
+	VPADDD.BCST md5FourT<>+92(SB), X25, X25
+	VPADDD      X25, X17, X17
+	VMOVDQA32   X18, X24
+	VPTERNLOGD  $0xe4, X16, X19, X24
+	VPADDD      X24, X17, X17
+	VPROLD      $0x14, X17, X17
+	VPADDD      X18, X17, X17
+	VMOVDQU32   144(SP), X25
+	VPADDD.BCST md5FourT<>+96(SB), X25, X25
+	VPADDD      X25, X16, X16
+	VMOVDQA32   X17, X24
+	VPTERNLOGD  $0xe4, X19, X18, X24
+	VPADDD      X24, X16, X16
+	VPROLD      $0x05, X16, X16
+	VPADDD      X17, X16, X16
+	VMOVDQU32   224(SP), X25
+	VPADDD.BCST md5FourT<>+100(SB), X25, X25
+	VPADDD      X25, X19, X19
+	VMOVDQA32   X16, X24
+	VPTERNLOGD  $0xe4, X18, X17, X24
+	VPADDD      X24, X19, X19
+	VPROLD      $0x09, X19, X19
+	VPADDD      X16, X19, X19
+	VMOVDQU32   48(SP), X25
+	VPADDD.BCST md5FourT<>+104(SB), X25, X25
+	VPADDD      X25, X18, X18
+	VMOVDQA32   X19, X24
+	VPTERNLOGD  $0xe4, X17, X16, X24
+	VPADDD      X24, X18, X18
+	VPROLD      $0x0e, X18, X18
+	VPADDD      X19, X18, X18
+	VMOVDQU32   128(SP), X25
+	VPADDD.BCST md5FourT<>+108(SB), X25, X25
+	VPADDD      X25, X17, X17
+	VMOVDQA32   X18, X24
+	VPTERNLOGD  $0xe4, X16, X19, X24
+	VPADDD      X24, X17, X17
+	VPROLD      $0x14, X17, X17
+	VPADDD      X18, X17, X17
+	VMOVDQU32   208(SP), X25
+	VPADDD.BCST md5FourT<>+112(SB), X25, X25
+	VPADDD      X25, X16, X16
+	VMOVDQA32   X17, X24
+	VPTERNLOGD  $0xe4, X19, X18, X24
+	VPADDD      X24, X16, X16
+	VPROLD      $0x05, X16, X16
+	VPADDD      X17, X16, X16
+	VMOVDQU32   32(SP), X25
+	VPADDD.BCST md5FourT<>+116(SB), X25, X25
+	VPADDD      X25, X19, X19
+	VMOVDQA32   X16, X24
+	VPTERNLOGD  $0xe4, X18, X17, X24
+	VPADDD      X24, X19, X19
+	VPROLD      $0x09, X19, X19
+	VPADDD      X16, X19, X19
+	VMOVDQU32   112(SP), X25
+	VPADDD.BCST md5FourT<>+120(SB), X25, X25
+	VPADDD      X25, X18, X18
+	VMOVDQA32   X19, X24
+	VPTERNLOGD  $0xe4, X17, X16, X24
+	VPADDD      X24, X18, X18
+	VPROLD      $0x0e, X18, X18
+	VPADDD      X19, X18, X18
+	VMOVDQU32   192(SP), X25
+	VPADDD.BCST md5FourT<>+124(SB), X25, X25
+	VPADDD      X25, X17, X17
+	VMOVDQA32   X18, X24
+	VPTERNLOGD  $0xe4, X16, X19, X24
+	VPADDD      X24, X17, X17
+	VPROLD      $0x14, X17, X17
+	VPADDD      X18, X17, X17
+	VMOVDQU32   80(SP), X25
+	VPADDD.BCST md5FourT<>+128(SB), X25, X25
+	VPADDD      X25, X16, X16
+	VMOVDQA32   X17, X24
+	VPTERNLOGD  $0x96, X19, X18, X24
+	VPADDD      X24, X16, X16
+	VPROLD      $0x04, X16, X16
+	VPADDD      X17, X16, X16
+	VMOVDQU32   128(SP), X25
+	VPADDD.BCST md5FourT<>+132(SB), X25, X25
+	VPADDD      X25, X19, X19
+	VMOVDQA32   X16, X24
+	VPTERNLOGD  $0x96, X18, X17, X24
+	VPADDD      X24, X19, X19
+	VPROLD      $0x0b, X19, X19
+	VPADDD      X16, X19, X19
+	VMOVDQU32   176(SP), X25
+	VPADDD.BCST md5FourT<>+136(SB), X25, X25
+	VPADDD      X25, X18, X18
+	VMOVDQA32   X19, X24
+	VPTERNLOGD  $0x96, X17, X16, X24
+	VPADDD      X24, X18, X18
+	VPROLD      $0x10, X18, X18
+	VPADDD      X19, X18, X18
+	VMOVDQU32   224(SP), X25
+	VPADDD.BCST md5FourT<>+140(SB), X25, X25
+	VPADDD      X25, X17, X17
+	VMOVDQA32   X18, X24
+	VPTERNLOGD  $0x96, X16, X19, X24
+	VPADDD      X24, X17, X17
+	VPROLD      $0x17, X17, X17
+	VPADDD      X18, X17, X17
+	VMOVDQU32   16(SP), X25
+	VPADDD.BCST md5FourT<>+144(SB), X25, X25
+	VPADDD      X25, X16, X16
+	VMOVDQA32   X17, X24
+	VPTERNLOGD  $0x96, X19, X18, X24
+	VPADDD      X24, X16, X16
+	VPROLD      $0x04, X16, X16
+	VPADDD      X17, X16, X16
+	VMOVDQU32   64(SP), X25
+	VPADDD.BCST md5FourT<>+148(SB), X25, X25
+	VPADDD      X25, X19, X19
+	VMOVDQA32   X16, X24
+	VPTERNLOGD  $0x96, X18, X17, X24
+	VPADDD      X24, X19, X19
+	VPROLD      $0x0b, X19, X19
+	VPADDD      X16, X19, X19
+	VMOVDQU32   112(SP), X25
+	VPADDD.BCST md5FourT<>+152(SB), X25, X25
+	VPADDD      X25, X18, X18
+	VMOVDQA32   X19, X24
+	VPTERNLOGD  $0x96, X17, X16, X24
+	VPADDD      X24, X18, X18
+	VPROLD      $0x10, X18, X18
+	VPADDD      X19, X18, X18
+	VMOVDQU32   160(SP), X25
+	VPADDD.BCST md5FourT<>+156(SB), X25, X25
+	VPADDD      X25, X17, X17
+	VMOVDQA32   X18, X24
+	VPTERNLOGD  $0x96, X16, X19, X24
+	VPADDD      X24, X17, X17
+	VPROLD      $0x17, X17, X17
+	VPADDD      X18, X17, X17
+	VMOVDQU32   208(SP), X25
+	VPADDD.BCST md5FourT<>+160(SB), X25, X25
+	VPADDD      X25, X16, X16
+	VMOVDQA32   X17, X24
+	VPTERNLOGD  $0x96, X19, X18, X24
+	VPADDD      X24, X16, X16
+	VPROLD      $0x04, X16, X16
+	VPADDD      X17, X16, X16
+	VMOVDQU32   (SP), X25
+	VPADDD.BCST md5FourT<>+164(SB), X25, X25
+	VPADDD      X25, X19, X19
+	VMOVDQA32   X16, X24
+	VPTERNLOGD  $0x96, X18, X17, X24
+	VPADDD      X24, X19, X19
+	VPROLD      $0x0b, X19, X19
+	VPADDD      X16, X19, X19
+	VMOVDQU32   48(SP), X25
+	VPADDD.BCST md5FourT<>+168(SB), X25, X25
+	VPADDD      X25, X18, X18
+	VMOVDQA32   X19, X24
+	VPTERNLOGD  $0x96, X17, X16, X24
+	VPADDD      X24, X18, X18
+	VPROLD      $0x10, X18, X18
+	VPADDD      X19, X18, X18
+	VMOVDQU32   96(SP), X25
+	VPADDD.BCST md5FourT<>+172(SB), X25, X25
+	VPADDD      X25, X17, X17
+	VMOVDQA32   X18, X24
+	VPTERNLOGD  $0x96, X16, X19, X24
+	VPADDD      X24, X17, X17
+	VPROLD      $0x17, X17, X17
+	VPADDD      X18, X17, X17
+	VMOVDQU32   144(SP), X25
+	VPADDD.BCST md5FourT<>+176(SB), X25, X25
+	VPADDD      X25, X16, X16
+	VMOVDQA32   X17, X24
+	VPTERNLOGD  $0x96, X19, X18, X24
+	VPADDD      X24, X16, X16
+	VPROLD      $0x04, X16, X16
+	VPADDD      X17, X16, X16
+	VMOVDQU32   192(SP), X25
+	VPADDD.BCST md5FourT<>+180(SB), X25, X25
+	VPADDD      X25, X19, X19
+	VMOVDQA32   X16, X24
+	VPTERNLOGD  $0x96, X18, X17, X24
+	VPADDD      X24, X19, X19
+	VPROLD      $0x0b, X19, X19
+	VPADDD      X16, X19, X19
+	VMOVDQU32   240(SP), X25
+	VPADDD.BCST md5FourT<>+184(SB), X25, X25
+	VPADDD      X25, X18, X18
+	VMOVDQA32   X19, X24
+	VPTERNLOGD  $0x96, X17, X16, X24
+	VPADDD      X24, X18, X18
+	VPROLD      $0x10, X18, X18
+	VPADDD      X19, X18, X18
+	VMOVDQU32   32(SP), X25
+	VPADDD.BCST md5FourT<>+188(SB), X25, X25
+	VPADDD      X25, X17, X17
+	VMOVDQA32   X18, X24
+	VPTERNLOGD  $0x96, X16, X19, X24
+	VPADDD      X24, X17, X17
+	VPROLD      $0x17, X17, X17
+	VPADDD      X18, X17, X17
+	VMOVDQU32   (SP), X25
+	VPADDD.BCST md5FourT<>+192(SB), X25, X25
+	VPADDD      X25, X16, X16
+	VMOVDQA32   X17, X24
+	VPTERNLOGD  $0x39, X19, X18, X24
+	VPADDD      X24, X16, X16
+	VPROLD      $0x06, X16, X16
+	VPADDD      X17, X16, X16
+	VMOVDQU32   112(SP), X25
+	VPADDD.BCST md5FourT<>+196(SB), X25, X25
+	VPADDD      X25, X19, X19
+	VMOVDQA32   X16, X24
+	VPTERNLOGD  $0x39, X18, X17, X24
+	VPADDD      X24, X19, X19
+	VPROLD      $0x0a, X19, X19
+	VPADDD      X16, X19, X19
+	VMOVDQU32   224(SP), X25
+	VPADDD.BCST md5FourT<>+200(SB), X25, X25
+	VPADDD      X25, X18, X18
+	VMOVDQA32   X19, X24
+	VPTERNLOGD  $0x39, X17, X16, X24
+	VPADDD      X24, X18, X18
+	VPROLD      $0x0f, X18, X18
+	VPADDD      X19, X18, X18
+	VMOVDQU32   80(SP), X25
+	VPADDD.BCST md5FourT<>+204(SB), X25, X25
+	VPADDD      X25, X17, X17
+	VMOVDQA32   X18, X24
+	VPTERNLOGD  $0x39, X16, X19, X24
+	VPADDD      X24, X17, X17
+	VPROLD      $0x15, X17, X17
+	VPADDD      X18, X17, X17
+	VMOVDQU32   192(SP), X25
+	VPADDD.BCST md5FourT<>+208(SB), X25, X25
+	VPADDD      X25, X16, X16
+	VMOVDQA32   X17, X24
+	VPTERNLOGD  $0x39, X19, X18, X24
+	VPADDD      X24, X16, X16
+	VPROLD      $0x06, X16, X16
+	VPADDD      X17, X16, X16
+	VMOVDQU32   48(SP), X25
+	VPADDD.BCST md5FourT<>+212(SB), X25, X25
+	VPADDD      X25, X19, X19
+	VMOVDQA32   X16, X24
+	VPTERNLOGD  $0x39, X18, X17, X24
+	VPADDD      X24, X19, X19
+	VPROLD      $0x0a, X19, X19
+	VPADDD      X16, X19, X19
+	VMOVDQU32   160(SP), X25
+	VPADDD.BCST md5FourT<>+216(SB), X25, X25
+	VPADDD      X25, X18, X18
+	VMOVDQA32   X19, X24
+	VPTERNLOGD  $0x39, X17, X16, X24
+	VPADDD      X24, X18, X18
+	VPROLD      $0x0f, X18, X18
+	VPADDD      X19, X18, X18
+	VMOVDQU32   16(SP), X25
+	VPADDD.BCST md5FourT<>+220(SB), X25, X25
+	VPADDD      X25, X17, X17
+	VMOVDQA32   X18, X24
+	VPTERNLOGD  $0x39, X16, X19, X24
+	VPADDD      X24, X17, X17
+	VPROLD      $0x15, X17, X17
+	VPADDD      X18, X17, X17
+	VMOVDQU32   128(SP), X25
+	VPADDD.BCST md5FourT<>+224(SB), X25, X25
+	VPADDD      X25, X16, X16
+	VMOVDQA32   X17, X24
+	VPTERNLOGD  $0x39, X19, X18, X24
+	VPADDD      X24, X16, X16
+	VPROLD      $0x06, X16, X16
+	VPADDD      X17, X16, X16
+	VMOVDQU32   240(SP), X25
+	VPADDD.BCST md5FourT<>+228(SB), X25, X25
+	VPADDD      X25, X19, X19
+	VMOVDQA32   X16, X24
+	VPTERNLOGD  $0x39, X18, X17, X24
+	VPADDD      X24, X19, X19
+	VPROLD      $0x0a, X19, X19
+	VPADDD      X16, X19, X19
+	VMOVDQU32   96(SP), X25
+	VPADDD.BCST md5FourT<>+232(SB), X25, X25
+	VPADDD      X25, X18, X18
+	VMOVDQA32   X19, X24
+	VPTERNLOGD  $0x39, X17, X16, X24
+	VPADDD      X24, X18, X18
+	VPROLD      $0x0f, X18, X18
+	VPADDD      X19, X18, X18
+	VMOVDQU32   208(SP), X25
+	VPADDD.BCST md5FourT<>+236(SB), X25, X25
+	VPADDD      X25, X17, X17
+	VMOVDQA32   X18, X24
+	VPTERNLOGD  $0x39, X16, X19, X24
+	VPADDD      X24, X17, X17
+	VPROLD      $0x15, X17, X17
+	VPADDD      X18, X17, X17
+	VMOVDQU32   64(SP), X25
+	VPADDD.BCST md5FourT<>+240(SB), X25, X25
+	VPADDD      X25, X16, X16
+	VMOVDQA32   X17, X24
+	VPTERNLOGD  $0x39, X19, X18, X24
+	VPADDD      X24, X16, X16
+	VPROLD      $0x06, X16, X16
+	VPADDD      X17, X16, X16
+	VMOVDQU32   176(SP), X25
+	VPADDD.BCST md5FourT<>+244(SB), X25, X25
+	VPADDD      X25, X19, X19
+	VMOVDQA32   X16, X24
+	VPTERNLOGD  $0x39, X18, X17, X24
+	VPADDD      X24, X19, X19
+	VPROLD      $0x0a, X19, X19
+	VPADDD      X16, X19, X19
+	VMOVDQU32   32(SP), X25
+	VPADDD.BCST md5FourT<>+248(SB), X25, X25
+	VPADDD      X25, X18, X18
+	VMOVDQA32   X19, X24
+	VPTERNLOGD  $0x39, X17, X16, X24
+	VPADDD      X24, X18, X18
+	VPROLD      $0x0f, X18, X18
+	VPADDD      X19, X18, X18
+	VMOVDQU32   144(SP), X25
+	VPADDD.BCST md5FourT<>+252(SB), X25, X25
+	VPADDD      X25, X17, X17
+	VMOVDQA32   X18, X24
+	VPTERNLOGD  $0x39, X16, X19, X24
+	VPADDD      X24, X17, X17
+	VPROLD      $0x15, X17, X17
+	VPADDD      X18, X17, X17
+	VPADDD      X20, X16, X16
+	VPADDD      X21, X17, X17
+	VPADDD      X22, X18, X18
+	VPADDD      X23, X19, X19
+	ADDQ        $0x40, SI
+	ADDQ        $0x40, DI
+	ADDQ        $0x40, AX
+	ADDQ        $0x40, BX
+	DECQ        512(SP)
+	JNZ         loop
+	VPUNPCKLDQ  X17, X16, X28
+	VPUNPCKHDQ  X17, X16, X29
+	VPUNPCKLDQ  X19, X18, X30
+	VPUNPCKHDQ  X19, X18, X31
+	VPUNPCKLQDQ X30, X28, X16
+	VPUNPCKHQDQ X30, X28, X17
+	VPUNPCKLQDQ X31, X29, X18
+	VPUNPCKHQDQ X31, X29, X19
+	MOVQ        state+0(FP), R10
+	MOVQ        (R10), R10
+	VMOVDQU32   X16, (R10)
+	MOVQ        state+0(FP), R10
+	MOVQ        8(R10), R10
+	VMOVDQU32   X17, (R10)
+	MOVQ        state+0(FP), R10
+	MOVQ        16(R10), R10
+	VMOVDQU32   X18, (R10)
+	MOVQ        state+0(FP), R10
+	MOVQ        24(R10), R10
+	VMOVDQU32   X19, (R10)
+	VPXORD      X16, X16, X16
+	VPXORD      X17, X17, X17
+	VPXORD      X18, X18, X18
+	VPXORD      X19, X19, X19
+	VPXORD      X20, X20, X20
+	VPXORD      X21, X21, X21
+	VPXORD      X22, X22, X22
+	VPXORD      X23, X23, X23
+	VPXORD      X24, X24, X24
+	VPXORD      X25, X25, X25
+	VPXORD      X26, X26, X26
+	VPXORD      X27, X27, X27
+	VPXORD      X28, X28, X28
+	VPXORD      X29, X29, X29
+	VPXORD      X30, X30, X30
+	VPXORD      X31, X31, X31
+	RET
+
+DATA md5FourT<>+0(SB)/4, $0xd76aa478
+DATA md5FourT<>+4(SB)/4, $0xe8c7b756
+DATA md5FourT<>+8(SB)/4, $0x242070db
+DATA md5FourT<>+12(SB)/4, $0xc1bdceee
+DATA md5FourT<>+16(SB)/4, $0xf57c0faf
+DATA md5FourT<>+20(SB)/4, $0x4787c62a
+DATA md5FourT<>+24(SB)/4, $0xa8304613
+DATA md5FourT<>+28(SB)/4, $0xfd469501
+DATA md5FourT<>+32(SB)/4, $0x698098d8
+DATA md5FourT<>+36(SB)/4, $0x8b44f7af
+DATA md5FourT<>+40(SB)/4, $0xffff5bb1
+DATA md5FourT<>+44(SB)/4, $0x895cd7be
+DATA md5FourT<>+48(SB)/4, $0x6b901122
+DATA md5FourT<>+52(SB)/4, $0xfd987193
+DATA md5FourT<>+56(SB)/4, $0xa679438e
+DATA md5FourT<>+60(SB)/4, $0x49b40821
+DATA md5FourT<>+64(SB)/4, $0xf61e2562
+DATA md5FourT<>+68(SB)/4, $0xc040b340
+DATA md5FourT<>+72(SB)/4, $0x265e5a51
+DATA md5FourT<>+76(SB)/4, $0xe9b6c7aa
+DATA md5FourT<>+80(SB)/4, $0xd62f105d
+DATA md5FourT<>+84(SB)/4, $0x02441453
+DATA md5FourT<>+88(SB)/4, $0xd8a1e681
+DATA md5FourT<>+92(SB)/4, $0xe7d3fbc8
+DATA md5FourT<>+96(SB)/4, $0x21e1cde6
+DATA md5FourT<>+100(SB)/4, $0xc33707d6
+DATA md5FourT<>+104(SB)/4, $0xf4d50d87
+DATA md5FourT<>+108(SB)/4, $0x455a14ed
+DATA md5FourT<>+112(SB)/4, $0xa9e3e905
+DATA md5FourT<>+116(SB)/4, $0xfcefa3f8
+DATA md5FourT<>+120(SB)/4, $0x676f02d9
+DATA md5FourT<>+124(SB)/4, $0x8d2a4c8a
+DATA md5FourT<>+128(SB)/4, $0xfffa3942
+DATA md5FourT<>+132(SB)/4, $0x8771f681
+DATA md5FourT<>+136(SB)/4, $0x6d9d6122
+DATA md5FourT<>+140(SB)/4, $0xfde5380c
+DATA md5FourT<>+144(SB)/4, $0xa4beea44
+DATA md5FourT<>+148(SB)/4, $0x4bdecfa9
+DATA md5FourT<>+152(SB)/4, $0xf6bb4b60
+DATA md5FourT<>+156(SB)/4, $0xbebfbc70
+DATA md5FourT<>+160(SB)/4, $0x289b7ec6
+DATA md5FourT<>+164(SB)/4, $0xeaa127fa
+DATA md5FourT<>+168(SB)/4, $0xd4ef3085
+DATA md5FourT<>+172(SB)/4, $0x04881d05
+DATA md5FourT<>+176(SB)/4, $0xd9d4d039
+DATA md5FourT<>+180(SB)/4, $0xe6db99e5
+DATA md5FourT<>+184(SB)/4, $0x1fa27cf8
+DATA md5FourT<>+188(SB)/4, $0xc4ac5665
+DATA md5FourT<>+192(SB)/4, $0xf4292244
+DATA md5FourT<>+196(SB)/4, $0x432aff97
+DATA md5FourT<>+200(SB)/4, $0xab9423a7
+DATA md5FourT<>+204(SB)/4, $0xfc93a039
+DATA md5FourT<>+208(SB)/4, $0x655b59c3
+DATA md5FourT<>+212(SB)/4, $0x8f0ccc92
+DATA md5FourT<>+216(SB)/4, $0xffeff47d
+DATA md5FourT<>+220(SB)/4, $0x85845dd1
+DATA md5FourT<>+224(SB)/4, $0x6fa87e4f
+DATA md5FourT<>+228(SB)/4, $0xfe2ce6e0
+DATA md5FourT<>+232(SB)/4, $0xa3014314
+DATA md5FourT<>+236(SB)/4, $0x4e0811a1
+DATA md5FourT<>+240(SB)/4, $0xf7537e82
+DATA md5FourT<>+244(SB)/4, $0xbd3af235
+DATA md5FourT<>+248(SB)/4, $0x2ad7d2bb
+DATA md5FourT<>+252(SB)/4, $0xeb86d391
+GLOBL md5FourT<>(SB), RODATA|NOPTR, $256
+
+// func md5Eight(state *[8]*[12]uint32, p *[8]*byte, blocks int)
+// Requires: AVX2, AVX512F, AVX512VL
+TEXT ·md5Eight(SB), $520-24
+	MOVQ         blocks+16(FP), R10
+	MOVQ         R10, 512(SP)
+	MOVQ         p+8(FP), R10
+	MOVQ         (R10), SI
+	MOVQ         8(R10), DI
+	MOVQ         16(R10), AX
+	MOVQ         24(R10), BX
+	MOVQ         32(R10), CX
+	MOVQ         40(R10), DX
+	MOVQ         48(R10), R8
+	MOVQ         56(R10), R9
+	MOVQ         state+0(FP), R10
+	MOVQ         (R10), R10
+	VMOVDQU32    (R10), X16
+	MOVQ         state+0(FP), R10
+	MOVQ         32(R10), R10
+	VINSERTI32X4 $0x01, (R10), Y16, Y16
+	MOVQ         state+0(FP), R10
+	MOVQ         8(R10), R10
+	VMOVDQU32    (R10), X17
+	MOVQ         state+0(FP), R10
+	MOVQ         40(R10), R10
+	VINSERTI32X4 $0x01, (R10), Y17, Y17
+	MOVQ         state+0(FP), R10
+	MOVQ         16(R10), R10
+	VMOVDQU32    (R10), X18
+	MOVQ         state+0(FP), R10
+	MOVQ         48(R10), R10
+	VINSERTI32X4 $0x01, (R10), Y18, Y18
+	MOVQ         state+0(FP), R10
+	MOVQ         24(R10), R10
+	VMOVDQU32    (R10), X19
+	MOVQ         state+0(FP), R10
+	MOVQ         56(R10), R10
+	VINSERTI32X4 $0x01, (R10), Y19, Y19
+	VPUNPCKLDQ   Y17, Y16, Y28
+	VPUNPCKHDQ   Y17, Y16, Y29
+	VPUNPCKLDQ   Y19, Y18, Y30
+	VPUNPCKHDQ   Y19, Y18, Y31
+	VPUNPCKLQDQ  Y30, Y28, Y16
+	VPUNPCKHQDQ  Y30, Y28, Y17
+	VPUNPCKLQDQ  Y31, Y29, Y18
+	VPUNPCKHQDQ  Y31, Y29, Y19
+
+loop:
+	VMOVDQU32     (SI), X24
+	VINSERTI32X4  $0x01, (CX), Y24, Y24
+	VMOVDQU32     (DI), X25
+	VINSERTI32X4  $0x01, (DX), Y25, Y25
+	VMOVDQU32     (AX), X26
+	VINSERTI32X4  $0x01, (R8), Y26, Y26
+	VMOVDQU32     (BX), X27
+	VINSERTI32X4  $0x01, (R9), Y27, Y27
+	VPUNPCKLDQ    Y25, Y24, Y28
+	VPUNPCKHDQ    Y25, Y24, Y29
+	VPUNPCKLDQ    Y27, Y26, Y30
+	VPUNPCKHDQ    Y27, Y26, Y31
+	VPUNPCKLQDQ   Y30, Y28, Y24
+	VPUNPCKHQDQ   Y30, Y28, Y25
+	VPUNPCKLQDQ   Y31, Y29, Y26
+	VPUNPCKHQDQ   Y31, Y29, Y27
+	VMOVDQU32     Y24, (SP)
+	VMOVDQU32     Y25, 32(SP)
+	VMOVDQU32     Y26, 64(SP)
+	VMOVDQU32     Y27, 96(SP)
+	VMOVDQU32     16(SI), X24
+	VINSERTI32X4  $0x01, 16(CX), Y24, Y24
+	VMOVDQU32     16(DI), X25
+	VINSERTI32X4  $0x01, 16(DX), Y25, Y25
+	VMOVDQU32     16(AX), X26
+	VINSERTI32X4  $0x01, 16(R8), Y26, Y26
+	VMOVDQU32     16(BX), X27
+	VINSERTI32X4  $0x01, 16(R9), Y27, Y27
+	VPUNPCKLDQ    Y25, Y24, Y28
+	VPUNPCKHDQ    Y25, Y24, Y29
+	VPUNPCKLDQ    Y27, Y26, Y30
+	VPUNPCKHDQ    Y27, Y26, Y31
+	VPUNPCKLQDQ   Y30, Y28, Y24
+	VPUNPCKHQDQ   Y30, Y28, Y25
+	VPUNPCKLQDQ   Y31, Y29, Y26
+	VPUNPCKHQDQ   Y31, Y29, Y27
+	VMOVDQU32     Y24, 128(SP)
+	VMOVDQU32     Y25, 160(SP)
+	VMOVDQU32     Y26, 192(SP)
+	VMOVDQU32     Y27, 224(SP)
+	VMOVDQU32     32(SI), X24
+	VINSERTI32X4  $0x01, 32(CX), Y24, Y24
+	VMOVDQU32     32(DI), X25
+	VINSERTI32X4  $0x01, 32(DX), Y25, Y25
+	VMOVDQU32     32(AX), X26
+	VINSERTI32X4  $0x01, 32(R8), Y26, Y26
+	VMOVDQU32     32(BX), X27
+	VINSERTI32X4  $0x01, 32(R9), Y27, Y27
+	VPUNPCKLDQ    Y25, Y24, Y28
+	VPUNPCKHDQ    Y25, Y24, Y29
+	VPUNPCKLDQ    Y27, Y26, Y30
+	VPUNPCKHDQ    Y27, Y26, Y31
+	VPUNPCKLQDQ   Y30, Y28, Y24
+	VPUNPCKHQDQ   Y30, Y28, Y25
+	VPUNPCKLQDQ   Y31, Y29, Y26
+	VPUNPCKHQDQ   Y31, Y29, Y27
+	VMOVDQU32     Y24, 256(SP)
+	VMOVDQU32     Y25, 288(SP)
+	VMOVDQU32     Y26, 320(SP)
+	VMOVDQU32     Y27, 352(SP)
+	VMOVDQU32     48(SI), X24
+	VINSERTI32X4  $0x01, 48(CX), Y24, Y24
+	VMOVDQU32     48(DI), X25
+	VINSERTI32X4  $0x01, 48(DX), Y25, Y25
+	VMOVDQU32     48(AX), X26
+	VINSERTI32X4  $0x01, 48(R8), Y26, Y26
+	VMOVDQU32     48(BX), X27
+	VINSERTI32X4  $0x01, 48(R9), Y27, Y27
+	VPUNPCKLDQ    Y25, Y24, Y28
+	VPUNPCKHDQ    Y25, Y24, Y29
+	VPUNPCKLDQ    Y27, Y26, Y30
+	VPUNPCKHDQ    Y27, Y26, Y31
+	VPUNPCKLQDQ   Y30, Y28, Y24
+	VPUNPCKHQDQ   Y30, Y28, Y25
+	VPUNPCKLQDQ   Y31, Y29, Y26
+	VPUNPCKHQDQ   Y31, Y29, Y27
+	VMOVDQU32     Y24, 384(SP)
+	VMOVDQU32     Y25, 416(SP)
+	VMOVDQU32     Y26, 448(SP)
+	VMOVDQU32     Y27, 480(SP)
+	VMOVDQA32     Y16, Y20
+	VMOVDQA32     Y17, Y21
+	VMOVDQA32     Y18, Y22
+	VMOVDQA32     Y19, Y23
+	VMOVDQU32     (SP), Y25
+	VPADDD.BCST   md5EightT<>+0(SB), Y25, Y25
+	VPADDD        Y25, Y16, Y16
+	VMOVDQA32     Y17, Y24
+	VPTERNLOGD    $0xca, Y19, Y18, Y24
+	VPADDD        Y24, Y16, Y16
+	VPROLD        $0x07, Y16, Y16
+	VPADDD        Y17, Y16, Y16
+	VMOVDQU32     32(SP), Y25
+	VPADDD.BCST   md5EightT<>+4(SB), Y25, Y25
+	VPADDD        Y25, Y19, Y19
+	VMOVDQA32     Y16, Y24
+	VPTERNLOGD    $0xca, Y18, Y17, Y24
+	VPADDD        Y24, Y19, Y19
+	VPROLD        $0x0c, Y19, Y19
+	VPADDD        Y16, Y19, Y19
+	VMOVDQU32     64(SP), Y25
+	VPADDD.BCST   md5EightT<>+8(SB), Y25, Y25
+	VPADDD        Y25, Y18, Y18
+	VMOVDQA32     Y19, Y24
+	VPTERNLOGD    $0xca, Y17, Y16, Y24
+	VPADDD        Y24, Y18, Y18
+	VPROLD        $0x11, Y18, Y18
+	VPADDD        Y19, Y18, Y18
+	VMOVDQU32     96(SP), Y25
+	VPADDD.BCST   md5EightT<>+12(SB), Y25, Y25
+	VPADDD        Y25, Y17, Y17
+	VMOVDQA32     Y18, Y24
+	VPTERNLOGD    $0xca, Y16, Y19, Y24
+	VPADDD        Y24, Y17, Y17
+	VPROLD        $0x16, Y17, Y17
+	VPADDD        Y18, Y17, Y17
+	VMOVDQU32     128(SP), Y25
+	VPADDD.BCST   md5EightT<>+16(SB), Y25, Y25
+	VPADDD        Y25, Y16, Y16
+	VMOVDQA32     Y17, Y24
+	VPTERNLOGD    $0xca, Y19, Y18, Y24
+	VPADDD        Y24, Y16, Y16
+	VPROLD        $0x07, Y16, Y16
+	VPADDD        Y17, Y16, Y16
+	VMOVDQU32     160(SP), Y25
+	VPADDD.BCST   md5EightT<>+20(SB), Y25, Y25
+	VPADDD        Y25, Y19, Y19
+	VMOVDQA32     Y16, Y24
+	VPTERNLOGD    $0xca, Y18, Y17, Y24
+	VPADDD        Y24, Y19, Y19
+	VPROLD        $0x0c, Y19, Y19
+	VPADDD        Y16, Y19, Y19
+	VMOVDQU32     192(SP), Y25
+	VPADDD.BCST   md5EightT<>+24(SB), Y25, Y25
+	VPADDD        Y25, Y18, Y18
+	VMOVDQA32     Y19, Y24
+	VPTERNLOGD    $0xca, Y17, Y16, Y24
+	VPADDD        Y24, Y18, Y18
+	VPROLD        $0x11, Y18, Y18
+	VPADDD        Y19, Y18, Y18
+	VMOVDQU32     224(SP), Y25
+	VPADDD.BCST   md5EightT<>+28(SB), Y25, Y25
+	VPADDD        Y25, Y17, Y17
+	VMOVDQA32     Y18, Y24
+	VPTERNLOGD    $0xca, Y16, Y19, Y24
+	VPADDD        Y24, Y17, Y17
+	VPROLD        $0x16, Y17, Y17
+	VPADDD        Y18, Y17, Y17
+	VMOVDQU32     256(SP), Y25
+	VPADDD.BCST   md5EightT<>+32(SB), Y25, Y25
+	VPADDD        Y25, Y16, Y16
+	VMOVDQA32     Y17, Y24
+	VPTERNLOGD    $0xca, Y19, Y18, Y24
+	VPADDD        Y24, Y16, Y16
+	VPROLD        $0x07, Y16, Y16
+	VPADDD        Y17, Y16, Y16
+	VMOVDQU32     288(SP), Y25
+	VPADDD.BCST   md5EightT<>+36(SB), Y25, Y25
+	VPADDD        Y25, Y19, Y19
+	VMOVDQA32     Y16, Y24
+	VPTERNLOGD    $0xca, Y18, Y17, Y24
+	VPADDD        Y24, Y19, Y19
+	VPROLD        $0x0c, Y19, Y19
+	VPADDD        Y16, Y19, Y19
+	VMOVDQU32     320(SP), Y25
+	VPADDD.BCST   md5EightT<>+40(SB), Y25, Y25
+	VPADDD        Y25, Y18, Y18
+	VMOVDQA32     Y19, Y24
+	VPTERNLOGD    $0xca, Y17, Y16, Y24
+	VPADDD        Y24, Y18, Y18
+	VPROLD        $0x11, Y18, Y18
+	VPADDD        Y19, Y18, Y18
+	VMOVDQU32     352(SP), Y25
+	VPADDD.BCST   md5EightT<>+44(SB), Y25, Y25
+	VPADDD        Y25, Y17, Y17
+	VMOVDQA32     Y18, Y24
+	VPTERNLOGD    $0xca, Y16, Y19, Y24
+	VPADDD        Y24, Y17, Y17
+	VPROLD        $0x16, Y17, Y17
+	VPADDD        Y18, Y17, Y17
+	VMOVDQU32     384(SP), Y25
+	VPADDD.BCST   md5EightT<>+48(SB), Y25, Y25
+	VPADDD        Y25, Y16, Y16
+	VMOVDQA32     Y17, Y24
+	VPTERNLOGD    $0xca, Y19, Y18, Y24
+	VPADDD        Y24, Y16, Y16
+	VPROLD        $0x07, Y16, Y16
+	VPADDD        Y17, Y16, Y16
+	VMOVDQU32     416(SP), Y25
+	VPADDD.BCST   md5EightT<>+52(SB), Y25, Y25
+	VPADDD        Y25, Y19, Y19
+	VMOVDQA32     Y16, Y24
+	VPTERNLOGD    $0xca, Y18, Y17, Y24
+	VPADDD        Y24, Y19, Y19
+	VPROLD        $0x0c, Y19, Y19
+	VPADDD        Y16, Y19, Y19
+	VMOVDQU32     448(SP), Y25
+	VPADDD.BCST   md5EightT<>+56(SB), Y25, Y25
+	VPADDD        Y25, Y18, Y18
+	VMOVDQA32     Y19, Y24
+	VPTERNLOGD    $0xca, Y17, Y16, Y24
+	VPADDD        Y24, Y18, Y18
+	VPROLD        $0x11, Y18, Y18
+	VPADDD        Y19, Y18, Y18
+	VMOVDQU32     480(SP), Y25
+	VPADDD.BCST   md5EightT<>+60(SB), Y25, Y25
+	VPADDD        Y25, Y17, Y17
+	VMOVDQA32     Y18, Y24
+	VPTERNLOGD    $0xca, Y16, Y19, Y24
+	VPADDD        Y24, Y17, Y17
+	VPROLD        $0x16, Y17, Y17
+	VPADDD        Y18, Y17, Y17
+	VMOVDQU32     32(SP), Y25
+	VPADDD.BCST   md5EightT<>+64(SB), Y25, Y25
+	VPADDD        Y25, Y16, Y16
+	VMOVDQA32     Y17, Y24
+	VPTERNLOGD    $0xe4, Y19, Y18, Y24
+	VPADDD        Y24, Y16, Y16
+	VPROLD        $0x05, Y16, Y16
+	VPADDD        Y17, Y16, Y16
+	VMOVDQU32     192(SP), Y25
+	VPADDD.BCST   md5EightT<>+68(SB), Y25, Y25
+	VPADDD        Y25, Y19, Y19
+	VMOVDQA32     Y16, Y24
+	VPTERNLOGD    $0xe4, Y18, Y17, Y24
+	VPADDD        Y24, Y19, Y19
+	VPROLD        $0x09, Y19, Y19
+	VPADDD        Y16, Y19, Y19
+	VMOVDQU32     352(SP), Y25
+	VPADDD.BCST   md5EightT<>+72(SB), Y25, Y25
+	VPADDD        Y25, Y18, Y18
+	VMOVDQA32     Y19, Y24
+	VPTERNLOGD    $0xe4, Y17, Y16, Y24
+	VPADDD        Y24, Y18, Y18
+	VPROLD        $0x0e, Y18, Y18
+	VPADDD        Y19, Y18, Y18
+	VMOVDQU32     (SP), Y25
+	VPADDD.BCST   md5EightT<>+76(SB), Y25, Y25
+	VPADDD        Y25, Y17, Y17
+	VMOVDQA32     Y18, Y24
+	VPTERNLOGD    $0xe4, Y16, Y19, Y24
+	VPADDD        Y24, Y17, Y17
+	VPROLD        $0x14, Y17, Y17
+	VPADDD        Y18, Y17, Y17
+	VMOVDQU32     160(SP), Y25
+	VPADDD.BCST   md5EightT<>+80(SB), Y25, Y25
+	VPADDD        Y25, Y16, Y16
+	VMOVDQA32     Y17, Y24
+	VPTERNLOGD    $0xe4, Y19, Y18, Y24
+	VPADDD        Y24, Y16, Y16
+	VPROLD        $0x05, Y16, Y16
+	VPADDD        Y17, Y16, Y16
+	VMOVDQU32     320(SP), Y25
+	VPADDD.BCST   md5EightT<>+84(SB), Y25, Y25
+	VPADDD        Y25, Y19, Y19
+	VMOVDQA32     Y16, Y24
+	VPTERNLOGD    $0xe4, Y18, Y17, Y24
+	VPADDD        Y24, Y19, Y19
+	VPROLD        $0x09, Y19, Y19
+	VPADDD        Y16, Y19, Y19
+	VMOVDQU32     480(SP), Y25
+	VPADDD.BCST   md5EightT<>+88(SB), Y25, Y25
+	VPADDD        Y25, Y18, Y18
+	VMOVDQA32     Y19, Y24
+	VPTERNLOGD    $0xe4, Y17, Y16, Y24
+	VPADDD        Y24, Y18, Y18
+	VPROLD        $0x0e, Y18, Y18
+	VPADDD        Y19, Y18, Y18
+	VMOVDQU32     128(SP), Y25
+	VPADDD.BCST   md5EightT<>+92(SB), Y25, Y25
+	VPADDD        Y25, Y17, Y17
+	VMOVDQA32     Y18, Y24
+	VPTERNLOGD    $0xe4, Y16, Y19, Y24
+	VPADDD        Y24, Y17, Y17
+	VPROLD        $0x14, Y17, Y17
+	VPADDD        Y18, Y17, Y17
+	VMOVDQU32     288(SP), Y25
+	VPADDD.BCST   md5EightT<>+96(SB), Y25, Y25
+	VPADDD        Y25, Y16, Y16
+	VMOVDQA32     Y17, Y24
+	VPTERNLOGD    $0xe4, Y19, Y18, Y24
+	VPADDD        Y24, Y16, Y16
+	VPROLD        $0x05, Y16, Y16
+	VPADDD        Y17, Y16, Y16
+	VMOVDQU32     448(SP), Y25
+	VPADDD.BCST   md5EightT<>+100(SB), Y25, Y25
+	VPADDD        Y25, Y19, Y19
+	VMOVDQA32     Y16, Y24
+	VPTERNLOGD    $0xe4, Y18, Y17, Y24
+	VPADDD        Y24, Y19, Y19
+	VPROLD        $0x09, Y19, Y19
+	VPADDD        Y16, Y19, Y19
+	VMOVDQU32     96(SP), Y25
+	VPADDD.BCST   md5EightT<>+104(SB), Y25, Y25
+	VPADDD        Y25, Y18, Y18
+	VMOVDQA32     Y19, Y24
+	VPTERNLOGD    $0xe4, Y17, Y16, Y24
+	VPADDD        Y24, Y18, Y18
+	VPROLD        $0x0e, Y18, Y18
+	VPADDD        Y19, Y18, Y18
+	VMOVDQU32     256(SP), Y25
+	VPADDD.BCST   md5EightT<>+108(SB), Y25, Y25
+	VPADDD        Y25, Y17, Y17
+	VMOVDQA32     Y18, Y24
+	VPTERNLOGD    $0xe4, Y16, Y19, Y24
+	VPADDD        Y24, Y17, Y17
+	VPROLD        $0x14, Y17, Y17
+	VPADDD        Y18, Y17, Y17
+	VMOVDQU32     416(SP), Y25
+	VPADDD.BCST   md5EightT<>+112(SB), Y25, Y25
+	VPADDD        Y25, Y16, Y16
+	VMOVDQA32     Y17, Y24
+	VPTERNLOGD    $0xe4, Y19, Y18, Y24
+	VPADDD        Y24, Y16, Y16
+	VPROLD        $0x05, Y16, Y16
+	VPADDD        Y17, Y16, Y16
+	VMOVDQU32     64(SP), Y25
+	VPADDD.BCST   md5EightT<>+116(SB), Y25, Y25
+	VPADDD        Y25, Y19, Y19
+	VMOVDQA32     Y16, Y24
+	VPTERNLOGD    $0xe4, Y18, Y17, Y24
+	VPADDD        Y24, Y19, Y19
+	VPROLD        $0x09, Y19, Y19
+	VPADDD        Y16, Y19, Y19
+	VMOVDQU32     224(SP), Y25
+	VPADDD.BCST   md5EightT<>+120(SB), Y25, Y25
+	VPADDD        Y25, Y18, Y18
+	VMOVDQA32     Y19, Y24
+	VPTERNLOGD    $0xe4, Y17, Y16, Y24
+	VPADDD        Y24, Y18, Y18
+	VPROLD        $0x0e, Y18, Y18
+	VPADDD        Y19, Y18, Y18
+	VMOVDQU32     384(SP), Y25
+	VPADDD.BCST   md5EightT<>+124(SB), Y25, Y25
+	VPADDD        Y25, Y17, Y17
+	VMOVDQA32     Y18, Y24
+	VPTERNLOGD    $0xe4, Y16, Y19, Y24
+	VPADDD        Y24, Y17, Y17
+	VPROLD        $0x14, Y17, Y17
+	VPADDD        Y18, Y17, Y17
+	VMOVDQU32     160(SP), Y25
+	VPADDD.BCST   md5EightT<>+128(SB), Y25, Y25
+	VPADDD        Y25, Y16, Y16
+	VMOVDQA32     Y17, Y24
+	VPTERNLOGD    $0x96, Y19, Y18, Y24
+	VPADDD        Y24, Y16, Y16
+	VPROLD        $0x04, Y16, Y16
+	VPADDD        Y17, Y16, Y16
+	VMOVDQU32     256(SP), Y25
+	VPADDD.BCST   md5EightT<>+132(SB), Y25, Y25
+	VPADDD        Y25, Y19, Y19
+	VMOVDQA32     Y16, Y24
+	VPTERNLOGD    $0x96, Y18, Y17, Y24
+	VPADDD        Y24, Y19, Y19
+	VPROLD        $0x0b, Y19, Y19
+	VPADDD        Y16, Y19, Y19
+	VMOVDQU32     352(SP), Y25
+	VPADDD.BCST   md5EightT<>+136(SB), Y25, Y25
+	VPADDD        Y25, Y18, Y18
+	VMOVDQA32     Y19, Y24
+	VPTERNLOGD    $0x96, Y17, Y16, Y24
+	VPADDD        Y24, Y18, Y18
+	VPROLD        $0x10, Y18, Y18
+	VPADDD        Y19, Y18, Y18
+	VMOVDQU32     448(SP), Y25
+	VPADDD.BCST   md5EightT<>+140(SB), Y25, Y25
+	VPADDD        Y25, Y17, Y17
+	VMOVDQA32     Y18, Y24
+	VPTERNLOGD    $0x96, Y16, Y19, Y24
+	VPADDD        Y24, Y17, Y17
+	VPROLD        $0x17, Y17, Y17
+	VPADDD        Y18, Y17, Y17
+	VMOVDQU32     32(SP), Y25
+	VPADDD.BCST   md5EightT<>+144(SB), Y25, Y25
+	VPADDD        Y25, Y16, Y16
+	VMOVDQA32     Y17, Y24
+	VPTERNLOGD    $0x96, Y19, Y18, Y24
+	VPADDD        Y24, Y16, Y16
+	VPROLD        $0x04, Y16, Y16
+	VPADDD        Y17, Y16, Y16
+	VMOVDQU32     128(SP), Y25
+	VPADDD.BCST   md5EightT<>+148(SB), Y25, Y25
+	VPADDD        Y25, Y19, Y19
+	VMOVDQA32     Y16, Y24
+	VPTERNLOGD    $0x96, Y18, Y17, Y24
+	VPADDD        Y24, Y19, Y19
+	VPROLD        $0x0b, Y19, Y19
+	VPADDD        Y16, Y19, Y19
+	VMOVDQU32     224(SP), Y25
+	VPADDD.BCST   md5EightT<>+152(SB), Y25, Y25
+	VPADDD        Y25, Y18, Y18
+	VMOVDQA32     Y19, Y24
+	VPTERNLOGD    $0x96, Y17, Y16, Y24
+	VPADDD        Y24, Y18, Y18
+	VPROLD        $0x10, Y18, Y18
+	VPADDD        Y19, Y18, Y18
+	VMOVDQU32     320(SP), Y25
+	VPADDD.BCST   md5EightT<>+156(SB), Y25, Y25
+	VPADDD        Y25, Y17, Y17
+	VMOVDQA32     Y18, Y24
+	VPTERNLOGD    $0x96, Y16, Y19, Y24
+	VPADDD        Y24, Y17, Y17
+	VPROLD        $0x17, Y17, Y17
+	VPADDD        Y18, Y17, Y17
+	VMOVDQU32     416(SP), Y25
+	VPADDD.BCST   md5EightT<>+160(SB), Y25, Y25
+	VPADDD        Y25, Y16, Y16
+	VMOVDQA32     Y17, Y24
+	VPTERNLOGD    $0x96, Y19, Y18, Y24
+	VPADDD        Y24, Y16, Y16
+	VPROLD        $0x04, Y16, Y16
+	VPADDD        Y17, Y16, Y16
+	VMOVDQU32     (SP), Y25
+	VPADDD.BCST   md5EightT<>+164(SB), Y25, Y25
+	VPADDD        Y25, Y19, Y19
+	VMOVDQA32     Y16, Y24
+	VPTERNLOGD    $0x96, Y18, Y17, Y24
+	VPADDD        Y24, Y19, Y19
+	VPROLD        $0x0b, Y19, Y19
+	VPADDD        Y16, Y19, Y19
+	VMOVDQU32     96(SP), Y25
+	VPADDD.BCST   md5EightT<>+168(SB), Y25, Y25
+	VPADDD        Y25, Y18, Y18
+	VMOVDQA32     Y19, Y24
+	VPTERNLOGD    $0x96, Y17, Y16, Y24
+	VPADDD        Y24, Y18, Y18
+	VPROLD        $0x10, Y18, Y18
+	VPADDD        Y19, Y18, Y18
+	VMOVDQU32     192(SP), Y25
+	VPADDD.BCST   md5EightT<>+172(SB), Y25, Y25
+	VPADDD        Y25, Y17, Y17
+	VMOVDQA32     Y18, Y24
+	VPTERNLOGD    $0x96, Y16, Y19, Y24
+	VPADDD        Y24, Y17, Y17
+	VPROLD        $0x17, Y17, Y17
+	VPADDD        Y18, Y17, Y17
+	VMOVDQU32     288(SP), Y25
+	VPADDD.BCST   md5EightT<>+176(SB), Y25, Y25
+	VPADDD        Y25, Y16, Y16
+	VMOVDQA32     Y17, Y24
+	VPTERNLOGD    $0x96, Y19, Y18, Y24
+	VPADDD        Y24, Y16, Y16
+	VPROLD        $0x04, Y16, Y16
+	VPADDD        Y17, Y16, Y16
+	VMOVDQU32     384(SP), Y25
+	VPADDD.BCST   md5EightT<>+180(SB), Y25, Y25
+	VPADDD        Y25, Y19, Y19
+	VMOVDQA32     Y16, Y24
+	VPTERNLOGD    $0x96, Y18, Y17, Y24
+	VPADDD        Y24, Y19, Y19
+	VPROLD        $0x0b, Y19, Y19
+	VPADDD        Y16, Y19, Y19
+	VMOVDQU32     480(SP), Y25
+	VPADDD.BCST   md5EightT<>+184(SB), Y25, Y25
+	VPADDD        Y25, Y18, Y18
+	VMOVDQA32     Y19, Y24
+	VPTERNLOGD    $0x96, Y17, Y16, Y24
+	VPADDD        Y24, Y18, Y18
+	VPROLD        $0x10, Y18, Y18
+	VPADDD        Y19, Y18, Y18
+	VMOVDQU32     64(SP), Y25
+	VPADDD.BCST   md5EightT<>+188(SB), Y25, Y25
+	VPADDD        Y25, Y17, Y17
+	VMOVDQA32     Y18, Y24
+	VPTERNLOGD    $0x96, Y16, Y19, Y24
+	VPADDD        Y24, Y17, Y17
+	VPROLD        $0x17, Y17, Y17
+	VPADDD        Y18, Y17, Y17
+	VMOVDQU32     (SP), Y25
+	VPADDD.BCST   md5EightT<>+192(SB), Y25, Y25
+	VPADDD        Y25, Y16, Y16
+	VMOVDQA32     Y17, Y24
+	VPTERNLOGD    $0x39, Y19, Y18, Y24
+	VPADDD        Y24, Y16, Y16
+	VPROLD        $0x06, Y16, Y16
+	VPADDD        Y17, Y16, Y16
+	VMOVDQU32     224(SP), Y25
+	VPADDD.BCST   md5EightT<>+196(SB), Y25, Y25
+	VPADDD        Y25, Y19, Y19
+	VMOVDQA32     Y16, Y24
+	VPTERNLOGD    $0x39, Y18, Y17, Y24
+	VPADDD        Y24, Y19, Y19
+	VPROLD        $0x0a, Y19, Y19
+	VPADDD        Y16, Y19, Y19
+	VMOVDQU32     448(SP), Y25
+	VPADDD.BCST   md5EightT<>+200(SB), Y25, Y25
+	VPADDD        Y25, Y18, Y18
+	VMOVDQA32     Y19, Y24
+	VPTERNLOGD    $0x39, Y17, Y16, Y24
+	VPADDD        Y24, Y18, Y18
+	VPROLD        $0x0f, Y18, Y18
+	VPADDD        Y19, Y18, Y18
+	VMOVDQU32     160(SP), Y25
+	VPADDD.BCST   md5EightT<>+204(SB), Y25, Y25
+	VPADDD        Y25, Y17, Y17
+	VMOVDQA32     Y18, Y24
+	VPTERNLOGD    $0x39, Y16, Y19, Y24
+	VPADDD        Y24, Y17, Y17
+	VPROLD        $0x15, Y17, Y17
+	VPADDD        Y18, Y17, Y17
+	VMOVDQU32     384(SP), Y25
+	VPADDD.BCST   md5EightT<>+208(SB), Y25, Y25
+	VPADDD        Y25, Y16, Y16
+	VMOVDQA32     Y17, Y24
+	VPTERNLOGD    $0x39, Y19, Y18, Y24
+	VPADDD        Y24, Y16, Y16
+	VPROLD        $0x06, Y16, Y16
+	VPADDD        Y17, Y16, Y16
+	VMOVDQU32     96(SP), Y25
+	VPADDD.BCST   md5EightT<>+212(SB), Y25, Y25
+	VPADDD        Y25, Y19, Y19
+	VMOVDQA32     Y16, Y24
+	VPTERNLOGD    $0x39, Y18, Y17, Y24
+	VPADDD        Y24, Y19, Y19
+	VPROLD        $0x0a, Y19, Y19
+	VPADDD        Y16, Y19, Y19
+	VMOVDQU32     320(SP), Y25
+	VPADDD.BCST   md5EightT<>+216(SB), Y25, Y25
+	VPADDD        Y25, Y18, Y18
+	VMOVDQA32     Y19, Y24
+	VPTERNLOGD    $0x39, Y17, Y16, Y24
+	VPADDD        Y24, Y18, Y18
+	VPROLD        $0x0f, Y18, Y18
+	VPADDD        Y19, Y18, Y18
+	VMOVDQU32     32(SP), Y25
+	VPADDD.BCST   md5EightT<>+220(SB), Y25, Y25
+	VPADDD        Y25, Y17, Y17
+	VMOVDQA32     Y18, Y24
+	VPTERNLOGD    $0x39, Y16, Y19, Y24
+	VPADDD        Y24, Y17, Y17
+	VPROLD        $0x15, Y17, Y17
+	VPADDD        Y18, Y17, Y17
+	VMOVDQU32     256(SP), Y25
+	VPADDD.BCST   md5EightT<>+224(SB), Y25, Y25
+	VPADDD        Y25, Y16, Y16
+	VMOVDQA32     Y17, Y24
+	VPTERNLOGD    $0x39, Y19, Y18, Y24
+	VPADDD        Y24, Y16, Y16
+	VPROLD        $0x06, Y16, Y16
+	VPADDD        Y17, Y16, Y16
+	VMOVDQU32     480(SP), Y25
+	VPADDD.BCST   md5EightT<>+228(SB), Y25, Y25
+	VPADDD        Y25, Y19, Y19
+	VMOVDQA32     Y16, Y24
+	VPTERNLOGD    $0x39, Y18, Y17, Y24
+	VPADDD        Y24, Y19, Y19
+	VPROLD        $0x0a, Y19, Y19
+	VPADDD        Y16, Y19, Y19
+	VMOVDQU32     192(SP), Y25
+	VPADDD.BCST   md5EightT<>+232(SB), Y25, Y25
+	VPADDD        Y25, Y18, Y18
+	VMOVDQA32     Y19, Y24
+	VPTERNLOGD    $0x39, Y17, Y16, Y24
+	VPADDD        Y24, Y18, Y18
+	VPROLD        $0x0f, Y18, Y18
+	VPADDD        Y19, Y18, Y18
+	VMOVDQU32     416(SP), Y25
+	VPADDD.BCST   md5EightT<>+236(SB), Y25, Y25
+	VPADDD        Y25, Y17, Y17
+	VMOVDQA32     Y18, Y24
+	VPTERNLOGD    $0x39, Y16, Y19, Y24
+	VPADDD        Y24, Y17, Y17
+	VPROLD        $0x15, Y17, Y17
+	VPADDD        Y18, Y17, Y17
+	VMOVDQU32     128(SP), Y25
+	VPADDD.BCST   md5EightT<>+240(SB), Y25, Y25
+	VPADDD        Y25, Y16, Y16
+	VMOVDQA32     Y17, Y24
+	VPTERNLOGD    $0x39, Y19, Y18, Y24
+	VPADDD        Y24, Y16, Y16
+	VPROLD        $0x06, Y16, Y16
+	VPADDD        Y17, Y16, Y16
+	VMOVDQU32     352(SP), Y25
+	VPADDD.BCST   md5EightT<>+244(SB), Y25, Y25
+	VPADDD        Y25, Y19, Y19
+	VMOVDQA32     Y16, Y24
+	VPTERNLOGD    $0x39, Y18, Y17, Y24
+	VPADDD        Y24, Y19, Y19
+	VPROLD        $0x0a, Y19, Y19
+	VPADDD        Y16, Y19, Y19
+	VMOVDQU32     64(SP), Y25
+	VPADDD.BCST   md5EightT<>+248(SB), Y25, Y25
+	VPADDD        Y25, Y18, Y18
+	VMOVDQA32     Y19, Y24
+	VPTERNLOGD    $0x39, Y17, Y16, Y24
+	VPADDD        Y24, Y18, Y18
+	VPROLD        $0x0f, Y18, Y18
+	VPADDD        Y19, Y18, Y18
+	VMOVDQU32     288(SP), Y25
+	VPADDD.BCST   md5EightT<>+252(SB), Y25, Y25
+	VPADDD        Y25, Y17, Y17
+	VMOVDQA32     Y18, Y24
+	VPTERNLOGD    $0x39, Y16, Y19, Y24
+	VPADDD        Y24, Y17, Y17
+	VPROLD        $0x15, Y17, Y17
+	VPADDD        Y18, Y17, Y17
+	VPADDD        Y20, Y16, Y16
+	VPADDD        Y21, Y17, Y17
+	VPADDD        Y22, Y18, Y18
+	VPADDD        Y23, Y19, Y19
+	ADDQ          $0x40, SI
+	ADDQ          $0x40, DI
+	ADDQ          $0x40, AX
+	ADDQ          $0x40, BX
+	ADDQ          $0x40, CX
+	ADDQ          $0x40, DX
+	ADDQ          $0x40, R8
+	ADDQ          $0x40, R9
+	DECQ          512(SP)
+	JNZ           loop
+	VPUNPCKLDQ    Y17, Y16, Y28
+	VPUNPCKHDQ    Y17, Y16, Y29
+	VPUNPCKLDQ    Y19, Y18, Y30
+	VPUNPCKHDQ    Y19, Y18, Y31
+	VPUNPCKLQDQ   Y30, Y28, Y16
+	VPUNPCKHQDQ   Y30, Y28, Y17
+	VPUNPCKLQDQ   Y31, Y29, Y18
+	VPUNPCKHQDQ   Y31, Y29, Y19
+	MOVQ          state+0(FP), R10
+	MOVQ          (R10), R10
+	VMOVDQU32     X16, (R10)
+	MOVQ          state+0(FP), R10
+	MOVQ          32(R10), R10
+	VEXTRACTI32X4 $0x01, Y16, (R10)
+	MOVQ          state+0(FP), R10
+	MOVQ          8(R10), R10
+	VMOVDQU32     X17, (R10)
+	MOVQ          state+0(FP), R10
+	MOVQ          40(R10), R10
+	VEXTRACTI32X4 $0x01, Y17, (R10)
+	MOVQ          state+0(FP), R10
+	MOVQ          16(R10), R10
+	VMOVDQU32     X18, (R10)
+	MOVQ          state+0(FP), R10
+	MOVQ          48(R10), R10
+	VEXTRACTI32X4 $0x01, Y18, (R10)
+	MOVQ          state+0(FP), R10
+	MOVQ          24(R10), R10
+	VMOVDQU32     X19, (R10)
+	MOVQ          state+0(FP), R10
+	MOVQ          56(R10), R10
+	VEXTRACTI32X4 $0x01, Y19, (R10)
+	VPXORD        X16, X16, X16
+	VPXORD        X17, X17, X17
+	VPXORD        X18, X18, X18
+	VPXORD        X19, X19, X19
+	VPXORD        X20, X20, X20
+	VPXORD        X21, X21, X21
+	VPXORD        X22, X22, X22
+	VPXORD        X23, X23, X23
+	VPXORD        X24, X24, X24
+	VPXORD        X25, X25, X25
+	VPXORD        X26, X26, X26
+	VPXORD        X27, X27, X27
+	VPXORD        X28, X28, X28
+	VPXORD        X29, X29, X29
+	VPXORD        X30, X30, X30
+	VPXORD        X31, X31, X31
+	RET
+
+DATA md5EightT<>+0(SB)/4, $0xd76aa478
+DATA md5EightT<>+4(SB)/4, $0xe8c7b756
+DATA md5EightT<>+8(SB)/4, $0x242070db
+DATA md5EightT<>+12(SB)/4, $0xc1bdceee
+DATA md5EightT<>+16(SB)/4, $0xf57c0faf
+DATA md5EightT<>+20(SB)/4, $0x4787c62a
+DATA md5EightT<>+24(SB)/4, $0xa8304613
+DATA md5EightT<>+28(SB)/4, $0xfd469501
+DATA md5EightT<>+32(SB)/4, $0x698098d8
+DATA md5EightT<>+36(SB)/4, $0x8b44f7af
+DATA md5EightT<>+40(SB)/4, $0xffff5bb1
+DATA md5EightT<>+44(SB)/4, $0x895cd7be
+DATA md5EightT<>+48(SB)/4, $0x6b901122
+DATA md5EightT<>+52(SB)/4, $0xfd987193
+DATA md5EightT<>+56(SB)/4, $0xa679438e
+DATA md5EightT<>+60(SB)/4, $0x49b40821
+DATA md5EightT<>+64(SB)/4, $0xf61e2562
+DATA md5EightT<>+68(SB)/4, $0xc040b340
+DATA md5EightT<>+72(SB)/4, $0x265e5a51
+DATA md5EightT<>+76(SB)/4, $0xe9b6c7aa
+DATA md5EightT<>+80(SB)/4, $0xd62f105d
+DATA md5EightT<>+84(SB)/4, $0x02441453
+DATA md5EightT<>+88(SB)/4, $0xd8a1e681
+DATA md5EightT<>+92(SB)/4, $0xe7d3fbc8
+DATA md5EightT<>+96(SB)/4, $0x21e1cde6
+DATA md5EightT<>+100(SB)/4, $0xc33707d6
+DATA md5EightT<>+104(SB)/4, $0xf4d50d87
+DATA md5EightT<>+108(SB)/4, $0x455a14ed
+DATA md5EightT<>+112(SB)/4, $0xa9e3e905
+DATA md5EightT<>+116(SB)/4, $0xfcefa3f8
+DATA md5EightT<>+120(SB)/4, $0x676f02d9
+DATA md5EightT<>+124(SB)/4, $0x8d2a4c8a
+DATA md5EightT<>+128(SB)/4, $0xfffa3942
+DATA md5EightT<>+132(SB)/4, $0x8771f681
+DATA md5EightT<>+136(SB)/4, $0x6d9d6122
+DATA md5EightT<>+140(SB)/4, $0xfde5380c
+DATA md5EightT<>+144(SB)/4, $0xa4beea44
+DATA md5EightT<>+148(SB)/4, $0x4bdecfa9
+DATA md5EightT<>+152(SB)/4, $0xf6bb4b60
+DATA md5EightT<>+156(SB)/4, $0xbebfbc70
+DATA md5EightT<>+160(SB)/4, $0x289b7ec6
+DATA md5EightT<>+164(SB)/4, $0xeaa127fa
+DATA md5EightT<>+168(SB)/4, $0xd4ef3085
+DATA md5EightT<>+172(SB)/4, $0x04881d05
+DATA md5EightT<>+176(SB)/4, $0xd9d4d039
+DATA md5EightT<>+180(SB)/4, $0xe6db99e5
+DATA md5EightT<>+184(SB)/4, $0x1fa27cf8
+DATA md5EightT<>+188(SB)/4, $0xc4ac5665
+DATA md5EightT<>+192(SB)/4, $0xf4292244
+DATA md5EightT<>+196(SB)/4, $0x432aff97
+DATA md5EightT<>+200(SB)/4, $0xab9423a7
+DATA md5EightT<>+204(SB)/4, $0xfc93a039
+DATA md5EightT<>+208(SB)/4, $0x655b59c3
+DATA md5EightT<>+212(SB)/4, $0x8f0ccc92
+DATA md5EightT<>+216(SB)/4, $0xffeff47d
+DATA md5EightT<>+220(SB)/4, $0x85845dd1
+DATA md5EightT<>+224(SB)/4, $0x6fa87e4f
+DATA md5EightT<>+228(SB)/4, $0xfe2ce6e0
+DATA md5EightT<>+232(SB)/4, $0xa3014314
+DATA md5EightT<>+236(SB)/4, $0x4e0811a1
+DATA md5EightT<>+240(SB)/4, $0xf7537e82
+DATA md5EightT<>+244(SB)/4, $0xbd3af235
+DATA md5EightT<>+248(SB)/4, $0x2ad7d2bb
+DATA md5EightT<>+252(SB)/4, $0xeb86d391
+GLOBL md5EightT<>(SB), RODATA|NOPTR, $256
 
 // func sha256One(state *[12]uint32, p *byte, blocks int)
 // Requires: SHA, SSE2, SSE4.1, SSSE3

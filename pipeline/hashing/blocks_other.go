@@ -25,6 +25,10 @@ func hashSeven(*[7]*[12]uint32, *[7]*byte, int) { panic(noKernel) }
 
 func hashEight(*[8]*[12]uint32, *[8]*byte, int) { panic(noKernel) }
 
+func md5Four(*[4]*[12]uint32, *[4]*byte, int) { panic(noKernel) }
+
+func md5Eight(*[8]*[12]uint32, *[8]*byte, int) { panic(noKernel) }
+
 func sha256One(*[12]uint32, *byte, int) { panic(noKernel) }
 
 func sha256Two(*[2]*[12]uint32, *[2]*byte, int) { panic(noKernel) }

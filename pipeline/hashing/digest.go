@@ -33,8 +33,8 @@ type Digest struct {
 	md5, sha hash.Hash
 }
 
-// New is a Digest of nothing. Of one sum alone it costs less than of both, except that
-// MD5 is not cheaper without SHA-256.
+// New is a Digest of nothing. One sum alone costs less than both, except that MD5 without
+// SHA-256 is cheaper only of three streams or more.
 func (e *Engine) New(want Sums) *Digest {
 	d := &Digest{engine: e, want: want}
 	if e.kernel == Standard {
@@ -46,8 +46,11 @@ func (e *Engine) New(want Sums) *Digest {
 		}
 		return d
 	}
-	if want == SHA256 {
+	switch {
+	case want == SHA256:
 		d.kind = onlySHA256
+	case want == MD5 && e.kernel == Lanes:
+		d.kind = onlyMD5
 	}
 	d.at = &e.places[int(e.next.Add(1))%len(e.places)][d.kind]
 	d.state = initial()

@@ -27,8 +27,9 @@
 //	streams at once            1      2      3      4      5      6      7      8
 //	Standard, both sums     1.53
 //	Fused, both sums        1.22   0.66
-//	Lanes, both sums        1.22   0.66   0.53   0.42   0.38   0.34   0.34   0.32
-//	Fused, SHA-256 alone    0.55   0.28
+//	Lanes, both sums        1.22   0.66   0.52   0.42   0.38   0.34   0.34   0.32
+//	Fused, SHA-256 alone    0.55   0.27
+//	Lanes, MD5 alone        1.22   0.66   0.45   0.34   0.27   0.23   0.19   0.17
 //
 // The floor is SHA-NI's 0.27. What does not pay: sixteen lanes (MD5 is hidden behind
 // SHA-256 with eight, and sixteen streams seldom meet), one or two lanes (a vector's chain

@@ -60,7 +60,7 @@ func (e *Engine) Kernel() Kernel { return e.kernel }
 
 // most is how many streams of a kind are hashed at once.
 func (e *Engine) most(k kind) int {
-	if k == both && e.kernel == Lanes {
+	if k != onlySHA256 && e.kernel == Lanes {
 		return maxLanes
 	}
 	return 2

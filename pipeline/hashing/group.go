@@ -13,16 +13,24 @@ func (g *group) hash() {
 	for _, v := range visits {
 		n = min(n, len(v.p))
 	}
+	// A lane that no stream is in gets the first one's blocks, for nothing.
+	var spare [12]uint32
 	var s [maxLanes]*[12]uint32
 	var p [maxLanes]*byte
-	for i, v := range visits {
-		s[i], p[i] = (*[12]uint32)(&v.d.state), &v.p[0]
+	for i := range s {
+		s[i], p[i] = &spare, &visits[0].p[0]
+		if i < len(visits) {
+			s[i], p[i] = (*[12]uint32)(&visits[i].d.state), &visits[i].p[0]
+		}
 	}
 	blocks, d := n/blockBytes, visits[0].d
-	if d.kind == onlySHA256 {
+	switch d.kind {
+	case onlySHA256:
 		sha256Two((*[2]*[12]uint32)(s[:]), (*[2]*byte)(p[:]), blocks)
-	} else {
-		hashMany(&s, &p, len(visits), blocks)
+	case onlyMD5:
+		manyMD5(&s, &p, len(visits), blocks)
+	default:
+		many(&s, &p, len(visits), blocks)
 	}
 	for _, v := range visits {
 		v.p = v.p[n:]
@@ -39,8 +47,20 @@ func (g *group) release(own *visit) {
 	}
 }
 
-// hashMany hashes both sums of the first n streams.
-func hashMany(s *[maxLanes]*[12]uint32, p *[maxLanes]*byte, n, blocks int) {
+// manyMD5 hashes MD5 of the first n streams.
+func manyMD5(s *[maxLanes]*[12]uint32, p *[maxLanes]*byte, n, blocks int) {
+	switch {
+	case n <= 2:
+		hashTwo((*[2]*[12]uint32)(s[:]), (*[2]*byte)(p[:]), blocks)
+	case n <= 4:
+		md5Four((*[4]*[12]uint32)(s[:]), (*[4]*byte)(p[:]), blocks)
+	default:
+		md5Eight(s, p, blocks)
+	}
+}
+
+// many hashes both sums of the first n streams.
+func many(s *[maxLanes]*[12]uint32, p *[maxLanes]*byte, n, blocks int) {
 	switch n {
 	case 2:
 		hashTwo((*[2]*[12]uint32)(s[:]), (*[2]*byte)(p[:]), blocks)

@@ -132,13 +132,13 @@ func many(name string, n int) {
 	TEXT(name, attr.Attribute(0), fmt.Sprintf("func(state *[%d]*[12]uint32, p *[%d]*byte, blocks int)", n, n))
 	Doc(name + " computes MD5 and SHA-256, blocks times 64 bytes of each p[i], into state[i]. blocks is at least 1.")
 	Pragma("noescape")
-	p, at := []GPPhysical{RSI, RDI, RAX, RBX, RCX, RDX, R8, R9}[:n], GPPhysical(R10)
-	words, states, blocks := AllocLocal(16*32), AllocLocal(shaBytes*n), AllocLocal(8)
-	k, t, flip := sha256K(name+"K"), md5Table(name+"T"), X15
-	m := md5Lanes(p, words, t)
+	p, at := vectorStreams[:n], GPPhysical(R10)
+	m := md5Lanes(p, AllocLocal(16*32), md5Table(name+"T"))
+	states, blocks := AllocLocal(shaBytes*n), AllocLocal(8)
+	k, flip := sha256K(name+"K"), X15
 	MOVOU(bigEndian(name+"Flip"), flip)
 	begin(p, at, blocks)
-	stateOf := func(lane int) Mem { state(at, lane); return Mem{Base: at} }
+	stateOf := func(stream int) Mem { state(at, stream); return Mem{Base: at} }
 	m.gather(m.v, stateOf)
 	for i := range n {
 		l := shaLanes(p[i : i+1])[0]
@@ -173,9 +173,6 @@ func many(name string, n int) {
 		}
 	}
 	m.end()
-	for i := range n {
-		ADDQ(Imm(64), p[i])
-	}
 	DECQ(blocks)
 	JNZ(LabelRef("loop"))
 
@@ -189,6 +186,35 @@ func many(name string, n int) {
 	}
 	RET()
 }
+
+// manyMD5 is MD5 alone of n streams, 4 or 8.
+func manyMD5(name string, n int) {
+	TEXT(name, attr.Attribute(0), fmt.Sprintf("func(state *[%d]*[12]uint32, p *[%d]*byte, blocks int)", n, n))
+	Doc(name + " computes MD5, blocks times 64 bytes of each p[i], into state[i]. blocks is at least 1.")
+	Pragma("noescape")
+	p, at := vectorStreams[:n], GPPhysical(R10)
+	m := md5Lanes(p, AllocLocal(16*32), md5Table(name+"T"))
+	blocks := AllocLocal(8)
+	begin(p, at, blocks)
+	stateOf := func(stream int) Mem { state(at, stream); return Mem{Base: at} }
+	m.gather(m.v, stateOf)
+
+	Label("loop")
+	m.begin()
+	for range 64 {
+		m.step()
+	}
+	m.end()
+	DECQ(blocks)
+	JNZ(LabelRef("loop"))
+
+	m.scatter(m.v, stateOf)
+	m.clear()
+	RET()
+}
+
+// vectorStreams hold the addresses of the blocks.
+var vectorStreams = []GPPhysical{RSI, RDI, RAX, RBX, RCX, RDX, R8, R9}
 
 // begin loads the pointers to the blocks, and puts the count into memory.
 func begin(p []GPPhysical, at GPPhysical, blocks Mem) {

@@ -14,6 +14,8 @@ func main() {
 	for i, name := range []string{"hashThree", "hashFour", "hashFive", "hashSix", "hashSeven", "hashEight"} {
 		many(name, 3+i)
 	}
+	manyMD5("md5Four", 4)
+	manyMD5("md5Eight", 8)
 	one("sha256One", "computes SHA-256", false)
 	two("sha256Two", "computes SHA-256", false)
 	Generate()

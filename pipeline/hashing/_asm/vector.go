@@ -103,10 +103,13 @@ func (m *md5Vector) begin() {
 	m.next = 0
 }
 
-// end adds the state that the block began with.
+// end adds the state that the block began with, and goes to the next.
 func (m *md5Vector) end() {
 	for i := range m.v {
 		VPADDD(m.saved[i], m.v[i], m.v[i])
+	}
+	for _, p := range m.p {
+		ADDQ(Imm(64), p)
 	}
 }
 
