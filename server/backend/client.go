@@ -16,6 +16,7 @@ type Client struct {
 	config     Config
 	s3         *s3.Client
 	transports [2]*http.Transport // for ordinary and for slow answers
+	reads      *readTransport     // for the requests it carries
 	slow       func(*s3.Options)
 	requests   *requests // that are made without the SDK's operations
 	budget     *budget
@@ -40,6 +41,7 @@ func New(config Config) (*Client, error) {
 	if c.transports[1], err = newTransport(config, config.SlowTimeout, &c.open); err != nil {
 		return nil, err
 	}
+	c.reads = newReadTransport(config, c.transports[0])
 	slow := sender{c.transports[1]}
 	c.slow = func(o *s3.Options) { o.HTTPClient = slow }
 	// s3.New instead of LoadDefaultConfig: nothing is taken from environment, files or metadata services.
@@ -71,6 +73,7 @@ func (c *Client) Close() {
 	for _, t := range c.transports {
 		t.CloseIdleConnections()
 	}
+	c.reads.idle.close()
 }
 
 // Connections is the number of connections to the store that are open now, in use or idle.

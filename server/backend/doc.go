@@ -5,7 +5,9 @@
 // the SDK's signer and net/http alone (request.go), to the same places and with the same headers
 // (TestRequestsGoWhereTheSDKSends, TestUploadsAreAsTheSDKSendsThem), and listings are read by a scanner of
 // their own, with encoding/xml for whatever it does not know (plain.go, FuzzPlainIsWhatXMLIs,
-// TestListingInAnyXML). What it adds to the SDK:
+// TestListingInAnyXML). GET and HEAD do without net/http's two goroutines a connection, too: they are written and read where
+// they are asked (readtransport.go, connection.go), over connections that are looked at before each use
+// (TestIdleConnectionIsLookedAt, TestAnswersAreBounded, TestLeftBodyEndsItsConnection). What it adds to the SDK:
 //
 //   - An answer is believed only if it is what the operation's success looks like: the status, the whole
 //     XML document with its root element, an ETag after an upload, the Content-Range that was asked for.

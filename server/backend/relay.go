@@ -52,7 +52,7 @@ func (c *Client) Relay(ctx context.Context, q Question) (*Reply, error) {
 		if err != nil {
 			return err
 		}
-		resp, err := sender{c.transports[0]}.Do(req)
+		resp, err := c.send(req)
 		if err != nil {
 			return &smithyhttp.RequestSendError{Err: err}
 		}

@@ -117,12 +117,20 @@ func (r *requests) signed(ctx context.Context, method string, target *url.URL, h
 	return req, nil
 }
 
+// send sends a signed request over the connections that fit it.
+func (c *Client) send(req *http.Request) (*http.Response, error) {
+	if c.reads.carries(req) {
+		return sender{c.reads}.Do(req)
+	}
+	return sender{c.transports[0]}.Do(req)
+}
+
 // ask sends a request and gives its answer, if that is the one which the call describes; the caller closes its body.
 func (at *attempt) ask(req *http.Request) (*http.Response, error) {
 	if req.Body != nil {
 		defer req.Body.Close() // net/http may do so late; before the answer was read, this may cut it off
 	}
-	resp, err := sender{at.client.transports[0]}.Do(req)
+	resp, err := at.client.send(req)
 	if err != nil {
 		return nil, &smithyhttp.RequestSendError{Err: err}
 	}
