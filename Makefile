@@ -15,6 +15,7 @@ MC          := github.com/minio/mc@v0.0.0-20250313080218-cf909e1063a9
 NFPM        := github.com/goreleaser/nfpm/v2/cmd/nfpm@v2.44.0
 MINIO       := github.com/minio/minio@v0.0.0-20260212201848-7aac2a2c5b7c
 FUZZTIME    ?= 20s
+PKGS        := ./server ./...  # the longest first, so that nothing waits for it in the end
 DIR         ?=
 BEGIN       := $(shell date +%s)
 BASE        ?=
@@ -48,14 +49,14 @@ run: rig ## start the same stack, leave it running, print what to paste into PBS
 
 .PHONY: test
 test: ## unit tests of every package
-	$(GO) test ./...
+	$(GO) test $(PKGS)
 	cd bench/versitygw && $(GO) test ./...
 	cd bench/conformance && $(GO) test ./...
 	cd bench/browser && $(GO) vet ./...
 
 .PHONY: race
 race: ## the same under the race detector
-	$(GO) test -race -short ./...
+	$(GO) test -race -short $(PKGS)
 
 .PHONY: lint
 lint: ## gofmt, vet, staticcheck, and govulncheck where its data base can be reached
@@ -91,10 +92,10 @@ alerts: ## the alert rules in promtool, which it fetches: are they right, and do
 	cd deploy/prometheus && promtool=$$(../../.ci/promtool $(CURDIR)/.cache/prometheus) && $$promtool check rules alerts.yml && $$promtool test rules alerts_test.yml
 
 .PHONY: integration
-integration: rig passthrough clients haproxy browser alerts ## acceptance tests through real processes: a strict PBS client, real S3 clients, TLS, a real S3 server, kills
+integration: export WHERE_POSSIBLE := yes
+integration: rig passthrough clients haproxy browser alerts packages ## acceptance tests through real processes: a strict PBS client, real S3 clients, TLS, a real S3 server, kills, a booted Debian
 	$(GO) test -tags passthrough -count=1 -run '^TestPassthrough' ./cmd/s3-crypt-proxy
-	S3SERVER_BIN=$(BIN)/versitygw $(GO) test -tags integration -count=1 -timeout 15m ./bench/integration/... ./bench/rig/... ./server/backend/...
-	$(GO) test -tags integration -count=1 -timeout 15m ./bench/clients
+	S3SERVER_BIN=$(BIN)/versitygw $(GO) test -tags integration -count=1 -timeout 15m -parallel 6 ./bench/integration/... ./bench/clients ./bench/rig/... ./server/backend/...
 
 .PHONY: integration-minio
 integration-minio: rig clients minio ## the real S3 clients again, with minio as the backend

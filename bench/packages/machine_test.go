@@ -90,7 +90,7 @@ func boot(t *testing.T) *machine {
 			t.Logf("console:\n%s", console)
 		}
 	})
-	within(t, time.Minute, "the machine is up", func() error {
+	within(t, 3*time.Minute, "the machine is up", func() error {
 		select {
 		case <-ended:
 			t.Fatalf("systemd-nspawn ended; its console:\n%s", console)
