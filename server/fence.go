@@ -86,7 +86,11 @@ func (f *fence) Put(ctx context.Context, bucket, key string, body io.Reader, siz
 		return f.done(ctx, bucket, name, made, err)
 	}
 	fenced := &fencedSeeker{ReadSeeker: whole, ctx: ctx, fence: f}
-	made, err := f.gate.backend.Put(ctx, bucket, name, fenced, size, cond)
+	var sent io.ReadSeeker = fenced
+	if summed, ok := whole.(backend.Summed); ok {
+		sent = fencedSum{fenced, summed}
+	}
+	made, err := f.gate.backend.Put(ctx, bucket, name, sent, size, cond)
 	if err != nil && fenced.gone != nil {
 		return backend.Written{}, fenced.gone
 	}
@@ -183,6 +187,12 @@ func (r *fencedSeeker) Seek(offset int64, whence int) (int64, error) {
 
 // WriteTo lends the bytes where the source does.
 func (r *fencedSeeker) WriteTo(w io.Writer) (int64, error) { return io.Copy(w, r.ReadSeeker) }
+
+// fencedSum is one that knows its checksum.
+type fencedSum struct {
+	*fencedSeeker
+	backend.Summed
+}
 
 func closerOf(r io.Reader) io.Closer {
 	if c, ok := r.(io.Closer); ok {

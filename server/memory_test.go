@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/md5"
 	"fmt"
+	"hash/crc32"
 	"io"
 	"maps"
 	"net/url"
@@ -29,6 +30,7 @@ type memory struct {
 	calls       []string             // "Op bucket/key"
 	ids         int
 	partTime    time.Time // of every part
+	summed      int       // uploads whose checksum was known before
 
 	deleted []backend.DeleteOptions // of every removal but those of trials
 
@@ -140,6 +142,12 @@ func (m *memory) Put(_ context.Context, bucket, key string, body io.Reader, size
 	data, err := readAll(body, size)
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if s, ok := body.(backend.Summed); ok && err == nil {
+		if got := crc32.Checksum(data, castagnoli); s.CRC32C() != got {
+			panic(fmt.Sprintf("%s/%s is said to have the CRC32C %08x, and has %08x", bucket, key, s.CRC32C(), got))
+		}
+		m.summed++
+	}
 	b, ferr := m.enter("Put", bucket, key)
 	switch {
 	case ferr != nil:

@@ -270,14 +270,16 @@ func (s *Server) storeWhole(p *put) (made backend.Written, err error) {
 	}
 	var chain pipeline.Chain
 	defer chain.Release()
-	if err = s.seal(p, func(b *pipeline.Batch) error { chain.Append(b); return nil }); err != nil {
+	var sum sealedSum
+	if err = s.seal(p, &sum, func(b *pipeline.Batch) error { chain.Append(b); return nil }); err != nil {
 		return made, err
 	}
 	if err := p.finishBlock(); err != nil {
 		return made, err
 	}
 	send := func(cond backend.Conditions) (backend.Written, error) {
-		body := chain.NewReader(p.block, filler(p.sealer))
+		tail := filler(p.sealer)
+		body := sealedBody{chain.NewReader(p.block, tail), sum.of(p.block, tail)}
 		defer body.Close()
 		return p.bucket.Put(p.ctx, p.target.bucket, p.key, body, p.sealer.SealedSize(), cond)
 	}
@@ -333,7 +335,7 @@ func (s *Server) storeThrough(p *put) (made backend.Written, err error) {
 		r.Close() // frees a waiting Send, also when the backend answered early
 		sent <- result{made, err}
 	}()
-	sealErr := s.seal(p, func(b *pipeline.Batch) error { return w.Send(ctx, b) })
+	sealErr := s.seal(p, nil, func(b *pipeline.Batch) error { return w.Send(ctx, b) })
 	w.CloseWithError(sealErr)
 	if sealErr != nil {
 		cancel() // cut the backend request: its last segment was never sent
@@ -356,10 +358,11 @@ func (s *Server) storeThrough(p *put) (made backend.Written, err error) {
 	return made, sealErr
 }
 
-// seal runs the body through the engine. What follows waits for the backend: another
-// body may move then.
-func (s *Server) seal(p *put, sink func(*pipeline.Batch) error) error {
+// seal runs the body through the engine, and adds what it seals to sum, unless that is nil. What
+// follows waits for the backend: another body may move then.
+func (s *Server) seal(p *put, sum *sealedSum, sink func(*pipeline.Batch) error) error {
 	timed := timeSealer(p.sealer)
+	timed.sum = sum
 	defer func() { s.metrics.crypto("PutObject", time.Duration(timed.spent.Load())) }()
 	defer p.turn.End()
 	// The end of the body proves it, so it is proved before the first byte of padding.

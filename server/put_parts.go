@@ -155,7 +155,7 @@ type sentPart struct {
 
 func (u *partUpload) run() error {
 	u.filling, u.number = new(pipeline.Chain), 1
-	if err := u.s.seal(u.p, u.take); err != nil {
+	if err := u.s.seal(u.p, nil, u.take); err != nil {
 		return err
 	}
 	if err := u.p.finishBlock(); err != nil {

@@ -12,6 +12,7 @@ import (
 type timedSealer struct {
 	pipeline.Sealer
 	spent atomic.Int64 // ns
+	sum   *sealedSum   // of what is sealed; nil: nobody asks
 }
 
 func timeSealer(s pipeline.Sealer) *timedSealer { return &timedSealer{Sealer: segmentSealer(s)} }
@@ -21,6 +22,9 @@ func (t *timedSealer) SealInPlace(slots []byte, plain int, first int64) int {
 	began := time.Now()
 	n := t.Sealer.SealInPlace(slots, plain, first)
 	t.spent.Add(int64(time.Since(began)))
+	if t.sum != nil {
+		t.sum.add(first, slots[:n])
+	}
 	return n
 }
 

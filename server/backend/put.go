@@ -3,6 +3,7 @@ package backend
 import (
 	"context"
 	"encoding/base64"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"hash/crc32"
@@ -33,7 +34,7 @@ type Written struct {
 // object exists when Put returns nil, and nothing but the whole object ever appears.
 //
 // An io.ReadSeeker is sent from its current position, again for every attempt, with the CRC32C of its
-// bytes: some stores take a connection that ends early for the end of the object, and the checksum is
+// bytes, which it is asked for if it is Summed: some stores take a connection that ends early for the end of the object, and the checksum is
 // what stops them (versitygw 1.8.0 commits such an object). Any other reader is sent once, without; for
 // it there is only the reset that newTransport sends in place of a clean end. body must report io.EOF after size bytes without waiting for Put. Put does not use body after it
 // returned. It closes body only if that is an io.Closer, not an io.Seeker, and the attempt ended before
@@ -52,7 +53,7 @@ func (c *Client) Put(ctx context.Context, bucket, key string, body io.Reader, si
 	}
 	sum := "" // none for a reader that can be read once
 	if source.seeker != nil {
-		if sum, err = checksum(body); err != nil {
+		if sum, err = source.checksum(); err != nil {
 			return w, &Error{Kind: Source, Op: op, err: err}
 		}
 	}
@@ -155,10 +156,16 @@ func newSource(op string, body io.Reader, size int64) (*source, error) {
 	return s, nil
 }
 
-// checksum returns the CRC32C of what body has left, as S3 writes it. It costs about 0.03 ns a byte.
-func checksum(body io.Reader) (string, error) {
+// Summed is a body that knows the CRC32C of all its bytes. Put believes it; the store does not.
+type Summed interface{ CRC32C() uint32 }
+
+// checksum returns the CRC32C of what the body has left, as S3 writes it. To find it costs about 0.1 ns a byte.
+func (s *source) checksum() (string, error) {
+	if known, ok := s.reader.(Summed); ok && s.start == 0 {
+		return base64.StdEncoding.EncodeToString(binary.BigEndian.AppendUint32(nil, known.CRC32C())), nil
+	}
 	h := crc32.New(castagnoli)
-	if _, err := io.Copy(h, body); err != nil {
+	if _, err := io.Copy(h, s.reader); err != nil {
 		return "", fmt.Errorf("cannot read the body: %w", err)
 	}
 	return base64.StdEncoding.EncodeToString(h.Sum(nil)), nil

@@ -104,6 +104,38 @@ func TestPutSendsFromTheCurrentPosition(t *testing.T) {
 	}
 }
 
+// summed is a body that says a checksum, right or wrong.
+type summed struct {
+	*bytes.Reader
+	sum uint32
+}
+
+func (s summed) CRC32C() uint32 { return s.sum }
+
+// TestKnownChecksumIsSent: a body that knows its checksum is not read for it, which is the store's to prove.
+func TestKnownChecksumIsSent(t *testing.T) {
+	s := newScript(t, s3fault(503, "SlowDown", "x"), stored)
+	c := newTestClient(t, s.URL)
+	body := summed{bytes.NewReader(pattern(100_000)), 0x01020304}
+	if _, err := c.Put(t.Context(), "bucket", "key", body, 100_000, Conditions{}); err != nil {
+		t.Fatal(err)
+	}
+	body.Seek(1, io.SeekStart) // it is that of all bytes
+	if _, err := c.Put(t.Context(), "bucket", "key", body, 99_999, Conditions{}); err != nil {
+		t.Fatal(err)
+	}
+	rest := base64.StdEncoding.EncodeToString(binary.BigEndian.AppendUint32(nil, crc32.Checksum(pattern(100_000)[1:], castagnoli)))
+	r := s.requests()
+	if len(r) != 3 {
+		t.Fatalf("%d requests", len(r))
+	}
+	for i, want := range []string{"AQIDBA==", "AQIDBA==", rest} {
+		if got := r[i].header.Get("X-Amz-Checksum-Crc32c"); got != want {
+			t.Errorf("request %d has %q, not %q", i+1, got, want)
+		}
+	}
+}
+
 func TestEveryAttemptIsSignedAfresh(t *testing.T) {
 	s := newScript(t, func(w http.ResponseWriter, r *http.Request) {
 		time.Sleep(1100 * time.Millisecond) // X-Amz-Date counts seconds

@@ -92,7 +92,7 @@ func TestUploadsAreAsTheSDKSendsThem(t *testing.T) {
 	c := newTestClient(t, s.URL)
 	bucket, key, id, n, size := "bucket", "a b+é", "i/d+", int32(7), int64(5)
 	unsigned := s3.WithAPIOptions(v4.SwapComputePayloadSHA256ForUnsignedPayloadMiddleware)
-	sum, err := checksum(strings.NewReader("hello"))
+	sum, err := (&source{reader: strings.NewReader("hello")}).checksum()
 	if err != nil {
 		t.Fatal(err)
 	}
