@@ -28,7 +28,7 @@ func (e *Engine) Open(ctx context.Context, src io.Reader, sealed int64, first in
 		if err != nil {
 			return p.fail(err)
 		}
-		if err := p.fill(plain, n, e.slot); err != nil {
+		if err := p.fill(plain, n, n); err != nil {
 			return err
 		}
 		left -= int64(n)

@@ -22,9 +22,10 @@ type pump struct {
 	head, n int
 }
 
-// fill reads total bytes into the slots of a fresh batch, piece bytes to a slot,
-// one slot at a time: a source that hashes what it gives does so in the cache,
-// and what is done meanwhile goes to the sink between two reads.
+// fill reads total bytes into the slots of a fresh batch, piece bytes to a slot, or
+// all at once if that is what piece is. A source that hashes what it gives is asked for
+// one slot at a time, and does so in the cache; any other gives what it has, in as few
+// reads as may be. What is done meanwhile goes to the sink between two reads.
 func (p *pump) fill(plain, total, piece int) error {
 	if err := p.cancelled(); err != nil {
 		return p.fail(err)
@@ -32,12 +33,16 @@ func (p *pump) fill(plain, total, piece int) error {
 	p.filling = p.e.newBatch(plain)
 	buf := p.filling.bytes()
 	for at, left := 0, total; left > 0; at += p.e.slot {
-		if err := p.deliverDone(); err != nil {
-			return err
-		}
 		n := min(left, piece)
-		if err := p.src.fill(buf[at : at+n]); err != nil {
-			return p.fail(err)
+		for got := 0; got < n; {
+			if err := p.deliverDone(); err != nil {
+				return err
+			}
+			k, err := p.src.read(buf[at+got : at+n])
+			if err != nil {
+				return p.fail(p.src.early(err, got, n))
+			}
+			got += k
 		}
 		left -= n
 	}

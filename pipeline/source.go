@@ -19,30 +19,48 @@ type source struct {
 
 // fill reads len(p) bytes.
 func (s *source) fill(p []byte) error {
-	n := 0
-	for idle := 0; n < len(p); {
-		if s.ended {
-			return shortSource(n, len(p))
-		}
-		k, err := s.r.Read(p[n:])
-		if k < 0 || k > len(p)-n {
-			panic("BUG: a source returned an impossible count from Read")
+	for n := 0; n < len(p); {
+		k, err := s.read(p[n:])
+		if err != nil {
+			return s.early(err, n, len(p))
 		}
 		n += k
+	}
+	return nil
+}
+
+// read gives what one Read of the source does: one byte at least, or an error, of which a bare io.EOF is the end.
+func (s *source) read(p []byte) (int, error) {
+	for range maxEmptyReads {
+		if s.ended {
+			return 0, io.EOF
+		}
+		n, err := s.r.Read(p)
+		if n < 0 || n > len(p) {
+			panic("BUG: a source returned an impossible count from Read")
+		}
 		switch {
 		case err == io.EOF:
 			s.ended = true
 		case err != nil:
-			return err
-		case k > 0:
-			idle = 0
-		default:
-			if idle++; idle == maxEmptyReads {
-				return io.ErrNoProgress
-			}
+			return n, err
+		}
+		if n > 0 {
+			return n, nil
 		}
 	}
-	return nil
+	if s.ended {
+		return 0, io.EOF
+	}
+	return 0, io.ErrNoProgress
+}
+
+// early is the error of a source that gave n bytes of want and then err.
+func (s *source) early(err error, n, want int) error {
+	if err == io.EOF {
+		return fmt.Errorf("%w: %d bytes of %d: %w", ErrShortSource, n, want, io.ErrUnexpectedEOF)
+	}
+	return err
 }
 
 // end demands a clean io.EOF. room is one byte of scratch: a byte that comes
@@ -66,8 +84,4 @@ func (s *source) end(room []byte) error {
 		return nil
 	}
 	return io.ErrNoProgress
-}
-
-func shortSource(n, want int) error {
-	return fmt.Errorf("%w: %d bytes of %d: %w", ErrShortSource, n, want, io.ErrUnexpectedEOF)
 }
