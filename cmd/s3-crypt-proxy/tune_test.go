@@ -67,8 +67,8 @@ func TestTuneAdvice(t *testing.T) {
 		"hyper-threads that harm": {func(h *host) { h.half = 1100 }, []string{"workers: 48 # the physical cores: 1100 MB/s"}},
 		"no SHA instructions":     {func(h *host) { delete(h.hash, hashing.Fused) }, []string{"hashing: auto #"}},
 		"fused is slower":         {func(h *host) { h.hash[hashing.Fused] = 50 }, []string{"hashing: standard # 100 MB/s, fused 50"}},
-		"AVX-512":                 {func(h *host) { h.hash[hashing.Lanes] = 300 }, []string{"hashing: lanes # 300 MB/s, standard 100, fused 200"}},
-		"AVX-512 that is slow":    {func(h *host) { h.hash[hashing.Lanes] = 190 }, []string{"hashing: fused # 200 MB/s, standard 100, lanes 190"}},
+		"AVX-512":                 {func(h *host) { h.hash[hashing.AVX512] = 300 }, []string{"hashing: avx512 # 300 MB/s, standard 100, fused 200"}},
+		"AVX-512 that is slow":    {func(h *host) { h.hash[hashing.AVX512] = 190 }, []string{"hashing: fused # 200 MB/s, standard 100, avx512 190"}},
 		"little memory":           {func(h *host) { h.memory = 1 << 30 }, []string{"budget: 256MiB # a quarter of 1024 MiB"}},
 	} {
 		h := even()

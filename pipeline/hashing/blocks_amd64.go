@@ -54,6 +54,11 @@ func md5Four(state *[4]*[12]uint32, p *[4]*byte, blocks int)
 //go:noescape
 func md5Eight(state *[8]*[12]uint32, p *[8]*byte, blocks int)
 
+// md5EightAVX2 computes MD5, blocks times 64 bytes of each p[i], into state[i]. blocks is at least 1.
+//
+//go:noescape
+func md5EightAVX2(state *[8]*[12]uint32, p *[8]*byte, blocks int)
+
 // sha256One computes SHA-256, blocks times 64 bytes at p, into state. blocks is at least 1.
 //
 //go:noescape

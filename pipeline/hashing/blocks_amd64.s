@@ -14729,6 +14729,942 @@ DATA md5EightT<>+248(SB)/4, $0x2ad7d2bb
 DATA md5EightT<>+252(SB)/4, $0xeb86d391
 GLOBL md5EightT<>(SB), RODATA|NOPTR, $256
 
+// func md5EightAVX2(state *[8]*[12]uint32, p *[8]*byte, blocks int)
+// Requires: AVX, AVX2
+TEXT ·md5EightAVX2(SB), $648-24
+	MOVQ        blocks+16(FP), R10
+	MOVQ        R10, 640(SP)
+	MOVQ        p+8(FP), R10
+	MOVQ        (R10), SI
+	MOVQ        8(R10), DI
+	MOVQ        16(R10), AX
+	MOVQ        24(R10), BX
+	MOVQ        32(R10), CX
+	MOVQ        40(R10), DX
+	MOVQ        48(R10), R8
+	MOVQ        56(R10), R9
+	MOVQ        state+0(FP), R10
+	MOVQ        (R10), R10
+	VMOVDQU     (R10), X0
+	MOVQ        state+0(FP), R10
+	MOVQ        32(R10), R10
+	VINSERTI128 $0x01, (R10), Y0, Y0
+	MOVQ        state+0(FP), R10
+	MOVQ        8(R10), R10
+	VMOVDQU     (R10), X1
+	MOVQ        state+0(FP), R10
+	MOVQ        40(R10), R10
+	VINSERTI128 $0x01, (R10), Y1, Y1
+	MOVQ        state+0(FP), R10
+	MOVQ        16(R10), R10
+	VMOVDQU     (R10), X2
+	MOVQ        state+0(FP), R10
+	MOVQ        48(R10), R10
+	VINSERTI128 $0x01, (R10), Y2, Y2
+	MOVQ        state+0(FP), R10
+	MOVQ        24(R10), R10
+	VMOVDQU     (R10), X3
+	MOVQ        state+0(FP), R10
+	MOVQ        56(R10), R10
+	VINSERTI128 $0x01, (R10), Y3, Y3
+	VPUNPCKLDQ  Y1, Y0, Y12
+	VPUNPCKHDQ  Y1, Y0, Y13
+	VPUNPCKLDQ  Y3, Y2, Y14
+	VPUNPCKHDQ  Y3, Y2, Y15
+	VPUNPCKLQDQ Y14, Y12, Y0
+	VPUNPCKHQDQ Y14, Y12, Y1
+	VPUNPCKLQDQ Y15, Y13, Y2
+	VPUNPCKHQDQ Y15, Y13, Y3
+	VPCMPEQD    Y6, Y6, Y6
+
+loop:
+	VMOVDQU      (SI), X8
+	VINSERTI128  $0x01, (CX), Y8, Y8
+	VMOVDQU      (DI), X9
+	VINSERTI128  $0x01, (DX), Y9, Y9
+	VMOVDQU      (AX), X10
+	VINSERTI128  $0x01, (R8), Y10, Y10
+	VMOVDQU      (BX), X11
+	VINSERTI128  $0x01, (R9), Y11, Y11
+	VPUNPCKLDQ   Y9, Y8, Y12
+	VPUNPCKHDQ   Y9, Y8, Y13
+	VPUNPCKLDQ   Y11, Y10, Y14
+	VPUNPCKHDQ   Y11, Y10, Y15
+	VPUNPCKLQDQ  Y14, Y12, Y8
+	VPUNPCKHQDQ  Y14, Y12, Y9
+	VPUNPCKLQDQ  Y15, Y13, Y10
+	VPUNPCKHQDQ  Y15, Y13, Y11
+	VMOVDQU      Y8, 128(SP)
+	VMOVDQU      Y9, 160(SP)
+	VMOVDQU      Y10, 192(SP)
+	VMOVDQU      Y11, 224(SP)
+	VMOVDQU      16(SI), X8
+	VINSERTI128  $0x01, 16(CX), Y8, Y8
+	VMOVDQU      16(DI), X9
+	VINSERTI128  $0x01, 16(DX), Y9, Y9
+	VMOVDQU      16(AX), X10
+	VINSERTI128  $0x01, 16(R8), Y10, Y10
+	VMOVDQU      16(BX), X11
+	VINSERTI128  $0x01, 16(R9), Y11, Y11
+	VPUNPCKLDQ   Y9, Y8, Y12
+	VPUNPCKHDQ   Y9, Y8, Y13
+	VPUNPCKLDQ   Y11, Y10, Y14
+	VPUNPCKHDQ   Y11, Y10, Y15
+	VPUNPCKLQDQ  Y14, Y12, Y8
+	VPUNPCKHQDQ  Y14, Y12, Y9
+	VPUNPCKLQDQ  Y15, Y13, Y10
+	VPUNPCKHQDQ  Y15, Y13, Y11
+	VMOVDQU      Y8, 256(SP)
+	VMOVDQU      Y9, 288(SP)
+	VMOVDQU      Y10, 320(SP)
+	VMOVDQU      Y11, 352(SP)
+	VMOVDQU      32(SI), X8
+	VINSERTI128  $0x01, 32(CX), Y8, Y8
+	VMOVDQU      32(DI), X9
+	VINSERTI128  $0x01, 32(DX), Y9, Y9
+	VMOVDQU      32(AX), X10
+	VINSERTI128  $0x01, 32(R8), Y10, Y10
+	VMOVDQU      32(BX), X11
+	VINSERTI128  $0x01, 32(R9), Y11, Y11
+	VPUNPCKLDQ   Y9, Y8, Y12
+	VPUNPCKHDQ   Y9, Y8, Y13
+	VPUNPCKLDQ   Y11, Y10, Y14
+	VPUNPCKHDQ   Y11, Y10, Y15
+	VPUNPCKLQDQ  Y14, Y12, Y8
+	VPUNPCKHQDQ  Y14, Y12, Y9
+	VPUNPCKLQDQ  Y15, Y13, Y10
+	VPUNPCKHQDQ  Y15, Y13, Y11
+	VMOVDQU      Y8, 384(SP)
+	VMOVDQU      Y9, 416(SP)
+	VMOVDQU      Y10, 448(SP)
+	VMOVDQU      Y11, 480(SP)
+	VMOVDQU      48(SI), X8
+	VINSERTI128  $0x01, 48(CX), Y8, Y8
+	VMOVDQU      48(DI), X9
+	VINSERTI128  $0x01, 48(DX), Y9, Y9
+	VMOVDQU      48(AX), X10
+	VINSERTI128  $0x01, 48(R8), Y10, Y10
+	VMOVDQU      48(BX), X11
+	VINSERTI128  $0x01, 48(R9), Y11, Y11
+	VPUNPCKLDQ   Y9, Y8, Y12
+	VPUNPCKHDQ   Y9, Y8, Y13
+	VPUNPCKLDQ   Y11, Y10, Y14
+	VPUNPCKHDQ   Y11, Y10, Y15
+	VPUNPCKLQDQ  Y14, Y12, Y8
+	VPUNPCKHQDQ  Y14, Y12, Y9
+	VPUNPCKLQDQ  Y15, Y13, Y10
+	VPUNPCKHQDQ  Y15, Y13, Y11
+	VMOVDQU      Y8, 512(SP)
+	VMOVDQU      Y9, 544(SP)
+	VMOVDQU      Y10, 576(SP)
+	VMOVDQU      Y11, 608(SP)
+	VMOVDQU      Y0, (SP)
+	VMOVDQU      Y1, 32(SP)
+	VMOVDQU      Y2, 64(SP)
+	VMOVDQU      Y3, 96(SP)
+	VPBROADCASTD md5EightAVX2T<>+0(SB), Y5
+	VPADDD       128(SP), Y5, Y5
+	VPADDD       Y5, Y0, Y0
+	VPXOR        Y2, Y3, Y4
+	VPAND        Y1, Y4, Y4
+	VPXOR        Y3, Y4, Y4
+	VPADDD       Y4, Y0, Y0
+	VPSLLD       $0x07, Y0, Y4
+	VPSRLD       $0x19, Y0, Y0
+	VPOR         Y4, Y0, Y0
+	VPADDD       Y1, Y0, Y0
+	VPBROADCASTD md5EightAVX2T<>+4(SB), Y5
+	VPADDD       160(SP), Y5, Y5
+	VPADDD       Y5, Y3, Y3
+	VPXOR        Y1, Y2, Y4
+	VPAND        Y0, Y4, Y4
+	VPXOR        Y2, Y4, Y4
+	VPADDD       Y4, Y3, Y3
+	VPSLLD       $0x0c, Y3, Y4
+	VPSRLD       $0x14, Y3, Y3
+	VPOR         Y4, Y3, Y3
+	VPADDD       Y0, Y3, Y3
+	VPBROADCASTD md5EightAVX2T<>+8(SB), Y5
+	VPADDD       192(SP), Y5, Y5
+	VPADDD       Y5, Y2, Y2
+	VPXOR        Y0, Y1, Y4
+	VPAND        Y3, Y4, Y4
+	VPXOR        Y1, Y4, Y4
+	VPADDD       Y4, Y2, Y2
+	VPSLLD       $0x11, Y2, Y4
+	VPSRLD       $0x0f, Y2, Y2
+	VPOR         Y4, Y2, Y2
+	VPADDD       Y3, Y2, Y2
+	VPBROADCASTD md5EightAVX2T<>+12(SB), Y5
+	VPADDD       224(SP), Y5, Y5
+	VPADDD       Y5, Y1, Y1
+	VPXOR        Y3, Y0, Y4
+	VPAND        Y2, Y4, Y4
+	VPXOR        Y0, Y4, Y4
+	VPADDD       Y4, Y1, Y1
+	VPSLLD       $0x16, Y1, Y4
+	VPSRLD       $0x0a, Y1, Y1
+	VPOR         Y4, Y1, Y1
+	VPADDD       Y2, Y1, Y1
+	VPBROADCASTD md5EightAVX2T<>+16(SB), Y5
+	VPADDD       256(SP), Y5, Y5
+	VPADDD       Y5, Y0, Y0
+	VPXOR        Y2, Y3, Y4
+	VPAND        Y1, Y4, Y4
+	VPXOR        Y3, Y4, Y4
+	VPADDD       Y4, Y0, Y0
+	VPSLLD       $0x07, Y0, Y4
+	VPSRLD       $0x19, Y0, Y0
+	VPOR         Y4, Y0, Y0
+	VPADDD       Y1, Y0, Y0
+	VPBROADCASTD md5EightAVX2T<>+20(SB), Y5
+	VPADDD       288(SP), Y5, Y5
+	VPADDD       Y5, Y3, Y3
+	VPXOR        Y1, Y2, Y4
+	VPAND        Y0, Y4, Y4
+	VPXOR        Y2, Y4, Y4
+	VPADDD       Y4, Y3, Y3
+	VPSLLD       $0x0c, Y3, Y4
+	VPSRLD       $0x14, Y3, Y3
+	VPOR         Y4, Y3, Y3
+	VPADDD       Y0, Y3, Y3
+	VPBROADCASTD md5EightAVX2T<>+24(SB), Y5
+	VPADDD       320(SP), Y5, Y5
+	VPADDD       Y5, Y2, Y2
+	VPXOR        Y0, Y1, Y4
+	VPAND        Y3, Y4, Y4
+	VPXOR        Y1, Y4, Y4
+	VPADDD       Y4, Y2, Y2
+	VPSLLD       $0x11, Y2, Y4
+	VPSRLD       $0x0f, Y2, Y2
+	VPOR         Y4, Y2, Y2
+	VPADDD       Y3, Y2, Y2
+	VPBROADCASTD md5EightAVX2T<>+28(SB), Y5
+	VPADDD       352(SP), Y5, Y5
+	VPADDD       Y5, Y1, Y1
+	VPXOR        Y3, Y0, Y4
+	VPAND        Y2, Y4, Y4
+	VPXOR        Y0, Y4, Y4
+	VPADDD       Y4, Y1, Y1
+	VPSLLD       $0x16, Y1, Y4
+	VPSRLD       $0x0a, Y1, Y1
+	VPOR         Y4, Y1, Y1
+	VPADDD       Y2, Y1, Y1
+	VPBROADCASTD md5EightAVX2T<>+32(SB), Y5
+	VPADDD       384(SP), Y5, Y5
+	VPADDD       Y5, Y0, Y0
+	VPXOR        Y2, Y3, Y4
+	VPAND        Y1, Y4, Y4
+	VPXOR        Y3, Y4, Y4
+	VPADDD       Y4, Y0, Y0
+	VPSLLD       $0x07, Y0, Y4
+	VPSRLD       $0x19, Y0, Y0
+	VPOR         Y4, Y0, Y0
+	VPADDD       Y1, Y0, Y0
+	VPBROADCASTD md5EightAVX2T<>+36(SB), Y5
+	VPADDD       416(SP), Y5, Y5
+	VPADDD       Y5, Y3, Y3
+	VPXOR        Y1, Y2, Y4
+	VPAND        Y0, Y4, Y4
+	VPXOR        Y2, Y4, Y4
+	VPADDD       Y4, Y3, Y3
+	VPSLLD       $0x0c, Y3, Y4
+	VPSRLD       $0x14, Y3, Y3
+	VPOR         Y4, Y3, Y3
+	VPADDD       Y0, Y3, Y3
+	VPBROADCASTD md5EightAVX2T<>+40(SB), Y5
+	VPADDD       448(SP), Y5, Y5
+	VPADDD       Y5, Y2, Y2
+	VPXOR        Y0, Y1, Y4
+	VPAND        Y3, Y4, Y4
+	VPXOR        Y1, Y4, Y4
+	VPADDD       Y4, Y2, Y2
+	VPSLLD       $0x11, Y2, Y4
+	VPSRLD       $0x0f, Y2, Y2
+	VPOR         Y4, Y2, Y2
+	VPADDD       Y3, Y2, Y2
+	VPBROADCASTD md5EightAVX2T<>+44(SB), Y5
+	VPADDD       480(SP), Y5, Y5
+	VPADDD       Y5, Y1, Y1
+	VPXOR        Y3, Y0, Y4
+	VPAND        Y2, Y4, Y4
+	VPXOR        Y0, Y4, Y4
+	VPADDD       Y4, Y1, Y1
+	VPSLLD       $0x16, Y1, Y4
+	VPSRLD       $0x0a, Y1, Y1
+	VPOR         Y4, Y1, Y1
+	VPADDD       Y2, Y1, Y1
+	VPBROADCASTD md5EightAVX2T<>+48(SB), Y5
+	VPADDD       512(SP), Y5, Y5
+	VPADDD       Y5, Y0, Y0
+	VPXOR        Y2, Y3, Y4
+	VPAND        Y1, Y4, Y4
+	VPXOR        Y3, Y4, Y4
+	VPADDD       Y4, Y0, Y0
+	VPSLLD       $0x07, Y0, Y4
+	VPSRLD       $0x19, Y0, Y0
+	VPOR         Y4, Y0, Y0
+	VPADDD       Y1, Y0, Y0
+	VPBROADCASTD md5EightAVX2T<>+52(SB), Y5
+	VPADDD       544(SP), Y5, Y5
+	VPADDD       Y5, Y3, Y3
+	VPXOR        Y1, Y2, Y4
+	VPAND        Y0, Y4, Y4
+	VPXOR        Y2, Y4, Y4
+	VPADDD       Y4, Y3, Y3
+	VPSLLD       $0x0c, Y3, Y4
+	VPSRLD       $0x14, Y3, Y3
+	VPOR         Y4, Y3, Y3
+	VPADDD       Y0, Y3, Y3
+	VPBROADCASTD md5EightAVX2T<>+56(SB), Y5
+	VPADDD       576(SP), Y5, Y5
+	VPADDD       Y5, Y2, Y2
+	VPXOR        Y0, Y1, Y4
+	VPAND        Y3, Y4, Y4
+	VPXOR        Y1, Y4, Y4
+	VPADDD       Y4, Y2, Y2
+	VPSLLD       $0x11, Y2, Y4
+	VPSRLD       $0x0f, Y2, Y2
+	VPOR         Y4, Y2, Y2
+	VPADDD       Y3, Y2, Y2
+	VPBROADCASTD md5EightAVX2T<>+60(SB), Y5
+	VPADDD       608(SP), Y5, Y5
+	VPADDD       Y5, Y1, Y1
+	VPXOR        Y3, Y0, Y4
+	VPAND        Y2, Y4, Y4
+	VPXOR        Y0, Y4, Y4
+	VPADDD       Y4, Y1, Y1
+	VPSLLD       $0x16, Y1, Y4
+	VPSRLD       $0x0a, Y1, Y1
+	VPOR         Y4, Y1, Y1
+	VPADDD       Y2, Y1, Y1
+	VPBROADCASTD md5EightAVX2T<>+64(SB), Y5
+	VPADDD       160(SP), Y5, Y5
+	VPADDD       Y5, Y0, Y0
+	VPANDN       Y2, Y3, Y4
+	VPADDD       Y4, Y0, Y0
+	VPAND        Y1, Y3, Y4
+	VPADDD       Y4, Y0, Y0
+	VPSLLD       $0x05, Y0, Y4
+	VPSRLD       $0x1b, Y0, Y0
+	VPOR         Y4, Y0, Y0
+	VPADDD       Y1, Y0, Y0
+	VPBROADCASTD md5EightAVX2T<>+68(SB), Y5
+	VPADDD       320(SP), Y5, Y5
+	VPADDD       Y5, Y3, Y3
+	VPANDN       Y1, Y2, Y4
+	VPADDD       Y4, Y3, Y3
+	VPAND        Y0, Y2, Y4
+	VPADDD       Y4, Y3, Y3
+	VPSLLD       $0x09, Y3, Y4
+	VPSRLD       $0x17, Y3, Y3
+	VPOR         Y4, Y3, Y3
+	VPADDD       Y0, Y3, Y3
+	VPBROADCASTD md5EightAVX2T<>+72(SB), Y5
+	VPADDD       480(SP), Y5, Y5
+	VPADDD       Y5, Y2, Y2
+	VPANDN       Y0, Y1, Y4
+	VPADDD       Y4, Y2, Y2
+	VPAND        Y3, Y1, Y4
+	VPADDD       Y4, Y2, Y2
+	VPSLLD       $0x0e, Y2, Y4
+	VPSRLD       $0x12, Y2, Y2
+	VPOR         Y4, Y2, Y2
+	VPADDD       Y3, Y2, Y2
+	VPBROADCASTD md5EightAVX2T<>+76(SB), Y5
+	VPADDD       128(SP), Y5, Y5
+	VPADDD       Y5, Y1, Y1
+	VPANDN       Y3, Y0, Y4
+	VPADDD       Y4, Y1, Y1
+	VPAND        Y2, Y0, Y4
+	VPADDD       Y4, Y1, Y1
+	VPSLLD       $0x14, Y1, Y4
+	VPSRLD       $0x0c, Y1, Y1
+	VPOR         Y4, Y1, Y1
+	VPADDD       Y2, Y1, Y1
+	VPBROADCASTD md5EightAVX2T<>+80(SB), Y5
+	VPADDD       288(SP), Y5, Y5
+	VPADDD       Y5, Y0, Y0
+	VPANDN       Y2, Y3, Y4
+	VPADDD       Y4, Y0, Y0
+	VPAND        Y1, Y3, Y4
+	VPADDD       Y4, Y0, Y0
+	VPSLLD       $0x05, Y0, Y4
+	VPSRLD       $0x1b, Y0, Y0
+	VPOR         Y4, Y0, Y0
+	VPADDD       Y1, Y0, Y0
+	VPBROADCASTD md5EightAVX2T<>+84(SB), Y5
+	VPADDD       448(SP), Y5, Y5
+	VPADDD       Y5, Y3, Y3
+	VPANDN       Y1, Y2, Y4
+	VPADDD       Y4, Y3, Y3
+	VPAND        Y0, Y2, Y4
+	VPADDD       Y4, Y3, Y3
+	VPSLLD       $0x09, Y3, Y4
+	VPSRLD       $0x17, Y3, Y3
+	VPOR         Y4, Y3, Y3
+	VPADDD       Y0, Y3, Y3
+	VPBROADCASTD md5EightAVX2T<>+88(SB), Y5
+	VPADDD       608(SP), Y5, Y5
+	VPADDD       Y5, Y2, Y2
+	VPANDN       Y0, Y1, Y4
+	VPADDD       Y4, Y2, Y2
+	VPAND        Y3, Y1, Y4
+	VPADDD       Y4, Y2, Y2
+	VPSLLD       $0x0e, Y2, Y4
+	VPSRLD       $0x12, Y2, Y2
+	VPOR         Y4, Y2, Y2
+	VPADDD       Y3, Y2, Y2
+	VPBROADCASTD md5EightAVX2T<>+92(SB), Y5
+	VPADDD       256(SP), Y5, Y5
+	VPADDD       Y5, Y1, Y1
+	VPANDN       Y3, Y0, Y4
+	VPADDD       Y4, Y1, Y1
+	VPAND        Y2, Y0, Y4
+	VPADDD       Y4, Y1, Y1
+	VPSLLD       $0x14, Y1, Y4
+	VPSRLD       $0x0c, Y1, Y1
+	VPOR         Y4, Y1, Y1
+	VPADDD       Y2, Y1, Y1
+	VPBROADCASTD md5EightAVX2T<>+96(SB), Y5
+	VPADDD       416(SP), Y5, Y5
+	VPADDD       Y5, Y0, Y0
+	VPANDN       Y2, Y3, Y4
+	VPADDD       Y4, Y0, Y0
+	VPAND        Y1, Y3, Y4
+	VPADDD       Y4, Y0, Y0
+	VPSLLD       $0x05, Y0, Y4
+	VPSRLD       $0x1b, Y0, Y0
+	VPOR         Y4, Y0, Y0
+	VPADDD       Y1, Y0, Y0
+	VPBROADCASTD md5EightAVX2T<>+100(SB), Y5
+	VPADDD       576(SP), Y5, Y5
+	VPADDD       Y5, Y3, Y3
+	VPANDN       Y1, Y2, Y4
+	VPADDD       Y4, Y3, Y3
+	VPAND        Y0, Y2, Y4
+	VPADDD       Y4, Y3, Y3
+	VPSLLD       $0x09, Y3, Y4
+	VPSRLD       $0x17, Y3, Y3
+	VPOR         Y4, Y3, Y3
+	VPADDD       Y0, Y3, Y3
+	VPBROADCASTD md5EightAVX2T<>+104(SB), Y5
+	VPADDD       224(SP), Y5, Y5
+	VPADDD       Y5, Y2, Y2
+	VPANDN       Y0, Y1, Y4
+	VPADDD       Y4, Y2, Y2
+	VPAND        Y3, Y1, Y4
+	VPADDD       Y4, Y2, Y2
+	VPSLLD       $0x0e, Y2, Y4
+	VPSRLD       $0x12, Y2, Y2
+	VPOR         Y4, Y2, Y2
+	VPADDD       Y3, Y2, Y2
+	VPBROADCASTD md5EightAVX2T<>+108(SB), Y5
+	VPADDD       384(SP), Y5, Y5
+	VPADDD       Y5, Y1, Y1
+	VPANDN       Y3, Y0, Y4
+	VPADDD       Y4, Y1, Y1
+	VPAND        Y2, Y0, Y4
+	VPADDD       Y4, Y1, Y1
+	VPSLLD       $0x14, Y1, Y4
+	VPSRLD       $0x0c, Y1, Y1
+	VPOR         Y4, Y1, Y1
+	VPADDD       Y2, Y1, Y1
+	VPBROADCASTD md5EightAVX2T<>+112(SB), Y5
+	VPADDD       544(SP), Y5, Y5
+	VPADDD       Y5, Y0, Y0
+	VPANDN       Y2, Y3, Y4
+	VPADDD       Y4, Y0, Y0
+	VPAND        Y1, Y3, Y4
+	VPADDD       Y4, Y0, Y0
+	VPSLLD       $0x05, Y0, Y4
+	VPSRLD       $0x1b, Y0, Y0
+	VPOR         Y4, Y0, Y0
+	VPADDD       Y1, Y0, Y0
+	VPBROADCASTD md5EightAVX2T<>+116(SB), Y5
+	VPADDD       192(SP), Y5, Y5
+	VPADDD       Y5, Y3, Y3
+	VPANDN       Y1, Y2, Y4
+	VPADDD       Y4, Y3, Y3
+	VPAND        Y0, Y2, Y4
+	VPADDD       Y4, Y3, Y3
+	VPSLLD       $0x09, Y3, Y4
+	VPSRLD       $0x17, Y3, Y3
+	VPOR         Y4, Y3, Y3
+	VPADDD       Y0, Y3, Y3
+	VPBROADCASTD md5EightAVX2T<>+120(SB), Y5
+	VPADDD       352(SP), Y5, Y5
+	VPADDD       Y5, Y2, Y2
+	VPANDN       Y0, Y1, Y4
+	VPADDD       Y4, Y2, Y2
+	VPAND        Y3, Y1, Y4
+	VPADDD       Y4, Y2, Y2
+	VPSLLD       $0x0e, Y2, Y4
+	VPSRLD       $0x12, Y2, Y2
+	VPOR         Y4, Y2, Y2
+	VPADDD       Y3, Y2, Y2
+	VPBROADCASTD md5EightAVX2T<>+124(SB), Y5
+	VPADDD       512(SP), Y5, Y5
+	VPADDD       Y5, Y1, Y1
+	VPANDN       Y3, Y0, Y4
+	VPADDD       Y4, Y1, Y1
+	VPAND        Y2, Y0, Y4
+	VPADDD       Y4, Y1, Y1
+	VPSLLD       $0x14, Y1, Y4
+	VPSRLD       $0x0c, Y1, Y1
+	VPOR         Y4, Y1, Y1
+	VPADDD       Y2, Y1, Y1
+	VPBROADCASTD md5EightAVX2T<>+128(SB), Y5
+	VPADDD       288(SP), Y5, Y5
+	VPADDD       Y5, Y0, Y0
+	VPXOR        Y2, Y3, Y4
+	VPXOR        Y1, Y4, Y4
+	VPADDD       Y4, Y0, Y0
+	VPSLLD       $0x04, Y0, Y4
+	VPSRLD       $0x1c, Y0, Y0
+	VPOR         Y4, Y0, Y0
+	VPADDD       Y1, Y0, Y0
+	VPBROADCASTD md5EightAVX2T<>+132(SB), Y5
+	VPADDD       384(SP), Y5, Y5
+	VPADDD       Y5, Y3, Y3
+	VPXOR        Y1, Y2, Y4
+	VPXOR        Y0, Y4, Y4
+	VPADDD       Y4, Y3, Y3
+	VPSLLD       $0x0b, Y3, Y4
+	VPSRLD       $0x15, Y3, Y3
+	VPOR         Y4, Y3, Y3
+	VPADDD       Y0, Y3, Y3
+	VPBROADCASTD md5EightAVX2T<>+136(SB), Y5
+	VPADDD       480(SP), Y5, Y5
+	VPADDD       Y5, Y2, Y2
+	VPXOR        Y0, Y1, Y4
+	VPXOR        Y3, Y4, Y4
+	VPADDD       Y4, Y2, Y2
+	VPSLLD       $0x10, Y2, Y4
+	VPSRLD       $0x10, Y2, Y2
+	VPOR         Y4, Y2, Y2
+	VPADDD       Y3, Y2, Y2
+	VPBROADCASTD md5EightAVX2T<>+140(SB), Y5
+	VPADDD       576(SP), Y5, Y5
+	VPADDD       Y5, Y1, Y1
+	VPXOR        Y3, Y0, Y4
+	VPXOR        Y2, Y4, Y4
+	VPADDD       Y4, Y1, Y1
+	VPSLLD       $0x17, Y1, Y4
+	VPSRLD       $0x09, Y1, Y1
+	VPOR         Y4, Y1, Y1
+	VPADDD       Y2, Y1, Y1
+	VPBROADCASTD md5EightAVX2T<>+144(SB), Y5
+	VPADDD       160(SP), Y5, Y5
+	VPADDD       Y5, Y0, Y0
+	VPXOR        Y2, Y3, Y4
+	VPXOR        Y1, Y4, Y4
+	VPADDD       Y4, Y0, Y0
+	VPSLLD       $0x04, Y0, Y4
+	VPSRLD       $0x1c, Y0, Y0
+	VPOR         Y4, Y0, Y0
+	VPADDD       Y1, Y0, Y0
+	VPBROADCASTD md5EightAVX2T<>+148(SB), Y5
+	VPADDD       256(SP), Y5, Y5
+	VPADDD       Y5, Y3, Y3
+	VPXOR        Y1, Y2, Y4
+	VPXOR        Y0, Y4, Y4
+	VPADDD       Y4, Y3, Y3
+	VPSLLD       $0x0b, Y3, Y4
+	VPSRLD       $0x15, Y3, Y3
+	VPOR         Y4, Y3, Y3
+	VPADDD       Y0, Y3, Y3
+	VPBROADCASTD md5EightAVX2T<>+152(SB), Y5
+	VPADDD       352(SP), Y5, Y5
+	VPADDD       Y5, Y2, Y2
+	VPXOR        Y0, Y1, Y4
+	VPXOR        Y3, Y4, Y4
+	VPADDD       Y4, Y2, Y2
+	VPSLLD       $0x10, Y2, Y4
+	VPSRLD       $0x10, Y2, Y2
+	VPOR         Y4, Y2, Y2
+	VPADDD       Y3, Y2, Y2
+	VPBROADCASTD md5EightAVX2T<>+156(SB), Y5
+	VPADDD       448(SP), Y5, Y5
+	VPADDD       Y5, Y1, Y1
+	VPXOR        Y3, Y0, Y4
+	VPXOR        Y2, Y4, Y4
+	VPADDD       Y4, Y1, Y1
+	VPSLLD       $0x17, Y1, Y4
+	VPSRLD       $0x09, Y1, Y1
+	VPOR         Y4, Y1, Y1
+	VPADDD       Y2, Y1, Y1
+	VPBROADCASTD md5EightAVX2T<>+160(SB), Y5
+	VPADDD       544(SP), Y5, Y5
+	VPADDD       Y5, Y0, Y0
+	VPXOR        Y2, Y3, Y4
+	VPXOR        Y1, Y4, Y4
+	VPADDD       Y4, Y0, Y0
+	VPSLLD       $0x04, Y0, Y4
+	VPSRLD       $0x1c, Y0, Y0
+	VPOR         Y4, Y0, Y0
+	VPADDD       Y1, Y0, Y0
+	VPBROADCASTD md5EightAVX2T<>+164(SB), Y5
+	VPADDD       128(SP), Y5, Y5
+	VPADDD       Y5, Y3, Y3
+	VPXOR        Y1, Y2, Y4
+	VPXOR        Y0, Y4, Y4
+	VPADDD       Y4, Y3, Y3
+	VPSLLD       $0x0b, Y3, Y4
+	VPSRLD       $0x15, Y3, Y3
+	VPOR         Y4, Y3, Y3
+	VPADDD       Y0, Y3, Y3
+	VPBROADCASTD md5EightAVX2T<>+168(SB), Y5
+	VPADDD       224(SP), Y5, Y5
+	VPADDD       Y5, Y2, Y2
+	VPXOR        Y0, Y1, Y4
+	VPXOR        Y3, Y4, Y4
+	VPADDD       Y4, Y2, Y2
+	VPSLLD       $0x10, Y2, Y4
+	VPSRLD       $0x10, Y2, Y2
+	VPOR         Y4, Y2, Y2
+	VPADDD       Y3, Y2, Y2
+	VPBROADCASTD md5EightAVX2T<>+172(SB), Y5
+	VPADDD       320(SP), Y5, Y5
+	VPADDD       Y5, Y1, Y1
+	VPXOR        Y3, Y0, Y4
+	VPXOR        Y2, Y4, Y4
+	VPADDD       Y4, Y1, Y1
+	VPSLLD       $0x17, Y1, Y4
+	VPSRLD       $0x09, Y1, Y1
+	VPOR         Y4, Y1, Y1
+	VPADDD       Y2, Y1, Y1
+	VPBROADCASTD md5EightAVX2T<>+176(SB), Y5
+	VPADDD       416(SP), Y5, Y5
+	VPADDD       Y5, Y0, Y0
+	VPXOR        Y2, Y3, Y4
+	VPXOR        Y1, Y4, Y4
+	VPADDD       Y4, Y0, Y0
+	VPSLLD       $0x04, Y0, Y4
+	VPSRLD       $0x1c, Y0, Y0
+	VPOR         Y4, Y0, Y0
+	VPADDD       Y1, Y0, Y0
+	VPBROADCASTD md5EightAVX2T<>+180(SB), Y5
+	VPADDD       512(SP), Y5, Y5
+	VPADDD       Y5, Y3, Y3
+	VPXOR        Y1, Y2, Y4
+	VPXOR        Y0, Y4, Y4
+	VPADDD       Y4, Y3, Y3
+	VPSLLD       $0x0b, Y3, Y4
+	VPSRLD       $0x15, Y3, Y3
+	VPOR         Y4, Y3, Y3
+	VPADDD       Y0, Y3, Y3
+	VPBROADCASTD md5EightAVX2T<>+184(SB), Y5
+	VPADDD       608(SP), Y5, Y5
+	VPADDD       Y5, Y2, Y2
+	VPXOR        Y0, Y1, Y4
+	VPXOR        Y3, Y4, Y4
+	VPADDD       Y4, Y2, Y2
+	VPSLLD       $0x10, Y2, Y4
+	VPSRLD       $0x10, Y2, Y2
+	VPOR         Y4, Y2, Y2
+	VPADDD       Y3, Y2, Y2
+	VPBROADCASTD md5EightAVX2T<>+188(SB), Y5
+	VPADDD       192(SP), Y5, Y5
+	VPADDD       Y5, Y1, Y1
+	VPXOR        Y3, Y0, Y4
+	VPXOR        Y2, Y4, Y4
+	VPADDD       Y4, Y1, Y1
+	VPSLLD       $0x17, Y1, Y4
+	VPSRLD       $0x09, Y1, Y1
+	VPOR         Y4, Y1, Y1
+	VPADDD       Y2, Y1, Y1
+	VPBROADCASTD md5EightAVX2T<>+192(SB), Y5
+	VPADDD       128(SP), Y5, Y5
+	VPADDD       Y5, Y0, Y0
+	VPXOR        Y6, Y3, Y4
+	VPOR         Y1, Y4, Y4
+	VPXOR        Y2, Y4, Y4
+	VPADDD       Y4, Y0, Y0
+	VPSLLD       $0x06, Y0, Y4
+	VPSRLD       $0x1a, Y0, Y0
+	VPOR         Y4, Y0, Y0
+	VPADDD       Y1, Y0, Y0
+	VPBROADCASTD md5EightAVX2T<>+196(SB), Y5
+	VPADDD       352(SP), Y5, Y5
+	VPADDD       Y5, Y3, Y3
+	VPXOR        Y6, Y2, Y4
+	VPOR         Y0, Y4, Y4
+	VPXOR        Y1, Y4, Y4
+	VPADDD       Y4, Y3, Y3
+	VPSLLD       $0x0a, Y3, Y4
+	VPSRLD       $0x16, Y3, Y3
+	VPOR         Y4, Y3, Y3
+	VPADDD       Y0, Y3, Y3
+	VPBROADCASTD md5EightAVX2T<>+200(SB), Y5
+	VPADDD       576(SP), Y5, Y5
+	VPADDD       Y5, Y2, Y2
+	VPXOR        Y6, Y1, Y4
+	VPOR         Y3, Y4, Y4
+	VPXOR        Y0, Y4, Y4
+	VPADDD       Y4, Y2, Y2
+	VPSLLD       $0x0f, Y2, Y4
+	VPSRLD       $0x11, Y2, Y2
+	VPOR         Y4, Y2, Y2
+	VPADDD       Y3, Y2, Y2
+	VPBROADCASTD md5EightAVX2T<>+204(SB), Y5
+	VPADDD       288(SP), Y5, Y5
+	VPADDD       Y5, Y1, Y1
+	VPXOR        Y6, Y0, Y4
+	VPOR         Y2, Y4, Y4
+	VPXOR        Y3, Y4, Y4
+	VPADDD       Y4, Y1, Y1
+	VPSLLD       $0x15, Y1, Y4
+	VPSRLD       $0x0b, Y1, Y1
+	VPOR         Y4, Y1, Y1
+	VPADDD       Y2, Y1, Y1
+	VPBROADCASTD md5EightAVX2T<>+208(SB), Y5
+	VPADDD       512(SP), Y5, Y5
+	VPADDD       Y5, Y0, Y0
+	VPXOR        Y6, Y3, Y4
+	VPOR         Y1, Y4, Y4
+	VPXOR        Y2, Y4, Y4
+	VPADDD       Y4, Y0, Y0
+	VPSLLD       $0x06, Y0, Y4
+	VPSRLD       $0x1a, Y0, Y0
+	VPOR         Y4, Y0, Y0
+	VPADDD       Y1, Y0, Y0
+	VPBROADCASTD md5EightAVX2T<>+212(SB), Y5
+	VPADDD       224(SP), Y5, Y5
+	VPADDD       Y5, Y3, Y3
+	VPXOR        Y6, Y2, Y4
+	VPOR         Y0, Y4, Y4
+	VPXOR        Y1, Y4, Y4
+	VPADDD       Y4, Y3, Y3
+	VPSLLD       $0x0a, Y3, Y4
+	VPSRLD       $0x16, Y3, Y3
+	VPOR         Y4, Y3, Y3
+	VPADDD       Y0, Y3, Y3
+	VPBROADCASTD md5EightAVX2T<>+216(SB), Y5
+	VPADDD       448(SP), Y5, Y5
+	VPADDD       Y5, Y2, Y2
+	VPXOR        Y6, Y1, Y4
+	VPOR         Y3, Y4, Y4
+	VPXOR        Y0, Y4, Y4
+	VPADDD       Y4, Y2, Y2
+	VPSLLD       $0x0f, Y2, Y4
+	VPSRLD       $0x11, Y2, Y2
+	VPOR         Y4, Y2, Y2
+	VPADDD       Y3, Y2, Y2
+	VPBROADCASTD md5EightAVX2T<>+220(SB), Y5
+	VPADDD       160(SP), Y5, Y5
+	VPADDD       Y5, Y1, Y1
+	VPXOR        Y6, Y0, Y4
+	VPOR         Y2, Y4, Y4
+	VPXOR        Y3, Y4, Y4
+	VPADDD       Y4, Y1, Y1
+	VPSLLD       $0x15, Y1, Y4
+	VPSRLD       $0x0b, Y1, Y1
+	VPOR         Y4, Y1, Y1
+	VPADDD       Y2, Y1, Y1
+	VPBROADCASTD md5EightAVX2T<>+224(SB), Y5
+	VPADDD       384(SP), Y5, Y5
+	VPADDD       Y5, Y0, Y0
+	VPXOR        Y6, Y3, Y4
+	VPOR         Y1, Y4, Y4
+	VPXOR        Y2, Y4, Y4
+	VPADDD       Y4, Y0, Y0
+	VPSLLD       $0x06, Y0, Y4
+	VPSRLD       $0x1a, Y0, Y0
+	VPOR         Y4, Y0, Y0
+	VPADDD       Y1, Y0, Y0
+	VPBROADCASTD md5EightAVX2T<>+228(SB), Y5
+	VPADDD       608(SP), Y5, Y5
+	VPADDD       Y5, Y3, Y3
+	VPXOR        Y6, Y2, Y4
+	VPOR         Y0, Y4, Y4
+	VPXOR        Y1, Y4, Y4
+	VPADDD       Y4, Y3, Y3
+	VPSLLD       $0x0a, Y3, Y4
+	VPSRLD       $0x16, Y3, Y3
+	VPOR         Y4, Y3, Y3
+	VPADDD       Y0, Y3, Y3
+	VPBROADCASTD md5EightAVX2T<>+232(SB), Y5
+	VPADDD       320(SP), Y5, Y5
+	VPADDD       Y5, Y2, Y2
+	VPXOR        Y6, Y1, Y4
+	VPOR         Y3, Y4, Y4
+	VPXOR        Y0, Y4, Y4
+	VPADDD       Y4, Y2, Y2
+	VPSLLD       $0x0f, Y2, Y4
+	VPSRLD       $0x11, Y2, Y2
+	VPOR         Y4, Y2, Y2
+	VPADDD       Y3, Y2, Y2
+	VPBROADCASTD md5EightAVX2T<>+236(SB), Y5
+	VPADDD       544(SP), Y5, Y5
+	VPADDD       Y5, Y1, Y1
+	VPXOR        Y6, Y0, Y4
+	VPOR         Y2, Y4, Y4
+	VPXOR        Y3, Y4, Y4
+	VPADDD       Y4, Y1, Y1
+	VPSLLD       $0x15, Y1, Y4
+	VPSRLD       $0x0b, Y1, Y1
+	VPOR         Y4, Y1, Y1
+	VPADDD       Y2, Y1, Y1
+	VPBROADCASTD md5EightAVX2T<>+240(SB), Y5
+	VPADDD       256(SP), Y5, Y5
+	VPADDD       Y5, Y0, Y0
+	VPXOR        Y6, Y3, Y4
+	VPOR         Y1, Y4, Y4
+	VPXOR        Y2, Y4, Y4
+	VPADDD       Y4, Y0, Y0
+	VPSLLD       $0x06, Y0, Y4
+	VPSRLD       $0x1a, Y0, Y0
+	VPOR         Y4, Y0, Y0
+	VPADDD       Y1, Y0, Y0
+	VPBROADCASTD md5EightAVX2T<>+244(SB), Y5
+	VPADDD       480(SP), Y5, Y5
+	VPADDD       Y5, Y3, Y3
+	VPXOR        Y6, Y2, Y4
+	VPOR         Y0, Y4, Y4
+	VPXOR        Y1, Y4, Y4
+	VPADDD       Y4, Y3, Y3
+	VPSLLD       $0x0a, Y3, Y4
+	VPSRLD       $0x16, Y3, Y3
+	VPOR         Y4, Y3, Y3
+	VPADDD       Y0, Y3, Y3
+	VPBROADCASTD md5EightAVX2T<>+248(SB), Y5
+	VPADDD       192(SP), Y5, Y5
+	VPADDD       Y5, Y2, Y2
+	VPXOR        Y6, Y1, Y4
+	VPOR         Y3, Y4, Y4
+	VPXOR        Y0, Y4, Y4
+	VPADDD       Y4, Y2, Y2
+	VPSLLD       $0x0f, Y2, Y4
+	VPSRLD       $0x11, Y2, Y2
+	VPOR         Y4, Y2, Y2
+	VPADDD       Y3, Y2, Y2
+	VPBROADCASTD md5EightAVX2T<>+252(SB), Y5
+	VPADDD       416(SP), Y5, Y5
+	VPADDD       Y5, Y1, Y1
+	VPXOR        Y6, Y0, Y4
+	VPOR         Y2, Y4, Y4
+	VPXOR        Y3, Y4, Y4
+	VPADDD       Y4, Y1, Y1
+	VPSLLD       $0x15, Y1, Y4
+	VPSRLD       $0x0b, Y1, Y1
+	VPOR         Y4, Y1, Y1
+	VPADDD       Y2, Y1, Y1
+	VPADDD       (SP), Y0, Y0
+	VPADDD       32(SP), Y1, Y1
+	VPADDD       64(SP), Y2, Y2
+	VPADDD       96(SP), Y3, Y3
+	ADDQ         $0x40, SI
+	ADDQ         $0x40, DI
+	ADDQ         $0x40, AX
+	ADDQ         $0x40, BX
+	ADDQ         $0x40, CX
+	ADDQ         $0x40, DX
+	ADDQ         $0x40, R8
+	ADDQ         $0x40, R9
+	DECQ         640(SP)
+	JNZ          loop
+	VPUNPCKLDQ   Y1, Y0, Y12
+	VPUNPCKHDQ   Y1, Y0, Y13
+	VPUNPCKLDQ   Y3, Y2, Y14
+	VPUNPCKHDQ   Y3, Y2, Y15
+	VPUNPCKLQDQ  Y14, Y12, Y0
+	VPUNPCKHQDQ  Y14, Y12, Y1
+	VPUNPCKLQDQ  Y15, Y13, Y2
+	VPUNPCKHQDQ  Y15, Y13, Y3
+	MOVQ         state+0(FP), R10
+	MOVQ         (R10), R10
+	VMOVDQU      X0, (R10)
+	MOVQ         state+0(FP), R10
+	MOVQ         32(R10), R10
+	VEXTRACTI128 $0x01, Y0, (R10)
+	MOVQ         state+0(FP), R10
+	MOVQ         8(R10), R10
+	VMOVDQU      X1, (R10)
+	MOVQ         state+0(FP), R10
+	MOVQ         40(R10), R10
+	VEXTRACTI128 $0x01, Y1, (R10)
+	MOVQ         state+0(FP), R10
+	MOVQ         16(R10), R10
+	VMOVDQU      X2, (R10)
+	MOVQ         state+0(FP), R10
+	MOVQ         48(R10), R10
+	VEXTRACTI128 $0x01, Y2, (R10)
+	MOVQ         state+0(FP), R10
+	MOVQ         24(R10), R10
+	VMOVDQU      X3, (R10)
+	MOVQ         state+0(FP), R10
+	MOVQ         56(R10), R10
+	VEXTRACTI128 $0x01, Y3, (R10)
+	VZEROALL
+	RET
+
+DATA md5EightAVX2T<>+0(SB)/4, $0xd76aa478
+DATA md5EightAVX2T<>+4(SB)/4, $0xe8c7b756
+DATA md5EightAVX2T<>+8(SB)/4, $0x242070db
+DATA md5EightAVX2T<>+12(SB)/4, $0xc1bdceee
+DATA md5EightAVX2T<>+16(SB)/4, $0xf57c0faf
+DATA md5EightAVX2T<>+20(SB)/4, $0x4787c62a
+DATA md5EightAVX2T<>+24(SB)/4, $0xa8304613
+DATA md5EightAVX2T<>+28(SB)/4, $0xfd469501
+DATA md5EightAVX2T<>+32(SB)/4, $0x698098d8
+DATA md5EightAVX2T<>+36(SB)/4, $0x8b44f7af
+DATA md5EightAVX2T<>+40(SB)/4, $0xffff5bb1
+DATA md5EightAVX2T<>+44(SB)/4, $0x895cd7be
+DATA md5EightAVX2T<>+48(SB)/4, $0x6b901122
+DATA md5EightAVX2T<>+52(SB)/4, $0xfd987193
+DATA md5EightAVX2T<>+56(SB)/4, $0xa679438e
+DATA md5EightAVX2T<>+60(SB)/4, $0x49b40821
+DATA md5EightAVX2T<>+64(SB)/4, $0xf61e2562
+DATA md5EightAVX2T<>+68(SB)/4, $0xc040b340
+DATA md5EightAVX2T<>+72(SB)/4, $0x265e5a51
+DATA md5EightAVX2T<>+76(SB)/4, $0xe9b6c7aa
+DATA md5EightAVX2T<>+80(SB)/4, $0xd62f105d
+DATA md5EightAVX2T<>+84(SB)/4, $0x02441453
+DATA md5EightAVX2T<>+88(SB)/4, $0xd8a1e681
+DATA md5EightAVX2T<>+92(SB)/4, $0xe7d3fbc8
+DATA md5EightAVX2T<>+96(SB)/4, $0x21e1cde6
+DATA md5EightAVX2T<>+100(SB)/4, $0xc33707d6
+DATA md5EightAVX2T<>+104(SB)/4, $0xf4d50d87
+DATA md5EightAVX2T<>+108(SB)/4, $0x455a14ed
+DATA md5EightAVX2T<>+112(SB)/4, $0xa9e3e905
+DATA md5EightAVX2T<>+116(SB)/4, $0xfcefa3f8
+DATA md5EightAVX2T<>+120(SB)/4, $0x676f02d9
+DATA md5EightAVX2T<>+124(SB)/4, $0x8d2a4c8a
+DATA md5EightAVX2T<>+128(SB)/4, $0xfffa3942
+DATA md5EightAVX2T<>+132(SB)/4, $0x8771f681
+DATA md5EightAVX2T<>+136(SB)/4, $0x6d9d6122
+DATA md5EightAVX2T<>+140(SB)/4, $0xfde5380c
+DATA md5EightAVX2T<>+144(SB)/4, $0xa4beea44
+DATA md5EightAVX2T<>+148(SB)/4, $0x4bdecfa9
+DATA md5EightAVX2T<>+152(SB)/4, $0xf6bb4b60
+DATA md5EightAVX2T<>+156(SB)/4, $0xbebfbc70
+DATA md5EightAVX2T<>+160(SB)/4, $0x289b7ec6
+DATA md5EightAVX2T<>+164(SB)/4, $0xeaa127fa
+DATA md5EightAVX2T<>+168(SB)/4, $0xd4ef3085
+DATA md5EightAVX2T<>+172(SB)/4, $0x04881d05
+DATA md5EightAVX2T<>+176(SB)/4, $0xd9d4d039
+DATA md5EightAVX2T<>+180(SB)/4, $0xe6db99e5
+DATA md5EightAVX2T<>+184(SB)/4, $0x1fa27cf8
+DATA md5EightAVX2T<>+188(SB)/4, $0xc4ac5665
+DATA md5EightAVX2T<>+192(SB)/4, $0xf4292244
+DATA md5EightAVX2T<>+196(SB)/4, $0x432aff97
+DATA md5EightAVX2T<>+200(SB)/4, $0xab9423a7
+DATA md5EightAVX2T<>+204(SB)/4, $0xfc93a039
+DATA md5EightAVX2T<>+208(SB)/4, $0x655b59c3
+DATA md5EightAVX2T<>+212(SB)/4, $0x8f0ccc92
+DATA md5EightAVX2T<>+216(SB)/4, $0xffeff47d
+DATA md5EightAVX2T<>+220(SB)/4, $0x85845dd1
+DATA md5EightAVX2T<>+224(SB)/4, $0x6fa87e4f
+DATA md5EightAVX2T<>+228(SB)/4, $0xfe2ce6e0
+DATA md5EightAVX2T<>+232(SB)/4, $0xa3014314
+DATA md5EightAVX2T<>+236(SB)/4, $0x4e0811a1
+DATA md5EightAVX2T<>+240(SB)/4, $0xf7537e82
+DATA md5EightAVX2T<>+244(SB)/4, $0xbd3af235
+DATA md5EightAVX2T<>+248(SB)/4, $0x2ad7d2bb
+DATA md5EightAVX2T<>+252(SB)/4, $0xeb86d391
+GLOBL md5EightAVX2T<>(SB), RODATA|NOPTR, $256
+
 // func sha256One(state *[12]uint32, p *byte, blocks int)
 // Requires: SHA, SSE2, SSE4.1, SSSE3
 TEXT ·sha256One(SB), NOSPLIT, $48-24

@@ -3,8 +3,9 @@
 package hashing
 
 const (
-	fusedHere = false
-	lanesHere = false
+	fusedHere  = false
+	avx2Here   = false
+	avx512Here = false
 )
 
 const noKernel = "BUG: no kernel of its own here"
@@ -28,6 +29,8 @@ func hashEight(*[8]*[12]uint32, *[8]*byte, int) { panic(noKernel) }
 func md5Four(*[4]*[12]uint32, *[4]*byte, int) { panic(noKernel) }
 
 func md5Eight(*[8]*[12]uint32, *[8]*byte, int) { panic(noKernel) }
+
+func md5EightAVX2(*[8]*[12]uint32, *[8]*byte, int) { panic(noKernel) }
 
 func sha256One(*[12]uint32, *byte, int) { panic(noKernel) }
 

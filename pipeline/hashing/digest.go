@@ -20,7 +20,7 @@ type Digest struct {
 	engine *Engine
 	want   Sums
 
-	// Fused and Lanes: the states, and the bytes that do not yet fill a block.
+	// All but Standard: the states, and the bytes that do not yet fill a block.
 	kind   kind
 	at     *place
 	state  state
@@ -49,7 +49,7 @@ func (e *Engine) New(want Sums) *Digest {
 	switch {
 	case want == SHA256:
 		d.kind = onlySHA256
-	case want == MD5 && e.kernel == Lanes:
+	case want == MD5 && e.kernel != Fused:
 		d.kind = onlyMD5
 	}
 	d.at = &e.places[int(e.next.Add(1))%len(e.places)][d.kind]

@@ -15,12 +15,17 @@ func engine(t testing.TB, k Kernel) *Engine {
 	t.Helper()
 	e, err := New(k, 2)
 	if err != nil {
-		if k == Fused && !fusedHere || k == Lanes && !lanesHere {
+		if !here(k) {
 			t.Skipf("this CPU has not the instructions of %s", k)
 		}
 		t.Fatal(err)
 	}
 	return e
+}
+
+// here: the instructions of k are there.
+func here(k Kernel) bool {
+	return map[Kernel]bool{Standard: true, Fused: fusedHere, AVX2: avx2Here, AVX512: avx512Here}[k]
 }
 
 // allSums are the digests that can be wanted.
@@ -87,7 +92,7 @@ func TestKernelsByName(t *testing.T) {
 	var last Kernel
 	for _, k := range Kernels() {
 		e, err := New(k, 1)
-		has := k == Standard || k == Fused && fusedHere || k == Lanes && lanesHere
+		has := here(k)
 		if (err == nil) != has {
 			t.Errorf("%s: %v", k, err)
 		}
@@ -109,11 +114,7 @@ func FuzzDigest(f *testing.F) {
 	f.Add(random(5, 999), uint16(1), uint16(4*meetBytes+1), uint8(3|1<<3|1<<5))
 	f.Fuzz(func(t *testing.T, p []byte, cut, grow uint16, how uint8) {
 		streams, want := 1+int(how%8), allSums[how>>3%3]
-		k := Fused
-		if how>>5&1 == 1 {
-			k = Lanes
-		}
-		e := engine(t, k)
+		e := engine(t, Kernels()[1+how>>5%3])
 		p = append(bytes.Repeat(p, 1+int(grow)/(len(p)+1)), p...)
 		at := min(int(cut), len(p))
 		var wg sync.WaitGroup

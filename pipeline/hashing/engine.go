@@ -2,6 +2,7 @@ package hashing
 
 import (
 	"fmt"
+	"slices"
 	"sync/atomic"
 )
 
@@ -12,15 +13,16 @@ const (
 	Auto     Kernel = "auto"     // the fastest that the CPU has the instructions for
 	Standard Kernel = "standard" // crypto/md5 and crypto/sha256
 	Fused    Kernel = "fused"    // SHA-NI beside MD5, one stream or two (amd64 only)
-	Lanes    Kernel = "lanes"    // Fused, and of more streams MD5 in AVX-512 registers
+	AVX2     Kernel = "avx2"     // the same, and of more streams MD5 in AVX2 registers, then SHA-256
+	AVX512   Kernel = "avx512"   // the same, and of more streams MD5 in AVX-512 registers beside SHA-256
 )
 
 // Kernels are those an Engine can be of, the slowest first.
-func Kernels() []Kernel { return []Kernel{Standard, Fused, Lanes} }
+func Kernels() []Kernel { return []Kernel{Standard, Fused, AVX2, AVX512} }
 
 // Engine makes Digests that share a kernel and meet each other.
 type Engine struct {
-	kernel Kernel // Standard, Fused or Lanes
+	kernel Kernel // not Auto
 	places []meeting
 	next   atomic.Uint32 // the place of the next Digest
 	stats  counters
@@ -35,11 +37,11 @@ func New(k Kernel, cores int) (*Engine, error) {
 		e.kernel = best()
 	case k == Fused && !fusedHere:
 		return nil, fmt.Errorf("cannot hash with the kernel %q: this CPU lacks its instructions (SHA, SSE4.1, BMI1)", k)
-	case k == Lanes && !lanesHere:
-		return nil, fmt.Errorf("cannot hash with the kernel %q: this CPU or its system lacks AVX-512 (F, VL), or the CPU the SHA instructions", k)
-	case k == Standard, k == Fused, k == Lanes:
+	case k == AVX2 && !avx2Here, k == AVX512 && !avx512Here:
+		return nil, fmt.Errorf("cannot hash with the kernel %q: this CPU or its system lacks its instructions (SHA, SSE4.1, BMI1; AVX2 or AVX-512 F and VL)", k)
+	case slices.Contains(Kernels(), k):
 	default:
-		return nil, fmt.Errorf("cannot hash with the kernel %q: it is %s, %s, %s or %s", k, Auto, Standard, Fused, Lanes)
+		return nil, fmt.Errorf("cannot hash with the kernel %q: it is %s or one of %s", k, Auto, Kernels())
 	}
 	return e, nil
 }
@@ -47,8 +49,10 @@ func New(k Kernel, cores int) (*Engine, error) {
 // best is what Auto stands for here.
 func best() Kernel {
 	switch {
-	case lanesHere:
-		return Lanes
+	case avx512Here:
+		return AVX512
+	case avx2Here:
+		return AVX2
 	case fusedHere:
 		return Fused
 	}
@@ -60,10 +64,18 @@ func (e *Engine) Kernel() Kernel { return e.kernel }
 
 // most is how many streams of a kind are hashed at once.
 func (e *Engine) most(k kind) int {
-	if k != onlySHA256 && e.kernel == Lanes {
+	if k != onlySHA256 && e.kernel != Fused {
 		return maxLanes
 	}
 	return 2
+}
+
+// least is below how many streams of a kind pairs cost no more than all at once.
+func (e *Engine) least(k kind) int {
+	if k == both && e.kernel == AVX2 {
+		return minTwice
+	}
+	return 0
 }
 
 // Stats counts bytes since New.

@@ -8,6 +8,12 @@ const (
 	meetBytes = 8 << 10
 	// maxLanes is how many streams a kernel takes at most.
 	maxLanes = 8
+	// minTwice is from how many streams on a pass of MD5 in AVX2 and one of SHA-256 cost
+	// less than pairs; four cost the same.
+	minTwice = 5
+	// twicePiece is how much of each stream the passes take at once: eight of them fit
+	// into half of a core's first cache.
+	twicePiece = 2 << 10
 	// coresPerPlace bounds how many cores share one meeting place and its lock.
 	coresPerPlace = 16
 )

@@ -2,6 +2,7 @@ package hashing
 
 import (
 	"runtime"
+	"slices"
 	"sync"
 )
 
@@ -34,7 +35,7 @@ func (d *Digest) blocks(p []byte) {
 		g := d.at.enter(v, d.engine.most(d.kind))
 		if g.n == 0 {
 			runtime.Gosched()
-			g = d.at.leave(v)
+			g = d.at.leave(v, d.engine.least(d.kind))
 		}
 		if g.n == 0 {
 			<-v.done // another stream took this one along
@@ -56,23 +57,31 @@ func (d *Digest) blocks(p []byte) {
 func (l *place) enter(v *visit, most int) (g group) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.waiting.visits[l.waiting.n] = v
-	l.waiting.n++
+	l.waiting.add(v)
 	if l.waiting.n == most {
 		g, l.waiting = l.waiting, group{}
 	}
 	return g
 }
 
-// leave takes all who wait, v among them; nobody if v was taken.
-func (l *place) leave(v *visit) (g group) {
+// leave takes all who wait, v among them, or if they are fewer than least, v and one
+// other; nobody if v was taken.
+func (l *place) leave(v *visit, least int) (g group) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for _, w := range l.waiting.visits[:l.waiting.n] {
-		if w == v {
-			g, l.waiting = l.waiting, group{}
-			break
-		}
+	i := slices.Index(l.waiting.visits[:l.waiting.n], v)
+	switch {
+	case i < 0:
+		return g
+	case l.waiting.n >= least:
+		g, l.waiting = l.waiting, group{}
+		return g
+	}
+	g.add(v)
+	l.waiting.remove(i)
+	if l.waiting.n > 0 {
+		g.add(l.waiting.visits[0])
+		l.waiting.remove(0)
 	}
 	return g
 }

@@ -3,6 +3,7 @@ package hashing
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"testing"
 )
@@ -10,7 +11,7 @@ import (
 // TestGroups: the kernels of every number of streams, of unequal lengths, from states in
 // mid-stream, at odd addresses. Each hashes what all have, and no more.
 func TestGroups(t *testing.T) {
-	for _, k := range []Kernel{Fused, Lanes} {
+	for _, k := range Kernels()[1:] {
 		t.Run(string(k), func(t *testing.T) {
 			e := engine(t, k)
 			for _, want := range allSums {
@@ -82,7 +83,7 @@ func TestMeeting(t *testing.T) {
 			if g.visits[i] != &visits[i] {
 				t.Errorf("most %d: stream %d is not where it came", most, i)
 			}
-			if left := l.leave(&visits[i]); left.n != 0 {
+			if left := l.leave(&visits[i], 0); left.n != 0 {
 				t.Errorf("most %d: stream %d was taken, and took %d again", most, i, left.n)
 			}
 		}
@@ -90,7 +91,7 @@ func TestMeeting(t *testing.T) {
 		if most > 2 {
 			l.enter(&visits[1], most)
 		}
-		if g := l.leave(&visits[0]); g.n != min(2, most-1) || g.visits[0] != &visits[0] {
+		if g := l.leave(&visits[0], 0); g.n != min(2, most-1) || g.visits[0] != &visits[0] {
 			t.Errorf("most %d: who leaves takes %d", most, g.n)
 		}
 		if l.waiting != (group{}) {
@@ -99,10 +100,50 @@ func TestMeeting(t *testing.T) {
 	}
 }
 
+// TestMeetingInPairs: where fewer than so many are hashed in pairs, who leaves takes one
+// other, and the rest goes on waiting, in the order of coming.
+func TestMeetingInPairs(t *testing.T) {
+	var l place
+	var visits [4]visit
+	for i := range visits {
+		l.enter(&visits[i], maxLanes)
+	}
+	for _, c := range []struct {
+		leaves int
+		takes  []int
+	}{{2, []int{2, 0}}, {2, nil}, {0, nil}, {1, []int{1, 3}}, {3, nil}} {
+		g := l.leave(&visits[c.leaves], 5)
+		var got []int
+		for _, v := range g.visits[:g.n] {
+			for i := range visits {
+				if v == &visits[i] {
+					got = append(got, i)
+				}
+			}
+		}
+		if !slices.Equal(got, c.takes) {
+			t.Errorf("stream %d takes %v, want %v", c.leaves, got, c.takes)
+		}
+	}
+	if l.waiting != (group{}) {
+		t.Error("a visit was left behind")
+	}
+	for i := range visits {
+		l.enter(&visits[i], maxLanes)
+	}
+	if g := l.leave(&visits[1], 4); g.n != 4 {
+		t.Errorf("as many as are hashed at once: %d were taken", g.n)
+	}
+	l.enter(&visits[0], maxLanes)
+	if g := l.leave(&visits[0], 5); g.n != 1 || g.visits[0] != &visits[0] {
+		t.Errorf("a stream alone takes %d", g.n)
+	}
+}
+
 // TestStreamsThatMeet: many at once that come and go, of unequal lengths and of every
 // kind; under the race detector too.
 func TestStreamsThatMeet(t *testing.T) {
-	for _, k := range []Kernel{Fused, Lanes} {
+	for _, k := range Kernels()[1:] {
 		t.Run(string(k), func(t *testing.T) {
 			e := engine(t, k)
 			// Whether streams meet is the scheduler's choice: go on until some did.
@@ -149,7 +190,7 @@ func meet(t *testing.T, e *Engine, round int) {
 // TestAllocations: a stream makes its digest and the channel it waits on, nothing else.
 func TestAllocations(t *testing.T) {
 	p := random(6, 64<<10)
-	for _, k := range []Kernel{Fused, Lanes} {
+	for _, k := range Kernels()[1:] {
 		t.Run(string(k), func(t *testing.T) {
 			e := engine(t, k)
 			d := e.New(MD5 | SHA256)

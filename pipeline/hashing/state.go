@@ -37,7 +37,7 @@ type kind uint8
 const (
 	both kind = iota
 	onlySHA256
-	onlyMD5 // of Lanes alone: elsewhere, and of one stream or two, SHA-256 beside it is free
+	onlyMD5 // of AVX2 and AVX512: elsewhere, and of one stream or two, SHA-256 beside it is free
 	kinds
 )
 

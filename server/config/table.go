@@ -238,9 +238,9 @@ func Keys() []Key {
 			bind: size(func(c *Config) *Size { return &c.Pipeline.WholeObject }, minWhole, maxWhole, false),
 		},
 		{
-			Name: "pipeline.hashing", Env: "S3CP_PIPELINE_HASHING", Kind: Text, Default: string(hashing.Auto), Allowed: "auto, standard, fused or lanes",
-			Doc:  "How MD5 and SHA-256 of bodies are computed: fused = in one pass, and of two bodies at once, by the SHA instructions of x86 processors; lanes = the same, and of up to eight bodies at once with AVX-512; standard = one after the other, by Go's library; auto = lanes where the processor can, else fused where it can.",
-			bind: choice(func(c *Config) *string { return &c.Pipeline.Hashing }, string(hashing.Auto), string(hashing.Standard), string(hashing.Fused), string(hashing.Lanes)),
+			Name: "pipeline.hashing", Env: "S3CP_PIPELINE_HASHING", Kind: Text, Default: string(hashing.Auto), Allowed: "auto, standard, fused, avx2 or avx512",
+			Doc:  "How MD5 and SHA-256 of bodies are computed: standard = one after the other, by Go's library; fused = in one pass, and of two bodies at once, by the SHA instructions of x86 processors; avx2 and avx512 = the same, and of up to eight bodies at once with those instructions; auto = the last of them that the processor can.",
+			bind: choice(func(c *Config) *string { return &c.Pipeline.Hashing }, string(hashing.Auto), string(hashing.Standard), string(hashing.Fused), string(hashing.AVX2), string(hashing.AVX512)),
 		},
 		{
 			Name: "multipart.resume", Env: "S3CP_MULTIPART_RESUME", Kind: Bool, Default: "true", Allowed: wantBool,

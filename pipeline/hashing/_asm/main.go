@@ -16,6 +16,7 @@ func main() {
 	}
 	manyMD5("md5Four", 4)
 	manyMD5("md5Eight", 8)
+	eightAVX2("md5EightAVX2")
 	one("sha256One", "computes SHA-256", false)
 	two("sha256Two", "computes SHA-256", false)
 	Generate()

@@ -60,12 +60,12 @@ func (m *md5Vector) gather(to [4]VecPhysical, at func(stream int) Mem) {
 			VINSERTI32X4(Imm(1), of(i+4), to[i], to[i])
 		}
 	}
-	m.transpose(to)
+	transpose(to, m.scratch)
 }
 
 // scatter is the reverse.
 func (m *md5Vector) scatter(from [4]VecPhysical, at func(stream int) Mem) {
-	m.transpose(from)
+	transpose(from, m.scratch)
 	for i := range 4 {
 		if i < len(m.p) {
 			VMOVDQU32(low(from[i]), at(i))
@@ -77,8 +77,7 @@ func (m *md5Vector) scatter(from [4]VecPhysical, at func(stream int) Mem) {
 }
 
 // transpose turns rows of four words into columns, in each 128 bits.
-func (m *md5Vector) transpose(r [4]VecPhysical) {
-	t := m.scratch
+func transpose(r, t [4]VecPhysical) {
 	VPUNPCKLDQ(r[1], r[0], t[0])
 	VPUNPCKHDQ(r[1], r[0], t[1])
 	VPUNPCKLDQ(r[3], r[2], t[2])
