@@ -93,9 +93,9 @@ func (c *connection) quiet() bool {
 
 // exchange sends a request's head and reads the answer's. On an error the connection is closed; so it is when ctx ends
 // before the last byte of the answer's body is read.
-func (c *connection) exchange(ctx context.Context, req *http.Request, head []byte, limit time.Duration) (*http.Response, error) {
+func (c *connection) exchange(ctx context.Context, method string, head []byte, limit time.Duration) (*http.Response, error) {
 	stop := context.AfterFunc(ctx, func() { c.Close() })
-	resp, err := c.ask(req, head, limit)
+	resp, err := c.ask(method, head, limit)
 	if err != nil {
 		stop()
 		c.Close()
@@ -110,7 +110,8 @@ func (c *connection) exchange(ctx context.Context, req *http.Request, head []byt
 	return resp, nil
 }
 
-func (c *connection) ask(req *http.Request, head []byte, limit time.Duration) (*http.Response, error) {
+func (c *connection) ask(method string, head []byte, limit time.Duration) (*http.Response, error) {
+	req := &http.Request{Method: method} // all that is read of it
 	c.left = maxHeader
 	if _, err := c.Write(head); err != nil {
 		return nil, err

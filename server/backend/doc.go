@@ -6,7 +6,8 @@
 // (TestRequestsGoWhereTheSDKSends, TestUploadsAreAsTheSDKSendsThem), and listings are read by a scanner of
 // their own, with encoding/xml for whatever it does not know (plain.go, FuzzPlainIsWhatXMLIs,
 // TestListingInAnyXML). GET and HEAD do without net/http's two goroutines a connection, too: they are written and read where
-// they are asked (readtransport.go, connection.go), over connections that are looked at before each use
+// they are asked (readtransport.go, connection.go), signed by the signer of package sigv4, which
+// FuzzReadsAreSignedAsTheSDKDoes holds to the SDK's, over connections that are looked at before each use
 // (TestIdleConnectionIsLookedAt, TestAnswersAreBounded, TestLeftBodyEndsItsConnection). What it adds to the SDK:
 //
 //   - An answer is believed only if it is what the operation's success looks like: the status, the whole

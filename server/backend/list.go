@@ -77,11 +77,7 @@ func (c *Client) list(ctx context.Context, op, bucket string, query url.Values, 
 	target := c.requests.target(bucket, "", query)
 	call := &call{op: op, answer: answerXML, root: root, status: [2]int{http.StatusOK}}
 	return c.do(ctx, call, func(ctx context.Context, at *attempt) error {
-		req, err := c.requests.signed(ctx, http.MethodGet, target, make(http.Header, 8), 0, emptyPayload)
-		if err != nil {
-			return err
-		}
-		if _, err := at.ask(req); err != nil { // which has read all of the answer
+		if _, err := at.fetch(ctx, http.MethodGet, target); err != nil { // which has read all of the answer
 			return err
 		}
 		l, err := readListing(at.document, root)

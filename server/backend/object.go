@@ -9,6 +9,8 @@ import (
 	"time"
 
 	smithytime "github.com/aws/smithy-go/time"
+
+	"github.com/s3-crypt-proxy/s3-crypt-proxy/server/sigv4"
 )
 
 // objectURL is the URL of an object, or of its version.
@@ -21,18 +23,14 @@ func (c *Client) objectURL(bucket, key, version string) *url.URL {
 
 // askObject sends a GET or HEAD about an object and gives its answer.
 func (at *attempt) askObject(ctx context.Context, method string, target *url.URL, opt GetOptions) (*http.Response, error) {
-	header := make(http.Header, 8)
+	headers := make([]sigv4.Header, 0, 2)
 	if opt.Range != nil {
-		header["Range"] = []string{opt.Range.String()}
+		headers = append(headers, sigv4.Header{Name: "range", Value: opt.Range.String()})
 	}
 	if opt.IfMatch != "" {
-		header["If-Match"] = []string{opt.IfMatch}
+		headers = append(headers, sigv4.Header{Name: "if-match", Value: opt.IfMatch})
 	}
-	req, err := at.client.requests.signed(ctx, method, target, header, 0, emptyPayload)
-	if err != nil {
-		return nil, err
-	}
-	return at.ask(req)
+	return at.fetch(ctx, method, target, headers...)
 }
 
 // described reads what an answer's header tells of an object, without a range. What cannot be read is no answer: it must

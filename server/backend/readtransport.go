@@ -26,21 +26,36 @@ func newReadTransport(c Config, base *http.Transport) *readTransport {
 	return &readTransport{base: base, answer: c.AnswerTimeout, idle: newIdle(c.MaxConns, c.IdleTimeout)}
 }
 
-// carries tells whether a request is one for this transport. Names that would have to be encoded are net/http's.
-func (t *readTransport) carries(req *http.Request) bool {
-	return read(req.Method) && req.Body == nil && strings.IndexFunc(req.URL.Host, func(r rune) bool { return r <= ' ' || r >= 0x7f || r == '%' }) < 0
+// carries tells whether a request with that method, to that URL and without a body, is one for this transport. Names
+// that would have to be encoded are net/http's.
+func carries(method string, u *url.URL) bool {
+	return read(method) && visible(u.Host) && strings.IndexByte(u.Host, '%') < 0
 }
 
-// RoundTrip implements http.RoundTripper, for requests that it carries. Requests that change nothing may be sent
-// again: that is done when a connection that was used before ends without a byte of the answer, since the store may have
-// closed it at the same moment.
+// RoundTrip implements http.RoundTripper, for requests that it carries.
 func (t *readTransport) RoundTrip(req *http.Request) (*http.Response, error) {
-	ctx := req.Context()
-	head, err := appendRequest(make([]byte, 0, 1<<10), req)
+	target := req.URL.RequestURI()
+	head, err := appendRequestLine(make([]byte, 0, 1<<10), req.Method, target)
 	if err != nil {
 		return nil, err
 	}
-	where := address(req.URL)
+	if head, err = appendHeader(head, "Host", req.Host); err != nil {
+		return nil, err
+	}
+	for name, values := range req.Header {
+		for _, v := range values {
+			if head, err = appendHeader(head, name, v); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return t.send(req.Context(), req.Method, req.URL, append(head, "\r\n"...))
+}
+
+// send sends a request's head. Requests that change nothing may be sent again: that is done when a connection that was
+// used before ends without a byte of the answer, since the store may have closed it at the same moment.
+func (t *readTransport) send(ctx context.Context, method string, u *url.URL, head []byte) (*http.Response, error) {
+	where := address(u)
 	for {
 		if ctx.Err() != nil {
 			return nil, context.Cause(ctx)
@@ -48,11 +63,12 @@ func (t *readTransport) RoundTrip(req *http.Request) (*http.Response, error) {
 		c := t.idle.take(where)
 		reused := c != nil
 		if !reused {
-			if c, err = t.open(ctx, req.URL.Scheme, where); err != nil {
+			var err error
+			if c, err = t.open(ctx, u.Scheme, where); err != nil {
 				return nil, err
 			}
 		}
-		resp, err := c.exchange(ctx, req, head, t.answer)
+		resp, err := c.exchange(ctx, method, head, t.answer)
 		switch {
 		case err == nil:
 			return resp, nil
@@ -92,32 +108,27 @@ func address(u *url.URL) string {
 	return net.JoinHostPort(u.Hostname(), port)
 }
 
-// appendRequest appends the request's head. Nothing that could end a line of it is sent.
-func appendRequest(head []byte, req *http.Request) ([]byte, error) {
-	target := req.URL.RequestURI()
-	if !visible(target) || !visible(req.Host) {
-		return nil, errors.New("request target or host with a character that has no place there")
+// appendRequestLine and appendHeader append what a request begins with. Nothing that could end a line is sent.
+func appendRequestLine(head []byte, method, target string) ([]byte, error) {
+	if !token(method) || !visible(target) {
+		return nil, errors.New("request target with a character that has no place there")
 	}
-	head = append(head, req.Method...)
+	head = append(head, method...)
 	head = append(head, ' ')
 	head = append(head, target...)
-	head = append(head, " HTTP/1.1\r\nHost: "...)
-	head = append(head, req.Host...)
-	head = append(head, "\r\n"...)
-	for name, values := range req.Header {
-		if !token(name) {
-			return nil, errors.New("header with a name that is none")
-		}
-		for _, v := range values {
-			if !text(v) {
-				return nil, errors.New("header " + name + " with a character that has no place there")
-			}
-			head = append(head, name...)
-			head = append(head, ": "...)
-			head = append(head, v...)
-			head = append(head, "\r\n"...)
-		}
+	return append(head, " HTTP/1.1\r\n"...), nil
+}
+
+func appendHeader(head []byte, name, value string) ([]byte, error) {
+	if !token(name) {
+		return nil, errors.New("header with a name that is none")
 	}
+	if !text(value) {
+		return nil, errors.New("header " + name + " with a character that has no place there")
+	}
+	head = append(head, name...)
+	head = append(head, ": "...)
+	head = append(head, value...)
 	return append(head, "\r\n"...), nil
 }
 

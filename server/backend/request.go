@@ -6,12 +6,15 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
+
+	"github.com/s3-crypt-proxy/s3-crypt-proxy/server/sigv4"
 )
 
 // The calls that are made most often are signed by the SDK's signer and sent by net/http. The SDK's operations do the same
@@ -21,7 +24,7 @@ import (
 // emptyPayload is the SHA-256 of no bytes.
 const emptyPayload = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 
-// requests signs requests. The signer keeps the key of the day, region and credentials, so it is kept itself; it ends with
+// requests signs requests. The SDK's signer keeps the key of the day, region and credentials, so it is kept itself; it ends with
 // the Client, as the credentials do. Safe for concurrent use.
 type requests struct {
 	base   *url.URL // the store
@@ -29,6 +32,7 @@ type requests struct {
 	region string
 	who    aws.Credentials
 	signer *v4.Signer
+	reader *sigv4.Signer // for what has no body
 }
 
 func newRequests(c Config) (*requests, error) {
@@ -40,6 +44,7 @@ func newRequests(c Config) (*requests, error) {
 	return &requests{
 		base: base, hosted: !c.PathStyle, region: c.Region,
 		who:    aws.Credentials{AccessKeyID: c.AccessKey, SecretAccessKey: c.SecretKey},
+		reader: sigv4.NewSigner(c.AccessKey, c.SecretKey, c.Region).WithBlanks(),
 		signer: v4.NewSigner(func(o *v4.SignerOptions) { o.DisableURIPathEscaping = true }),
 	}, nil
 }
@@ -119,10 +124,57 @@ func (r *requests) signed(ctx context.Context, method string, target *url.URL, h
 
 // send sends a signed request over the connections that fit it.
 func (c *Client) send(req *http.Request) (*http.Response, error) {
-	if c.reads.carries(req) {
+	if req.Body == nil && carries(req.Method, req.URL) {
 		return sender{c.reads}.Do(req)
 	}
 	return sender{c.transports[0]}.Do(req)
+}
+
+// fetch is ask for a request without a body, made of few headers, in lower case. It is signed by our own signer, which
+// does it in a third of the time of the SDK's and is held to it by FuzzReadsAreSignedAsTheSDKDoes; what that one refuses, an
+// odd header, goes the way of all others.
+func (at *attempt) fetch(ctx context.Context, method string, target *url.URL, headers ...sigv4.Header) (*http.Response, error) {
+	c := at.client
+	if head := c.requests.head(method, target, headers); head != nil {
+		at.sent = true
+		resp, err := c.reads.send(ctx, method, target, head)
+		if err != nil {
+			return nil, &smithyhttp.RequestSendError{Err: err}
+		}
+		at.answered(resp)
+		return at.believe(resp)
+	}
+	header := make(http.Header, len(headers)+4)
+	for _, h := range headers {
+		header.Set(h.Name, h.Value)
+	}
+	req, err := c.requests.signed(ctx, method, target, header, 0, emptyPayload)
+	if err != nil {
+		return nil, err
+	}
+	return at.ask(req)
+}
+
+// head is a signed request as it is sent, nil for one that must be sent otherwise.
+func (r *requests) head(method string, target *url.URL, headers []sigv4.Header) []byte {
+	if !carries(method, target) || slices.ContainsFunc(headers, func(h sigv4.Header) bool { return strings.Contains(h.Value, "\t") }) {
+		return nil // the SDK's signer takes a tab for no blank, AWS's text leaves it open
+	}
+	uri := target.RequestURI()
+	signed, err := r.reader.Sign(method, target.Host, uri, headers, emptyPayload, time.Now())
+	if err != nil {
+		return nil
+	}
+	head, err := appendRequestLine(make([]byte, 0, 768), method, uri)
+	for _, h := range signed {
+		if err == nil {
+			head, err = appendHeader(head, h.Name, h.Value)
+		}
+	}
+	if err != nil {
+		return nil
+	}
+	return append(head, "user-agent: "+userAgent+"\r\n\r\n"...)
 }
 
 // ask sends a request and gives its answer, if that is the one which the call describes; the caller closes its body.
@@ -134,6 +186,11 @@ func (at *attempt) ask(req *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, &smithyhttp.RequestSendError{Err: err}
 	}
+	return at.believe(resp)
+}
+
+// believe gives an answer, if that is the one which the call describes.
+func (at *attempt) believe(resp *http.Response) (*http.Response, error) {
 	if err := at.check(resp); err != nil {
 		resp.Body.Close()
 		return nil, err

@@ -149,6 +149,12 @@ func (s sender) Do(req *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
+	at.answered(resp)
+	return resp, nil
+}
+
+// answered leaves in the attempt what every answer tells.
+func (at *attempt) answered(resp *http.Response) {
 	at.status = resp.StatusCode
 	if observe := at.client.config.ObserveClock; observe != nil {
 		if date, err := http.ParseTime(resp.Header.Get("Date")); err == nil {
@@ -156,7 +162,6 @@ func (s sender) Do(req *http.Request) (*http.Response, error) {
 		}
 	}
 	at.retryAfter = retryAfter(resp.Header, time.Now())
-	return resp, nil
 }
 
 // neverSent tells whether err happened before any byte reached the store.

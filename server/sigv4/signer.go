@@ -11,15 +11,22 @@ import (
 
 // Signer signs requests in the header form exactly as PBS does: every header
 // that is present is signed, and no blank follows the commas. It is for tests,
-// benchmarks and stand-in clients, and safe for concurrent use.
-type Signer struct{ accessKey, secretKey, region string }
+// benchmarks and stand-in clients, and safe for concurrent use. What the proxy
+// itself asks its backend is signed by one WithBlanks.
+type Signer struct{ accessKey, secretKey, region, comma string }
 
 // NewSigner makes a Signer; none of its arguments may be empty.
 func NewSigner(accessKey, secretKey, region string) *Signer {
 	if accessKey == "" || secretKey == "" || region == "" {
 		panic("BUG: sigv4.NewSigner needs an access key, a secret key and a region")
 	}
-	return &Signer{accessKey: accessKey, secretKey: secretKey, region: region}
+	return &Signer{accessKey: accessKey, secretKey: secretKey, region: region, comma: ","}
+}
+
+// WithBlanks is a Signer whose commas are followed by a blank, as those of the
+// SDKs are, which every server knows.
+func (s *Signer) WithBlanks() *Signer {
+	return &Signer{accessKey: s.accessKey, secretKey: s.secretKey, region: s.region, comma: ", "}
 }
 
 // Format prints who signs and never the secret, whatever the verb.
@@ -76,5 +83,5 @@ func (s *Signer) Sign(method, host, target string, headers []Header, payload str
 	signature, _ := c.sign(s.secretKey)
 	return append(out, Header{"authorization", algorithm +
 		" Credential=" + s.accessKey + "/" + c.date + "/" + s.region + "/" + service + "/" + terminator +
-		",SignedHeaders=" + signed + ",Signature=" + hex.EncodeToString(signature[:])}), nil
+		s.comma + "SignedHeaders=" + signed + s.comma + "Signature=" + hex.EncodeToString(signature[:])}), nil
 }
