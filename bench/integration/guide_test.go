@@ -6,7 +6,6 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -26,6 +25,7 @@ import (
 // replaces is said in the preamble below: where files lie, systemd, and the
 // terminal that asks for a passphrase.
 func TestKeysGuide(t *testing.T) {
+	t.Parallel()
 	g := newGuide(t)
 	for _, b := range guideBlocks(t) {
 		t.Run(b.section+"/"+b.who, func(t *testing.T) {
@@ -93,10 +93,7 @@ func newGuide(t *testing.T) *guide {
 	g := &guide{dir: dir, bodies: map[string][]byte{}}
 	server := filepath.Join(dir, "server")
 	must(t, os.MkdirAll(filepath.Join(server, "run"), 0o700))
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	must(t, err)
-	g.address = ln.Addr().String()
-	ln.Close()
+	g.address = held(t)
 	must(t, os.WriteFile(filepath.Join(dir, "passphrase"), []byte(guidePassphrase), 0o600))
 	socket := filepath.Join(server, "run", "memkey.sock")
 	must(t, os.WriteFile(filepath.Join(server, "memkey.yaml"), []byte(fmt.Sprintf(
@@ -131,15 +128,17 @@ systemctl() {
   start) [ -z "$pid" ] || return 1
     setsid "$BIN/memkey-server" --config "$SERVER/memkey.yaml" serve >>"$SERVER/log" 2>&1 </dev/null &
     echo $! >"$SERVER/pid"
-    for i in $(seq 100); do if (exec 3<>"/dev/tcp/${ADDRESS%:*}/${ADDRESS#*:}") 2>/dev/null; then return 0; fi; sleep 0.1; done
+    for i in $(seq 300); do if (exec 3<>"/dev/tcp/${ADDRESS%:*}/${ADDRESS#*:}") 2>/dev/null; then return 0; fi; sleep 0.1; done
     echo "memkey-server does not start:" >&2; tail -3 "$SERVER/log" >&2; return 1 ;;
   stop) if [ -n "$pid" ]; then kill "$pid" 2>/dev/null || true; while kill -0 "$pid" 2>/dev/null; do sleep 0.05; done; rm "$SERVER/pid"; fi ;;
   restart) systemctl stop x; systemctl start x ;;
-  reload) kill -HUP "$pid"; sleep 0.3 ;;
+  reload) n=$(grep -c '"changed":' "$SERVER/log" || true); kill -HUP "$pid"
+    for i in $(seq 300); do [ "$(grep -c '"changed":' "$SERVER/log" || true)" = "$n" ] || return 0; sleep 0.1; done
+    echo "memkey-server does not reload:" >&2; tail -3 "$SERVER/log" >&2; return 1 ;;
   esac
 }
 curl() { # only what the guide asks: readiness, within a moment
-  for i in $(seq 100); do
+  for i in $(seq 300); do
     exec 3<>"/dev/tcp/${ADMIN%:*}/${ADMIN#*:}"; printf 'GET /readyz HTTP/1.0\r\nHost: x\r\n\r\n' >&3
     answer=$(cat <&3); exec 3>&-
     case $answer in *" 200 "*) echo "$answer" | tail -1; return 0 ;; esac; sleep 0.1

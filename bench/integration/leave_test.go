@@ -18,6 +18,7 @@ import (
 // their way to the backend already. The backend takes a clean end of a connection for the end of the object, with and
 // without TLS, and would replace a whole object by its front: it must never see one.
 func TestHalfAnUploadReplacesNothing(t *testing.T) {
+	t.Parallel()
 	for _, tls := range []bool{false, true} {
 		t.Run(fmt.Sprintf("TLS=%v", tls), func(t *testing.T) {
 			// The smallest budget: most uploads cannot be held whole and flow through.

@@ -43,6 +43,7 @@ type write struct {
 // Afterwards every acknowledged object is there, and each key holds all of the old or all of the new object, as the
 // proxy serves it and as package format opens the stored file.
 func TestNothingLost(t *testing.T) {
+	t.Parallel()
 	rng := rand.New(rand.NewPCG(seed(t), 2))
 	var shim *rig.Shim
 	// Large objects take the multipart way to the backend, small ones do not.

@@ -90,6 +90,7 @@ func keyIDOf(t *testing.T, master *keyagent.Secret) string {
 // rewrap is killed at random points and clients write meanwhile. In the end everything reads as it was acknowledged
 // last, all is under the new key, and the old one is retired and taken away.
 func TestRewrap(t *testing.T) {
+	t.Parallel()
 	rng := rand.New(rand.NewPCG(seed(t), 5))
 	w := start(t, nil, "pipeline:\n  whole_object: 16MiB\n")
 	ctx := context.Background()
