@@ -17,6 +17,8 @@ type column struct {
 	kind   kind
 	yaml   string // further configuration of a proxy
 	plain  bool   // a proxy without TLS in front
+	// threads is backend.multipart_threads; 0 = the default
+	threads int
 }
 
 // kind is what stands between the client and the backend.
@@ -67,7 +69,7 @@ func (c column) open(ctx context.Context, dir string, b *rig.Backend, keys *rig.
 		binary = "s3-crypt-proxy-passthrough"
 	}
 	p, err := rig.StartProxy(ctx, rig.ProxyConfig{Binary: binary, Dir: own, Backend: b.Endpoint(), BackendKey: b.Credentials,
-		Region: b.Region, Buckets: []string{c.bucket}, Socket: keys.Socket, PlainHTTP: c.plain, Extra: c.yaml})
+		Region: b.Region, Buckets: []string{c.bucket}, Socket: keys.Socket, PlainHTTP: c.plain, Threads: c.threads, Extra: c.yaml})
 	if err != nil {
 		return target, nil, nil, nil, err
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/s3-crypt-proxy/s3-crypt-proxy/bench/load/protocol"
@@ -74,6 +75,9 @@ func full() []scenario {
 		columns: []column{plain(through), plain(xchacha), plain(aesgcm)}, rounds: 3, window: shortWindow})
 	list = append(list, scenario{id: "line", title: "A store far away: 4 MiB, 16 in flight, " + string(line), backend: line, style: protocol.PBS, size: 4 * mib, flight: 16, keys: 64, ops: transfers,
 		columns: []column{direct, xchacha, aesgcm}, rounds: 5, window: longWindow})
+	list = append(list, scenario{id: "far", title: "One object far away: 256 MiB, one connection, " + string(line), backend: line, style: protocol.SDK, size: 256 * mib, flight: 1, keys: 1, ops: transfers,
+		note:    "`backend.multipart_threads`: several connections of the proxy's for one of the client's.",
+		columns: []column{direct, xchacha.threaded(1), xchacha.threaded(4)}, rounds: 3, window: shortWindow})
 	for _, s := range []struct {
 		id   string
 		size int
@@ -101,6 +105,13 @@ func full() []scenario {
 	list = append(list, scenario{id: "parts", title: "Uploads in parts: 16 MiB in parts of 5 MiB, 4 in flight, versitygw", backend: versitygw, style: protocol.SDK, size: 16 * mib, flight: 4, keys: 16,
 		ops: []string{protocol.Multipart}, columns: []column{direct, xchacha}, rounds: 3, window: longWindow})
 	return list
+}
+
+// threaded is a column with so many connections for a large object.
+func (c column) threaded(n int) column {
+	c = c.changed(fmt.Sprintf("%s, %d threads", c.name, n), fmt.Sprintf("threads-%d", n), "")
+	c.threads = n
+	return c
 }
 
 func plain(c column) column {

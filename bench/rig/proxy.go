@@ -38,6 +38,7 @@ type ProxyConfig struct {
 	Socket     string // of the key holder; required
 	Mode       string // memkey.mode; "" = the default
 	Client     Credentials
+	Threads    int // backend.multipart_threads; 0 = the default
 	Listen     string
 	Admin      string
 	AdminToken string

@@ -95,6 +95,9 @@ func (s settings) yaml(cfg ProxyConfig) []byte {
 	if cfg.BackendCA != "" {
 		line("  ca_file: %q", cfg.BackendCA)
 	}
+	if cfg.Threads > 0 {
+		line("  multipart_threads: %d", cfg.Threads)
+	}
 	line("client:")
 	line("  access_key: %q", s.client.AccessKey)
 	line("  secret_key: %q", s.client.SecretKey)

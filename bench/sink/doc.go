@@ -6,7 +6,7 @@
 //
 // It prints "ready endpoint=http://ADDRESS" when it serves, and ends when its stdin reaches EOF or on a signal. It
 // checks no signature and no digest, and every bucket exists. PUT (with If-None-Match: *), GET, HEAD, DELETE of objects,
-// HEAD of a bucket and ListObjectsV2 (prefix, max-keys, start-after and tokens) are there; anything else is 501. Bodies
+// uploads in parts, HEAD of a bucket and ListObjectsV2 (prefix, max-keys, start-after and tokens) are there; anything else is 501. Bodies
 // are read and written by hand, straight into and out of the object's own memory. Past -max bytes a PUT is answered
 // 507, so that a benchmark fails instead of measuring a machine that swaps.
 //

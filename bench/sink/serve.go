@@ -123,6 +123,11 @@ func (s *store) answer(c net.Conn, req *request, body []byte) error {
 		}
 		return refuse(c, 501, "NotImplemented")
 	}
+	if len(req.query) > 0 && req.method != "GET" && req.method != "HEAD" {
+		if known, err := s.multipart(c, req, body); known {
+			return err
+		}
+	}
 	if len(req.query) > 0 && !(len(req.query) == 1 && req.query.Has("x-id")) {
 		return refuse(c, 501, "NotImplemented")
 	}
@@ -154,23 +159,30 @@ func (s *store) answer(c net.Conn, req *request, body []byte) error {
 
 // send serves an object or a range of it.
 func send(c net.Conn, req *request, o *object) error {
-	status, data := 200, o.data
+	status, first, end := 200, int64(0), o.size
 	headers := []string{"ETag: " + o.etag, "Last-Modified: " + o.modified.Format(http.TimeFormat), "Content-Type: application/octet-stream", "Accept-Ranges: bytes"}
 	if req.last >= 0 {
-		size := int64(len(data))
-		if req.first >= size || req.first > req.last {
+		if req.first >= o.size || req.first > req.last {
 			return refuse(c, 416, "InvalidRange")
 		}
-		last := min(req.last, size-1)
-		data = data[req.first : last+1]
+		first, end = req.first, min(req.last+1, o.size)
 		status = 206
-		headers = append(headers, fmt.Sprintf("Content-Range: bytes %d-%d/%d", req.first, last, size))
+		headers = append(headers, fmt.Sprintf("Content-Range: bytes %d-%d/%d", first, end-1, o.size))
 	}
-	if err := head(c, status, append(headers, "Content-Length: "+strconv.Itoa(len(data)))...); err != nil || req.method == "HEAD" {
+	if err := head(c, status, append(headers, "Content-Length: "+strconv.FormatInt(end-first, 10))...); err != nil || req.method == "HEAD" {
 		return err
 	}
-	_, err := c.Write(data)
-	return err
+	at := int64(0) // where the piece begins
+	for _, p := range o.pieces {
+		from, to := max(first-at, 0), min(end-at, int64(len(p)))
+		if at += int64(len(p)); from >= to {
+			continue
+		}
+		if _, err := c.Write(p[from:to]); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func head(c net.Conn, status int, headers ...string) error {

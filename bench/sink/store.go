@@ -13,7 +13,8 @@ import (
 
 // object is one stored object; immutable.
 type object struct {
-	data     []byte
+	pieces   [][]byte // its bytes, in order: one, or those of its parts
+	size     int64
 	etag     string
 	modified time.Time
 }
@@ -24,11 +25,14 @@ type store struct {
 
 	mu      sync.Mutex
 	objects map[string]*object
+	uploads map[string]*upload // by id
 	size    int64
 	serial  uint64
 }
 
-func newStore(limit int64) *store { return &store{limit: limit, objects: map[string]*object{}} }
+func newStore(limit int64) *store {
+	return &store{limit: limit, objects: map[string]*object{}, uploads: map[string]*upload{}}
+}
 
 func (s *store) get(path string) *object {
 	s.mu.Lock()
@@ -46,13 +50,13 @@ func (s *store) put(path string, data []byte, ifNoneMatch bool) (status int, eta
 	}
 	grown := s.size + int64(len(data))
 	if old != nil {
-		grown -= int64(len(old.data))
+		grown -= old.size
 	}
 	if grown > s.limit {
 		return 507, ""
 	}
 	s.serial++
-	o := &object{data, fmt.Sprintf(`"%032x"`, s.serial), time.Now().UTC()}
+	o := &object{[][]byte{data}, int64(len(data)), fmt.Sprintf(`"%032x"`, s.serial), time.Now().UTC()}
 	s.objects[path], s.size = o, grown
 	return 200, o.etag
 }
@@ -61,7 +65,7 @@ func (s *store) remove(path string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if o := s.objects[path]; o != nil {
-		s.size -= int64(len(o.data))
+		s.size -= o.size
 		delete(s.objects, path)
 	}
 }
@@ -99,7 +103,7 @@ func (s *store) list(bucket string, q url.Values) []byte {
 	for _, k := range keys {
 		o := s.objects[bucket+"/"+k]
 		fmt.Fprintf(&b, "<Contents><Key>%s</Key><LastModified>%s</LastModified><ETag>%s</ETag><Size>%d</Size><StorageClass>STANDARD</StorageClass></Contents>",
-			text(k), o.modified.Format("2006-01-02T15:04:05.000Z"), text(o.etag), len(o.data))
+			text(k), o.modified.Format("2006-01-02T15:04:05.000Z"), text(o.etag), o.size)
 	}
 	b.WriteString("</ListBucketResult>")
 	return []byte(b.String())
