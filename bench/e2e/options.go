@@ -10,6 +10,9 @@ import (
 const (
 	// longWindow is long against the kernel's 10 ms count of CPU time, short against the moods of a shared machine.
 	longWindow = 1200 * time.Millisecond
+	// lineWindow is long against a request that takes 270 ms of a full line: each window begins with all of them at once, and
+	// the line is idle until the first is there, or its last bytes are opened.
+	lineWindow = 4 * time.Second
 	// shortWindow is for tables whose rows tell a shape, not a figure to be held to.
 	shortWindow = 700 * time.Millisecond
 )

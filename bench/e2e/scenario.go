@@ -74,7 +74,7 @@ func full() []scenario {
 	list = append(list, scenario{id: "plain", title: "Plain HTTP in front: 4 MiB, 16 in flight, sink", backend: sink, style: protocol.PBS, size: 4 * mib, flight: 16, keys: 64, ops: transfers,
 		columns: []column{plain(through), plain(xchacha), plain(aesgcm)}, rounds: 3, window: shortWindow})
 	list = append(list, scenario{id: "line", title: "A store far away: 4 MiB, 16 in flight, " + string(line), backend: line, style: protocol.PBS, size: 4 * mib, flight: 16, keys: 64, ops: transfers,
-		columns: []column{direct, xchacha, aesgcm}, rounds: 5, window: longWindow})
+		columns: []column{direct, xchacha, aesgcm}, rounds: 3, window: lineWindow})
 	list = append(list, scenario{id: "far", title: "One object far away: 256 MiB, one connection, " + string(line), backend: line, style: protocol.SDK, size: 256 * mib, flight: 1, keys: 1, ops: transfers,
 		note:    "`backend.multipart_threads`: several connections of the proxy's for one of the client's.",
 		columns: []column{direct, xchacha.threaded(1), xchacha.threaded(4)}, rounds: 3, window: shortWindow})

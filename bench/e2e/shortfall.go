@@ -79,7 +79,7 @@ var (
 	hashesAndSockets = because("what is left is SHA-256 and MD5 of the plain bytes, two sockets, and TLS; docs/profiling.md has the profile")
 	rawOpening       = because("what is more than in pass-through is the opening itself, at the speeds of the raw ciphers under \"Sealing and hashing alone\", while each byte is in memory once more")
 	besideRclone     = because("both spend most of a GET on TLS and sockets, in the same libraries; what differs is the cipher and the copies, and it cannot become less than nothing")
-	farStore         = because("the line is full, and client, proxy and store take turns on the cores that the line's own clock needs too")
+	farStore         = because("each body is received, proved and sealed whole before its first byte is sent, so that it can be sent again, and the line waits for the first of each window; client, proxy and store take turns on the cores that the line's own clock needs too")
 	plumbing         = because("pass-through costs the same: it is TLS records, HTTP and two signatures, not sealing; docs/profiling.md")
 	budgetSet        = because("more is in motion than `pipeline.budget` counts")
 	oneOpening       = because("the object is opened whole before its status line")

@@ -24,23 +24,49 @@ func newLine(bits int64) *line {
 	return &line{perByte: time.Duration(8 * 1024 * int64(time.Second) / bits)}
 }
 
-// pass waits until n bytes have passed.
-func (l *line) pass(n int) {
+// pass waits until n bytes have passed that were ready to since a time, and says when that was. A real line goes on while this
+// process waits for a core, out of and into the buffers of the kernels on both sides, so what was ready passes from
+// then on; never from earlier than those buffers last.
+func (l *line) pass(n int, since time.Time) time.Time {
 	if l == nil || n == 0 {
-		return
+		return time.Time{}
 	}
-	l.mu.Lock()
-	now := time.Now()
-	if l.free.Before(now) {
-		l.free = now
-	}
-	l.free = l.free.Add(l.perByte * time.Duration(n) / 1024)
-	until := l.free
-	l.mu.Unlock()
+	until := l.book(n, since, time.Now())
 	// A timer is late by some 0.1 ms, which must not add up: what is due sooner is let pass, and paid by the next.
 	if wait := time.Until(until); wait > 200*time.Microsecond {
 		time.Sleep(wait)
 	}
+	return until
+}
+
+// book takes the next free time of the line for n bytes and says when they have passed.
+func (l *line) book(n int, since, now time.Time) time.Time {
+	if most := now.Add(-buffered); since.Before(most) {
+		since = most
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.free.Before(since) {
+		l.free = since
+	}
+	l.free = l.free.Add(l.perByte * time.Duration(n) / 1024)
+	return l.free
+}
+
+const (
+	// buffered is how long a line lives on what the kernels hold: 5 MB at 2 Gbit/s.
+	buffered = 20 * time.Millisecond
+	// atOnce: a call that took longer had to wait for the other side.
+	atOnce = 100 * time.Microsecond
+)
+
+// ready is since when the bytes of a call that began at a time were ready, if those before them had passed at due.
+func ready(due, began time.Time) time.Time {
+	now := time.Now()
+	if due.IsZero() || now.Sub(began) > atOnce {
+		return now
+	}
+	return due
 }
 
 // link is a listener at the end of a line.
@@ -72,12 +98,15 @@ type linked struct {
 	net.Conn
 	link  *link
 	asked bool
+	// read and written are when the last bytes of this transfer had passed.
+	read, written time.Time
 }
 
 func (c *linked) Read(p []byte) (int, error) {
+	began := time.Now()
 	n, err := c.Conn.Read(p[:min(len(p), piece)])
-	c.asked = true
-	c.link.up.pass(n)
+	c.asked, c.written = true, time.Time{}
+	c.read = c.link.up.pass(n, ready(c.read, began))
 	return n, err
 }
 
@@ -85,15 +114,16 @@ func (c *linked) Write(p []byte) (int, error) {
 	if c.asked && c.link.latency > 0 {
 		time.Sleep(c.link.latency)
 	}
-	c.asked = false
+	c.asked, c.read = false, time.Time{}
 	done := 0
 	for done < len(p) {
+		began := time.Now()
 		n, err := c.Conn.Write(p[done:min(len(p), done+piece)])
 		done += n
 		if err != nil {
 			return done, err
 		}
-		c.link.dn.pass(n)
+		c.written = c.link.dn.pass(n, ready(c.written, began))
 	}
 	return done, nil
 }

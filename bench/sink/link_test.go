@@ -67,3 +67,28 @@ func TestLinkWithoutKnobsIsTheListener(t *testing.T) {
 		t.Error("something is in between")
 	}
 }
+
+// TestLineGoesOnWhileTheProcessWaits: who comes late for what was ready finds it passed, but no more than the kernels hold;
+// who has nothing ready does not get the time back.
+func TestLineGoesOnWhileTheProcessWaits(t *testing.T) {
+	l := newLine(8 << 20) // a MiB a second
+	start := time.Now()
+	const took = 62500 * time.Microsecond // of a piece
+	first := l.book(piece, start, start)
+	if d := first.Sub(start) - took; d < -time.Millisecond || d > time.Millisecond {
+		t.Errorf("a piece took %v", first.Sub(start))
+	}
+	late := first.Add(5 * time.Millisecond)
+	second := l.book(piece, first, late)
+	if second.Sub(first) != first.Sub(start) {
+		t.Errorf("a piece that was ready took %v", second.Sub(first))
+	}
+	late = second.Add(time.Second)
+	if third := l.book(piece, second, late); third.Sub(late) != first.Sub(start)-buffered {
+		t.Errorf("after a second's pause a piece took %v", third.Sub(late))
+	}
+	late = late.Add(time.Second)
+	if fourth := l.book(piece, late, late); fourth.Sub(late) != first.Sub(start) {
+		t.Errorf("a piece that was not ready took %v", fourth.Sub(late))
+	}
+}
