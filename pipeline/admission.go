@@ -247,5 +247,5 @@ func (t *Turn) End() {
 }
 
 // autoAdmission is how many bodies keep cores busy: while one waits for its socket
-// another is at work on the same core.
+// another is at work on the same core. A few more on few cores are hashed together.
 func autoAdmission(cores int) int { return max(minAdmission, turnsPerCore*cores) }

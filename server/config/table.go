@@ -224,7 +224,7 @@ func Keys() []Key {
 		},
 		{
 			Name: "pipeline.admission", Env: "S3CP_PIPELINE_ADMISSION", Kind: Int, Default: "0", Allowed: "0 to 65536",
-			Doc:  "Bodies that are worked on at once; those beyond wait unread, the credentials in turn, and get 503 SlowDown after 30 seconds. Bodies up to 64 KiB, and those that mostly wait for their client or the backend, do not count. 0 = 2 for each core, at least 4.",
+			Doc:  "Bodies that are worked on at once; those beyond wait unread, the credentials in turn, and get 503 SlowDown after 30 seconds. Bodies up to 64 KiB, and those that mostly wait for their client or the backend, do not count. 0 = 2 for each core, at least 8.",
 			bind: integer(func(c *Config) *int { return &c.Pipeline.Admission }, between(0, maxAdmission)),
 		},
 		{
