@@ -51,6 +51,10 @@ func TestBaselines(t *testing.T) {
 		"./format RawAES256GCM_64KiB":              "",
 		"./pipeline Open/X/workers=2/64MiB":        "./pipeline Open/X/workers=1/64MiB",
 		"./pipeline SealParallel/AES-256-GCM/4MiB": "",
+		"./pipeline/hashing SHA256/fused":          "./pipeline/hashing SHA256/standard",
+		"./pipeline/hashing MD5/avx2/16_streams":   "./pipeline/hashing MD5/standard/16_streams",
+		"./pipeline/hashing Group/avx512/8":        "./pipeline/hashing Group/fused/2",
+		"./pipeline/hashing Group/fused/2":         "",
 	} {
 		if got := baselineOf(key); got != want {
 			t.Errorf("%s: %q, want %q", key, got, want)
