@@ -32,7 +32,7 @@ func (l *limitListener) Accept() (net.Conn, error) {
 		<-l.slots
 		return nil, err
 	}
-	return &limitConn{Conn: c, progress: l.progress, free: sync.OnceFunc(func() { <-l.slots })}, nil
+	return &limitConn{Conn: c, below: gatherBelow(c), progress: l.progress, free: sync.OnceFunc(func() { <-l.slots })}, nil
 }
 
 // Close stops accepting; connections in service go on.
@@ -46,6 +46,7 @@ func (l *limitListener) Close() error {
 // timeout would cover a whole answer.
 type limitConn struct {
 	net.Conn
+	below    *gatherConn // below TLS; nil: there is none
 	progress time.Duration
 	free     func()
 }
@@ -57,7 +58,14 @@ func (c *limitConn) Write(p []byte) (int, error) {
 	if err := c.Conn.SetWriteDeadline(time.Now().Add(c.progress)); err != nil {
 		return 0, err
 	}
-	return c.Conn.Write(p)
+	if c.below == nil || len(p) <= gatherAbove || !c.below.gather() {
+		return c.Conn.Write(p)
+	}
+	n, err := c.Conn.Write(p)
+	if failed := c.below.flush(); err == nil && failed != nil {
+		return 0, failed
+	}
+	return n, err
 }
 
 func (c *limitConn) Close() error {

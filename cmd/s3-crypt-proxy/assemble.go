@@ -237,7 +237,7 @@ func (p *proxy) listen() error {
 		return &failure{exitListen, err}
 	}
 	if p.store != nil {
-		clients = tls.NewListener(clients, p.store.TLSConfig())
+		clients = tls.NewListener(server.NewGatherListener(clients), p.store.TLSConfig())
 	}
 	// Above TLS: a handshake is no request.
 	p.clients, p.admins = newSilentListener(clients), admins
