@@ -12,8 +12,9 @@ import (
 // hub samples the figures once a second and hands each sample to everybody who
 // watches. There is one sampler, however many watch; who does not keep up is cut.
 type hub struct {
-	server *Server
-	began  time.Time
+	server   *Server
+	began    time.Time
+	patience time.Duration // for the writing of one event
 
 	mu       sync.Mutex
 	watchers map[*watcher]struct{}
@@ -35,7 +36,7 @@ type watcher struct {
 }
 
 func newHub(s *Server) *hub {
-	return &hub{server: s, began: time.Now(), watchers: map[*watcher]struct{}{}}
+	return &hub{server: s, began: time.Now(), patience: eventTimeout, watchers: map[*watcher]struct{}{}}
 }
 
 // run samples until ctx ends; then all streams end.
@@ -224,7 +225,7 @@ func (s *Server) stream(w http.ResponseWriter, r *http.Request) {
 				return
 			}
 			// A writer without deadlines is a test's recorder.
-			_ = control.SetWriteDeadline(time.Now().Add(eventTimeout))
+			_ = control.SetWriteDeadline(time.Now().Add(s.hub.patience))
 			if _, err := w.Write(event); err != nil {
 				return
 			}

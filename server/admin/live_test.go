@@ -6,7 +6,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -253,6 +255,101 @@ func TestSlowWatcherIsCut(t *testing.T) {
 	}
 	f.hub.leave(slow) // what a handler does in the end
 	f.hub.leave(quick)
+}
+
+// TestStalledWatcherCostsNothing: over real sockets, one who stops reading is dropped with
+// its connection, holds no more than the backlog, and delays nobody.
+func TestStalledWatcherCostsNothing(t *testing.T) {
+	f := newFixture(t)
+	f.hub.patience = time.Second
+	const size = 256 << 10 // of an event: more than the sockets take of a few
+	f.stub.checks = []Check{{Name: "backend", Detail: strings.Repeat("x", size)}}
+	addr := serve(t, f, "127.0.0.1:0")
+
+	quick := bufio.NewReader(watch(t, addr).Body)
+	got := make(chan int, 1<<16) // never full: the reader always reads
+	go func() {
+		defer close(got)
+		for {
+			_, data, err := event(quick)
+			if err != nil {
+				return
+			}
+			got <- len(data)
+		}
+	}()
+	next := func() int {
+		t.Helper()
+		select {
+		case n, ok := <-got:
+			if !ok {
+				t.Fatal("the one who reads was cut")
+			}
+			return n
+		case <-time.After(20 * time.Second):
+			t.Fatal("the one who reads waits for the other")
+		}
+		return 0
+	}
+	// Each event is waited for, so that the quick one keeps up on every machine.
+	sample := func() int {
+		t.Helper()
+		for len(got) > 0 { // the listener's own samples, one a second
+			next()
+		}
+		f.hub.sample(time.Now())
+		return next()
+	}
+	for end := time.Now().Add(20 * time.Second); sample() < size; time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("no event with the checks")
+		}
+	}
+
+	stalled := dial(t, addr)
+	if err := stalled.(*net.TCPConn).SetReadBuffer(4 << 10); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.WriteString(stalled, "GET /api/v1/live HTTP/1.1\r\nHost: x\r\n\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	watchers := func() int {
+		f.hub.mu.Lock()
+		defer f.hub.mu.Unlock()
+		return len(f.hub.watchers)
+	}
+	until := func(what string, done func() bool) {
+		t.Helper()
+		for end := time.Now().Add(20 * time.Second); !done(); time.Sleep(time.Millisecond) {
+			if time.Now().After(end) {
+				t.Fatalf("never: %s", what)
+			}
+		}
+	}
+	until("it watches", func() bool { return watchers() == 2 })
+	heap := func() uint64 {
+		var m runtime.MemStats
+		runtime.GC()
+		runtime.ReadMemStats(&m)
+		return m.HeapAlloc
+	}
+	before := heap()
+	sent := 0
+	for ; watchers() == 2 && sent < 1000; sent++ {
+		sample()
+	}
+	if watchers() != 1 {
+		t.Fatalf("it still watches after %d events of %d bytes", sent, size)
+	}
+	for range 40 {
+		sample()
+	}
+	// The window of readings and the backlog are what may be held: far below what was sent.
+	if after := heap(); after > before+(watcherBacklog+8)*size {
+		t.Errorf("%d KiB are held for it after %d MiB were sent", (after-before)>>10, (sent+40)*size>>20)
+	}
+	until("its connection is closed", func() bool { return f.conns.Load() == 1 })
+	sample()
 }
 
 func TestStreamsEndWithTheListener(t *testing.T) {
