@@ -100,7 +100,8 @@ func newGate(b Backend, blockSize int, now func() time.Time) *gate {
 // an empty bucket is initialised, where the loser of that race reads the winner's
 // state, and one that is closing is refused.
 func (g *gate) open(ctx context.Context, ring keyring, name string, create bool) (*bucket, error) {
-	if b := g.known(ring, name); b != nil {
+	// With nobody at the backend, writes are told so before they send their bodies.
+	if b := g.known(ring, name); b != nil && !g.unreachable() {
 		if create {
 			g.renew(ctx, ring, name)
 		}
@@ -121,6 +122,14 @@ func (g *gate) open(ctx context.Context, ring keyring, name string, create bool)
 	case <-ctx.Done():
 		return nil, fmt.Errorf("cannot open bucket %s: %w", name, ctx.Err())
 	}
+}
+
+// reach is a Backend that knows whether its last request found a way to the store.
+type reach interface{ Unreachable() bool }
+
+func (g *gate) unreachable() bool {
+	b, ok := g.backend.(reach)
+	return ok && b.Unreachable()
 }
 
 // known returns a state that is still trusted.

@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"errors"
 	"sort"
 	"strings"
 	"sync"
@@ -10,6 +11,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/s3-crypt-proxy/s3-crypt-proxy/server/admin"
+	"github.com/s3-crypt-proxy/s3-crypt-proxy/server/backend"
 )
 
 // readyTTL is how long an answer is given again: /readyz asks no password and
@@ -23,16 +25,8 @@ const readyAsks = 8
 type readyCache struct {
 	mu     sync.Mutex
 	at     time.Time
-	away   bool // what reach said then
+	away   bool // what the gate's unreachable said then
 	checks []admin.Check
-}
-
-// reach is a Backend that knows whether its last request found a way to the store.
-type reach interface{ Unreachable() bool }
-
-func (s *Server) unreachable() bool {
-	b, ok := s.gate.backend.(reach) // the one that was given, nothing around it
-	return ok && b.Unreachable()
 }
 
 // Ready tells, dependency by dependency, whether requests can be served: the
@@ -43,11 +37,11 @@ func (s *Server) Ready(ctx context.Context) []admin.Check {
 	s.ready.mu.Lock()
 	defer s.ready.mu.Unlock()
 	// What requests found out since counts at once.
-	if s.ready.checks != nil && time.Since(s.ready.at) < readyTTL && s.ready.away == s.unreachable() {
+	if s.ready.checks != nil && time.Since(s.ready.at) < readyTTL && s.ready.away == s.gate.unreachable() {
 		return s.ready.checks
 	}
 	s.ready.checks = s.readiness(ctx)
-	s.ready.at, s.ready.away = time.Now(), s.unreachable()
+	s.ready.at, s.ready.away = time.Now(), s.gate.unreachable()
 	return s.ready.checks
 }
 
@@ -106,14 +100,16 @@ func (s *Server) readiness(ctx context.Context) []admin.Check {
 	return append(append(checks, check("backend", away)), buckets...)
 }
 
-// readyBucket asks for one bucket. The gate goes by what it learned a while ago, unless
-// the backend could not be reached since. keyErr: there is no ring.
+// readyBucket asks for one bucket; keyErr: there is no ring to ask the gate with.
 func (s *Server) readyBucket(ctx context.Context, ring Keyring, keyErr error, bucket string) error {
-	if keyErr != nil || s.unreachable() {
-		if err := s.backend.HeadBucket(ctx, bucket); err != nil || keyErr != nil {
-			return err
-		}
+	if keyErr != nil {
+		return s.backend.HeadBucket(ctx, bucket)
 	}
 	_, err := s.gate.open(ctx, ring, bucket, false)
+	if errors.Is(err, context.DeadlineExceeded) {
+		return errNoAnswer // the gate goes on asking; who wants to know now is told this
+	}
 	return err
 }
+
+var errNoAnswer = &backend.Error{Kind: backend.Busy, Op: "GetObject"}

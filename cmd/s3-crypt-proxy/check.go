@@ -37,9 +37,9 @@ refused before. Secrets from files and systemd credentials stay where they are.
 What is wrong goes to stderr, all of it at once, and so do warnings. It makes no
 certificate and listens nowhere.
 
-Then it looks whether memkey-server answers this user at memkey.socket_path, and
-whether this user could make a certificate in tls.dir: run it as the proxy's user.
-It asks for no key.
+Then it looks whether memkey-server answers this user at memkey.socket_path and has
+a key, and whether this user could make a certificate in tls.dir: run it as the
+proxy's user. It is given the names of keys, and none of them.
 
 Last it tries the backend with every bucket of allowed_buckets, or those given:
 clock, permissions, ranges, conditional writes, uploads in parts, deletion. It reads

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -9,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -25,10 +27,10 @@ func tryHost(ctx context.Context, cfg *config.Config, stdout, stderr io.Writer) 
 	warn := func(format string, args ...any) {
 		fmt.Fprintf(stderr, "s3-crypt-proxy: warning: "+format+"\n", args...)
 	}
-	if why := noHolder(ctx, cfg); why != "" {
+	if key, why := holderKey(ctx, cfg); why != "" {
 		warn("memkey.socket_path: %s; until the proxy gets a key there, it answers every request 503", why)
 	} else {
-		fmt.Fprintf(stdout, "# ok  memkey-server answers at %s\n", cfg.Memkey.SocketPath)
+		fmt.Fprintf(stdout, "# ok  memkey-server answers at %s, and has the key %s\n", cfg.Memkey.SocketPath, key)
 	}
 	if cfg.TLS.Mode != config.TLSAuto {
 		return
@@ -43,17 +45,30 @@ func tryHost(ctx context.Context, cfg *config.Config, stdout, stderr io.Writer) 
 	}
 }
 
-// noHolder says why the proxy would get no keys, run by this user; empty if it would.
-func noHolder(ctx context.Context, cfg *config.Config) string {
+// namesWait is for a key holder that has keys: it tells them at once.
+const namesWait = 2 * time.Second
+
+// holderKey is the active key that a proxy run by this user would get, or why it would get none.
+func holderKey(ctx context.Context, cfg *config.Config) (id, why string) {
 	uids, err := cfg.ServerUIDs()
 	if err != nil {
-		return err.Error()
+		return "", err.Error()
 	}
 	path := cfg.Memkey.SocketPath
-	err = keyagent.Probe(ctx, keyagent.ClientConfig{Socket: path, ServerUIDs: uids, Name: "s3-crypt-proxy check"})
+	names, err := keyagent.Probe(ctx, keyagent.ClientConfig{Socket: path, ServerUIDs: uids, Name: "s3-crypt-proxy check"}, namesWait)
+	for _, key := range names.Keys {
+		if key.Active {
+			return hex.EncodeToString(key.ID[:]), ""
+		}
+	}
+	return "", noKey(path, err)
+}
+
+// noKey explains the error of asking for keys at path; nil is that there are none.
+func noKey(path string, err error) string {
 	switch {
 	case err == nil:
-		return ""
+		return "memkey-server answers at " + path + " and has no key: bring one with memkey-admin key send"
 	case errors.Is(err, fs.ErrNotExist):
 		return "there is no " + path + ": memkey-server does not run here, or its socket_path is another"
 	case errors.Is(err, syscall.ECONNREFUSED):

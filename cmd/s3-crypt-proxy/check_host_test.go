@@ -18,8 +18,8 @@ import (
 	"github.com/s3-crypt-proxy/s3-crypt-proxy/server/config"
 )
 
-// TestCheckFindsTheKeyHolder: one that answers is good, whatever keys it has; a socket
-// that nobody serves, or somebody else, is not.
+// TestCheckFindsTheKeyHolder: one that has a key is good; one without, a socket that nobody
+// serves, or somebody else, is not.
 func TestCheckFindsTheKeyHolder(t *testing.T) {
 	l := newLive(t, keyagent.Policy{})
 	cfg := &config.Config{}
@@ -29,7 +29,11 @@ func TestCheckFindsTheKeyHolder(t *testing.T) {
 		tryHost(t.Context(), cfg, &stdout, &stderr)
 		return stdout.String(), stderr.String()
 	}
-	if good, bad := says(); bad != "" || !strings.Contains(good, "memkey-server answers at "+l.socket) {
+	if good, bad := says(); !strings.Contains(bad, "has no key: bring one with memkey-admin key send") || strings.Contains(good, "answers") {
+		t.Errorf("with a key holder without keys: %q, %q", good, bad)
+	}
+	l.load(7)
+	if good, bad := says(); bad != "" || !strings.Contains(good, "memkey-server answers at "+l.socket+", and has the key "+wantID(t, 7).String()) {
 		t.Errorf("with a key holder: %q, %q", good, bad)
 	}
 	cfg.Memkey.ServerUsers = []string{"2147483647"}

@@ -30,6 +30,9 @@ func newRoot(environ []string) *cobra.Command {
 		if err == nil {
 			err = cfg.RefuseUselessVerbs(server.Operations(), func(c config.Client, verb string) bool { return grant(c).Reaches(verb) })
 		}
+		if err != nil && file == "" {
+			err = fmt.Errorf("%w\nno file was read: none was given with --config FILE", err)
+		}
 		if err != nil {
 			return nil, &failure{exitConfig, &configError{err}}
 		}

@@ -1,9 +1,12 @@
 package main
 
 import (
+	"crypto/tls"
+	"errors"
 	"net"
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 // silentListener knows the connections on which no request has begun yet. The
@@ -70,12 +73,29 @@ func (s *silentConn) NetConn() net.Conn { return s.Conn }
 // Read forgets the connection at its first byte.
 func (s *silentConn) Read(b []byte) (int, error) {
 	n, err := s.Conn.Read(b)
+	if err != nil {
+		answerPlain(err)
+	}
 	if n > 0 && !s.spoke.Load() {
 		s.spoke.Store(true)
 		s.listener.forget(s)
 	}
 	return n, err
 }
+
+// answerPlain tells a client that speaks HTTP where TLS is spoken: without it, all that it
+// sees is a connection that was closed.
+func answerPlain(err error) {
+	var first tls.RecordHeaderError
+	if !errors.As(err, &first) || first.Conn == nil || !plainHTTP[string(first.RecordHeader[:])] {
+		return
+	}
+	_ = first.Conn.SetWriteDeadline(time.Now().Add(time.Second)) // it fits what any socket takes
+	_, _ = first.Conn.Write([]byte("HTTP/1.0 400 Bad Request\r\nContent-Type: text/plain\r\nConnection: close\r\n\r\nThis port speaks HTTPS: use https:// in the endpoint.\n"))
+}
+
+// plainHTTP is how requests without TLS begin.
+var plainHTTP = map[string]bool{"GET /": true, "HEAD ": true, "PUT /": true, "POST ": true, "DELET": true, "OPTIO": true}
 
 // Close forgets the connection.
 func (s *silentConn) Close() error {

@@ -59,7 +59,12 @@ func TestUnreachableBackendIsToldSoon(t *testing.T) {
 			t.Errorf("/readyz says %d %q", status, said)
 		}
 	}
-	if v, err := l.value(admin, `s3_crypt_proxy_backend_errors_total{type="unreachable"}`); err != nil || v != 2 {
+	// The bucket is known, and so is that nobody answers: the body is not even taken.
+	began := time.Now()
+	if status, answer, err := l.ask("PUT", addr, "/bkt/new", []byte("text")); err != nil || status != http.StatusServiceUnavailable || time.Since(began) > unreachableTime+8*time.Second {
+		t.Errorf("PUT: %d after %v, %v: %s", status, time.Since(began), err, answer)
+	}
+	if v, err := l.value(admin, `s3_crypt_proxy_backend_errors_total{type="unreachable"}`); err != nil || v != 3 {
 		t.Errorf("counted %v, %v", v, err)
 	}
 	if text := log.String(); !strings.Contains(text, `"fault":"unreachable"`) || !strings.Contains(text, "unreachable: dial") {

@@ -114,9 +114,14 @@ func (c *Client) do(ctx context.Context, call *call, try func(ctx context.Contex
 			firstFailure = time.Now()
 		}
 		wait := c.backoff.delay(n, fault.throttled, at.retryAfter)
-		if time.Since(firstFailure)+wait > c.config.RetryTime ||
-			fault.Kind == Unreachable && time.Since(start)+wait > c.patience(ctx) ||
-			tooLate(ctx, wait) || !c.budget.take() {
+		if fault.Kind == Unreachable {
+			left := c.patience(ctx) - time.Since(start)
+			if left <= 0 {
+				return fault.Error
+			}
+			wait = min(wait, left) // all of it: the store may be starting again
+		}
+		if time.Since(firstFailure)+wait > c.config.RetryTime || tooLate(ctx, wait) || !c.budget.take() {
 			return fault.Error
 		}
 		if !sleep(ctx, wait) {
