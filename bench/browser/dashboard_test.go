@@ -19,6 +19,9 @@ import (
 
 const bucket = "backups"
 
+// quiet is the colour of what is neither good nor bad, in the light scheme.
+const quiet = "rgb(91, 102, 117)"
+
 // startProxy starts the backend, a key holder that the test can clear, and the proxy.
 func startProxy(t *testing.T) (*rig.Proxy, *rig.LocalKeys, *keyagent.Secret) {
 	t.Helper()
@@ -89,6 +92,18 @@ func TestDashboard(t *testing.T) {
 	s.until("the light is green", `document.querySelector("#state").dataset.state === "good" && document.querySelector("#headline").innerText === "Ready"`)
 	s.until("each dependency is told", `document.querySelectorAll("#checks li[data-ok=yes]").length === 3`)
 
+	// Green is for answers alone: until there is one, the light is grey. A sample that comes in
+	// between would change the page, so that it is looked at in one breath.
+	const asking = `(() => {
+		showState({ key: { loaded: true, since: new Date().toISOString() }, checks: null, time: Date.now() });
+		return [document.querySelector("#state").dataset.state, document.querySelector("#headline").innerText, getComputedStyle(document.querySelector("#light")).backgroundColor,
+			getComputedStyle(document.querySelector("#headline")).color].join("; ");
+	})()`
+	if got := tell[string](s, asking); got != "asking; Key loaded; "+quiet+"; "+quiet {
+		t.Errorf("while the dependencies are being asked: %s", got)
+	}
+	s.until("the light is green again", `document.querySelector("#state").dataset.state === "good"`)
+
 	// The plot moves while a load runs.
 	tell[string](s, `window.before = document.querySelector("#plot").toDataURL()`)
 	stop := load(t, proxy)
@@ -150,6 +165,13 @@ func TestDashboard(t *testing.T) {
 	s.until("the loss is told", `document.querySelector("#state").dataset.state === "lost" && document.body.classList.contains("lost")`)
 	if text := s.text("#headline"); text != "No contact with the proxy" {
 		t.Errorf("the page says %q", text)
+	}
+	const old = `[getComputedStyle(document.querySelector("#light")).backgroundColor, getComputedStyle(document.querySelector("#checks li[data-ok=yes]"), "::before").color].join("; ")`
+	if got := tell[string](s, old); got != "rgb(198, 47, 47); "+quiet {
+		t.Errorf("what was known before it was lost is %s", got)
+	}
+	if title := tell[string](s, "document.title"); !strings.HasPrefix(title, "⚠ ") {
+		t.Errorf("the tab says %q", title)
 	}
 	s.look(360, 800, "dark")
 	s.shoot("lost-360")

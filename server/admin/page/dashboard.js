@@ -66,7 +66,7 @@ function setState(state, headline, explanation) {
   $("state").dataset.state = state;
   put("headline", headline);
   put("explanation", explanation);
-  document.title = (state === "good" ? "" : "⚠ ") + "s3-crypt-proxy: " + headline;
+  document.title = (state === "good" || state === "asking" ? "" : "⚠ ") + "s3-crypt-proxy: " + headline;
 }
 
 function showState(s) {
@@ -79,7 +79,7 @@ function showState(s) {
   } else if (wrong.length > 0) {
     setState("bad", "Not ready", wrong.map((c) => c.name + (c.detail ? ": " + c.detail : "")).join("; "));
   } else if (!s.checks) {
-    setState("good", "Key loaded", "The dependencies are being asked.");
+    setState("asking", "Key loaded", "The dependencies are being asked.");
   } else {
     setState("good", "Ready", "The key is loaded" + (s.key.since ? ", for " + span((s.time - Date.parse(s.key.since)) / 1000) : "") + ".");
   }
