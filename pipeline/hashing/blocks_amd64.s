@@ -5,7 +5,7 @@
 #include "textflag.h"
 
 // func hashOne(state *[12]uint32, p *byte, blocks int)
-// Requires: BMI, SHA, SSE2, SSE4.1, SSSE3
+// Requires: SHA, SSE2, SSE4.1, SSSE3
 TEXT ·hashOne(SB), NOSPLIT, $48-24
 	MOVOU   hashOneFlip<>+0(SB), X15
 	MOVQ    state+0(FP), R11
@@ -211,7 +211,9 @@ loop:
 	SHA256MSG1  X6, X5
 	ADDL        4(SI), AX
 	ADDL        $-165796510, AX
-	ANDNL       CX, DX, R9
+	MOVL        DX, R9
+	NOTL        R9
+	ANDL        CX, R9
 	ADDL        R9, AX
 	MOVL        DX, R8
 	ANDL        BX, R8
@@ -220,7 +222,9 @@ loop:
 	ADDL        BX, AX
 	ADDL        24(SI), DX
 	ADDL        $-1069501632, DX
-	ANDNL       BX, CX, R9
+	MOVL        CX, R9
+	NOTL        R9
+	ANDL        BX, R9
 	ADDL        R9, DX
 	MOVL        CX, R8
 	ANDL        AX, R8
@@ -233,7 +237,9 @@ loop:
 	PSHUFD      $0x0e, X0, X0
 	ADDL        44(SI), CX
 	ADDL        $+643717713, CX
-	ANDNL       AX, BX, R9
+	MOVL        BX, R9
+	NOTL        R9
+	ANDL        AX, R9
 	ADDL        R9, CX
 	MOVL        BX, R8
 	ANDL        DX, R8
@@ -242,7 +248,9 @@ loop:
 	ADDL        DX, CX
 	ADDL        (SI), BX
 	ADDL        $-373897302, BX
-	ANDNL       DX, AX, R9
+	MOVL        AX, R9
+	NOTL        R9
+	ANDL        DX, R9
 	ADDL        R9, BX
 	MOVL        AX, R8
 	ANDL        CX, R8
@@ -257,7 +265,9 @@ loop:
 	SHA256MSG1  X3, X6
 	ADDL        20(SI), AX
 	ADDL        $-701558691, AX
-	ANDNL       CX, DX, R9
+	MOVL        DX, R9
+	NOTL        R9
+	ANDL        CX, R9
 	ADDL        R9, AX
 	MOVL        DX, R8
 	ANDL        BX, R8
@@ -266,7 +276,9 @@ loop:
 	ADDL        BX, AX
 	ADDL        40(SI), DX
 	ADDL        $+38016083, DX
-	ANDNL       BX, CX, R9
+	MOVL        CX, R9
+	NOTL        R9
+	ANDL        BX, R9
 	ADDL        R9, DX
 	MOVL        CX, R8
 	ANDL        AX, R8
@@ -279,7 +291,9 @@ loop:
 	PSHUFD      $0x0e, X0, X0
 	ADDL        60(SI), CX
 	ADDL        $-660478335, CX
-	ANDNL       AX, BX, R9
+	MOVL        BX, R9
+	NOTL        R9
+	ANDL        AX, R9
 	ADDL        R9, CX
 	MOVL        BX, R8
 	ANDL        DX, R8
@@ -288,7 +302,9 @@ loop:
 	ADDL        DX, CX
 	ADDL        16(SI), BX
 	ADDL        $-405537848, BX
-	ANDNL       DX, AX, R9
+	MOVL        AX, R9
+	NOTL        R9
+	ANDL        DX, R9
 	ADDL        R9, BX
 	MOVL        AX, R8
 	ANDL        CX, R8
@@ -303,7 +319,9 @@ loop:
 	SHA256MSG1  X4, X3
 	ADDL        36(SI), AX
 	ADDL        $+568446438, AX
-	ANDNL       CX, DX, R9
+	MOVL        DX, R9
+	NOTL        R9
+	ANDL        CX, R9
 	ADDL        R9, AX
 	MOVL        DX, R8
 	ANDL        BX, R8
@@ -312,7 +330,9 @@ loop:
 	ADDL        BX, AX
 	ADDL        56(SI), DX
 	ADDL        $-1019803690, DX
-	ANDNL       BX, CX, R9
+	MOVL        CX, R9
+	NOTL        R9
+	ANDL        BX, R9
 	ADDL        R9, DX
 	MOVL        CX, R8
 	ANDL        AX, R8
@@ -325,7 +345,9 @@ loop:
 	PSHUFD      $0x0e, X0, X0
 	ADDL        12(SI), CX
 	ADDL        $-187363961, CX
-	ANDNL       AX, BX, R9
+	MOVL        BX, R9
+	NOTL        R9
+	ANDL        AX, R9
 	ADDL        R9, CX
 	MOVL        BX, R8
 	ANDL        DX, R8
@@ -334,7 +356,9 @@ loop:
 	ADDL        DX, CX
 	ADDL        32(SI), BX
 	ADDL        $+1163531501, BX
-	ANDNL       DX, AX, R9
+	MOVL        AX, R9
+	NOTL        R9
+	ANDL        DX, R9
 	ADDL        R9, BX
 	MOVL        AX, R8
 	ANDL        CX, R8
@@ -349,7 +373,9 @@ loop:
 	SHA256MSG1  X5, X4
 	ADDL        52(SI), AX
 	ADDL        $-1444681467, AX
-	ANDNL       CX, DX, R9
+	MOVL        DX, R9
+	NOTL        R9
+	ANDL        CX, R9
 	ADDL        R9, AX
 	MOVL        DX, R8
 	ANDL        BX, R8
@@ -358,7 +384,9 @@ loop:
 	ADDL        BX, AX
 	ADDL        8(SI), DX
 	ADDL        $-51403784, DX
-	ANDNL       BX, CX, R9
+	MOVL        CX, R9
+	NOTL        R9
+	ANDL        BX, R9
 	ADDL        R9, DX
 	MOVL        CX, R8
 	ANDL        AX, R8
@@ -371,7 +399,9 @@ loop:
 	PSHUFD      $0x0e, X0, X0
 	ADDL        28(SI), CX
 	ADDL        $+1735328473, CX
-	ANDNL       AX, BX, R9
+	MOVL        BX, R9
+	NOTL        R9
+	ANDL        AX, R9
 	ADDL        R9, CX
 	MOVL        BX, R8
 	ANDL        DX, R8
@@ -380,7 +410,9 @@ loop:
 	ADDL        DX, CX
 	ADDL        48(SI), BX
 	ADDL        $-1926607734, BX
-	ANDNL       DX, AX, R9
+	MOVL        AX, R9
+	NOTL        R9
+	ANDL        DX, R9
 	ADDL        R9, BX
 	MOVL        AX, R8
 	ANDL        CX, R8
@@ -834,7 +866,7 @@ DATA hashOneFlip<>+8(SB)/8, $0x0c0d0e0f08090a0b
 GLOBL hashOneFlip<>(SB), RODATA|NOPTR, $16
 
 // func hashTwo(state *[2]*[12]uint32, p *[2]*byte, blocks int)
-// Requires: BMI, SHA, SSE2, SSE4.1, SSSE3
+// Requires: SHA, SSE2, SSE4.1, SSSE3
 TEXT ·hashTwo(SB), NOSPLIT, $104-24
 	MOVOU   hashTwoFlip<>+0(SB), X15
 	MOVQ    blocks+16(FP), R12
@@ -1242,7 +1274,9 @@ loop:
 	SHA256MSG1  X13, X12
 	ADDL        4(SI), AX
 	ADDL        $-165796510, AX
-	ANDNL       CX, DX, R13
+	MOVL        DX, R13
+	NOTL        R13
+	ANDL        CX, R13
 	ADDL        R13, AX
 	MOVL        DX, R12
 	ANDL        BX, R12
@@ -1251,7 +1285,9 @@ loop:
 	ADDL        BX, AX
 	ADDL        4(DI), R8
 	ADDL        $-165796510, R8
-	ANDNL       R10, R11, R15
+	MOVL        R11, R15
+	NOTL        R15
+	ANDL        R10, R15
 	ADDL        R15, R8
 	MOVL        R11, R14
 	ANDL        R9, R14
@@ -1264,7 +1300,9 @@ loop:
 	PSHUFD      $0x0e, X0, X0
 	ADDL        24(SI), DX
 	ADDL        $-1069501632, DX
-	ANDNL       BX, CX, R13
+	MOVL        CX, R13
+	NOTL        R13
+	ANDL        BX, R13
 	ADDL        R13, DX
 	MOVL        CX, R12
 	ANDL        AX, R12
@@ -1273,7 +1311,9 @@ loop:
 	ADDL        AX, DX
 	ADDL        24(DI), R11
 	ADDL        $-1069501632, R11
-	ANDNL       R9, R10, R15
+	MOVL        R10, R15
+	NOTL        R15
+	ANDL        R9, R15
 	ADDL        R15, R11
 	MOVL        R10, R14
 	ANDL        R8, R14
@@ -1288,7 +1328,9 @@ loop:
 	SHA256MSG1  X3, X6
 	ADDL        44(SI), CX
 	ADDL        $+643717713, CX
-	ANDNL       AX, BX, R13
+	MOVL        BX, R13
+	NOTL        R13
+	ANDL        AX, R13
 	ADDL        R13, CX
 	MOVL        BX, R12
 	ANDL        DX, R12
@@ -1297,7 +1339,9 @@ loop:
 	ADDL        DX, CX
 	ADDL        44(DI), R10
 	ADDL        $+643717713, R10
-	ANDNL       R8, R9, R15
+	MOVL        R9, R15
+	NOTL        R15
+	ANDL        R8, R15
 	ADDL        R15, R10
 	MOVL        R9, R14
 	ANDL        R11, R14
@@ -1310,7 +1354,9 @@ loop:
 	PSHUFD      $0x0e, X0, X0
 	ADDL        (SI), BX
 	ADDL        $-373897302, BX
-	ANDNL       DX, AX, R13
+	MOVL        AX, R13
+	NOTL        R13
+	ANDL        DX, R13
 	ADDL        R13, BX
 	MOVL        AX, R12
 	ANDL        CX, R12
@@ -1319,7 +1365,9 @@ loop:
 	ADDL        CX, BX
 	ADDL        (DI), R9
 	ADDL        $-373897302, R9
-	ANDNL       R11, R8, R15
+	MOVL        R8, R15
+	NOTL        R15
+	ANDL        R11, R15
 	ADDL        R15, R9
 	MOVL        R8, R14
 	ANDL        R10, R14
@@ -1334,7 +1382,9 @@ loop:
 	SHA256MSG1  X10, X13
 	ADDL        20(SI), AX
 	ADDL        $-701558691, AX
-	ANDNL       CX, DX, R13
+	MOVL        DX, R13
+	NOTL        R13
+	ANDL        CX, R13
 	ADDL        R13, AX
 	MOVL        DX, R12
 	ANDL        BX, R12
@@ -1343,7 +1393,9 @@ loop:
 	ADDL        BX, AX
 	ADDL        20(DI), R8
 	ADDL        $-701558691, R8
-	ANDNL       R10, R11, R15
+	MOVL        R11, R15
+	NOTL        R15
+	ANDL        R10, R15
 	ADDL        R15, R8
 	MOVL        R11, R14
 	ANDL        R9, R14
@@ -1356,7 +1408,9 @@ loop:
 	PSHUFD      $0x0e, X0, X0
 	ADDL        40(SI), DX
 	ADDL        $+38016083, DX
-	ANDNL       BX, CX, R13
+	MOVL        CX, R13
+	NOTL        R13
+	ANDL        BX, R13
 	ADDL        R13, DX
 	MOVL        CX, R12
 	ANDL        AX, R12
@@ -1365,7 +1419,9 @@ loop:
 	ADDL        AX, DX
 	ADDL        40(DI), R11
 	ADDL        $+38016083, R11
-	ANDNL       R9, R10, R15
+	MOVL        R10, R15
+	NOTL        R15
+	ANDL        R9, R15
 	ADDL        R15, R11
 	MOVL        R10, R14
 	ANDL        R8, R14
@@ -1380,7 +1436,9 @@ loop:
 	SHA256MSG1  X4, X3
 	ADDL        60(SI), CX
 	ADDL        $-660478335, CX
-	ANDNL       AX, BX, R13
+	MOVL        BX, R13
+	NOTL        R13
+	ANDL        AX, R13
 	ADDL        R13, CX
 	MOVL        BX, R12
 	ANDL        DX, R12
@@ -1389,7 +1447,9 @@ loop:
 	ADDL        DX, CX
 	ADDL        60(DI), R10
 	ADDL        $-660478335, R10
-	ANDNL       R8, R9, R15
+	MOVL        R9, R15
+	NOTL        R15
+	ANDL        R8, R15
 	ADDL        R15, R10
 	MOVL        R9, R14
 	ANDL        R11, R14
@@ -1402,7 +1462,9 @@ loop:
 	PSHUFD      $0x0e, X0, X0
 	ADDL        16(SI), BX
 	ADDL        $-405537848, BX
-	ANDNL       DX, AX, R13
+	MOVL        AX, R13
+	NOTL        R13
+	ANDL        DX, R13
 	ADDL        R13, BX
 	MOVL        AX, R12
 	ANDL        CX, R12
@@ -1411,7 +1473,9 @@ loop:
 	ADDL        CX, BX
 	ADDL        16(DI), R9
 	ADDL        $-405537848, R9
-	ANDNL       R11, R8, R15
+	MOVL        R8, R15
+	NOTL        R15
+	ANDL        R11, R15
 	ADDL        R15, R9
 	MOVL        R8, R14
 	ANDL        R10, R14
@@ -1426,7 +1490,9 @@ loop:
 	SHA256MSG1  X11, X10
 	ADDL        36(SI), AX
 	ADDL        $+568446438, AX
-	ANDNL       CX, DX, R13
+	MOVL        DX, R13
+	NOTL        R13
+	ANDL        CX, R13
 	ADDL        R13, AX
 	MOVL        DX, R12
 	ANDL        BX, R12
@@ -1435,7 +1501,9 @@ loop:
 	ADDL        BX, AX
 	ADDL        36(DI), R8
 	ADDL        $+568446438, R8
-	ANDNL       R10, R11, R15
+	MOVL        R11, R15
+	NOTL        R15
+	ANDL        R10, R15
 	ADDL        R15, R8
 	MOVL        R11, R14
 	ANDL        R9, R14
@@ -1448,7 +1516,9 @@ loop:
 	PSHUFD      $0x0e, X0, X0
 	ADDL        56(SI), DX
 	ADDL        $-1019803690, DX
-	ANDNL       BX, CX, R13
+	MOVL        CX, R13
+	NOTL        R13
+	ANDL        BX, R13
 	ADDL        R13, DX
 	MOVL        CX, R12
 	ANDL        AX, R12
@@ -1457,7 +1527,9 @@ loop:
 	ADDL        AX, DX
 	ADDL        56(DI), R11
 	ADDL        $-1019803690, R11
-	ANDNL       R9, R10, R15
+	MOVL        R10, R15
+	NOTL        R15
+	ANDL        R9, R15
 	ADDL        R15, R11
 	MOVL        R10, R14
 	ANDL        R8, R14
@@ -1472,7 +1544,9 @@ loop:
 	SHA256MSG1  X5, X4
 	ADDL        12(SI), CX
 	ADDL        $-187363961, CX
-	ANDNL       AX, BX, R13
+	MOVL        BX, R13
+	NOTL        R13
+	ANDL        AX, R13
 	ADDL        R13, CX
 	MOVL        BX, R12
 	ANDL        DX, R12
@@ -1481,7 +1555,9 @@ loop:
 	ADDL        DX, CX
 	ADDL        12(DI), R10
 	ADDL        $-187363961, R10
-	ANDNL       R8, R9, R15
+	MOVL        R9, R15
+	NOTL        R15
+	ANDL        R8, R15
 	ADDL        R15, R10
 	MOVL        R9, R14
 	ANDL        R11, R14
@@ -1494,7 +1570,9 @@ loop:
 	PSHUFD      $0x0e, X0, X0
 	ADDL        32(SI), BX
 	ADDL        $+1163531501, BX
-	ANDNL       DX, AX, R13
+	MOVL        AX, R13
+	NOTL        R13
+	ANDL        DX, R13
 	ADDL        R13, BX
 	MOVL        AX, R12
 	ANDL        CX, R12
@@ -1503,7 +1581,9 @@ loop:
 	ADDL        CX, BX
 	ADDL        32(DI), R9
 	ADDL        $+1163531501, R9
-	ANDNL       R11, R8, R15
+	MOVL        R8, R15
+	NOTL        R15
+	ANDL        R11, R15
 	ADDL        R15, R9
 	MOVL        R8, R14
 	ANDL        R10, R14
@@ -1518,7 +1598,9 @@ loop:
 	SHA256MSG1  X12, X11
 	ADDL        52(SI), AX
 	ADDL        $-1444681467, AX
-	ANDNL       CX, DX, R13
+	MOVL        DX, R13
+	NOTL        R13
+	ANDL        CX, R13
 	ADDL        R13, AX
 	MOVL        DX, R12
 	ANDL        BX, R12
@@ -1527,7 +1609,9 @@ loop:
 	ADDL        BX, AX
 	ADDL        52(DI), R8
 	ADDL        $-1444681467, R8
-	ANDNL       R10, R11, R15
+	MOVL        R11, R15
+	NOTL        R15
+	ANDL        R10, R15
 	ADDL        R15, R8
 	MOVL        R11, R14
 	ANDL        R9, R14
@@ -1540,7 +1624,9 @@ loop:
 	PSHUFD      $0x0e, X0, X0
 	ADDL        8(SI), DX
 	ADDL        $-51403784, DX
-	ANDNL       BX, CX, R13
+	MOVL        CX, R13
+	NOTL        R13
+	ANDL        BX, R13
 	ADDL        R13, DX
 	MOVL        CX, R12
 	ANDL        AX, R12
@@ -1549,7 +1635,9 @@ loop:
 	ADDL        AX, DX
 	ADDL        8(DI), R11
 	ADDL        $-51403784, R11
-	ANDNL       R9, R10, R15
+	MOVL        R10, R15
+	NOTL        R15
+	ANDL        R9, R15
 	ADDL        R15, R11
 	MOVL        R10, R14
 	ANDL        R8, R14
@@ -1564,7 +1652,9 @@ loop:
 	SHA256MSG1  X6, X5
 	ADDL        28(SI), CX
 	ADDL        $+1735328473, CX
-	ANDNL       AX, BX, R13
+	MOVL        BX, R13
+	NOTL        R13
+	ANDL        AX, R13
 	ADDL        R13, CX
 	MOVL        BX, R12
 	ANDL        DX, R12
@@ -1573,7 +1663,9 @@ loop:
 	ADDL        DX, CX
 	ADDL        28(DI), R10
 	ADDL        $+1735328473, R10
-	ANDNL       R8, R9, R15
+	MOVL        R9, R15
+	NOTL        R15
+	ANDL        R8, R15
 	ADDL        R15, R10
 	MOVL        R9, R14
 	ANDL        R11, R14
@@ -1586,7 +1678,9 @@ loop:
 	PSHUFD      $0x0e, X0, X0
 	ADDL        48(SI), BX
 	ADDL        $-1926607734, BX
-	ANDNL       DX, AX, R13
+	MOVL        AX, R13
+	NOTL        R13
+	ANDL        DX, R13
 	ADDL        R13, BX
 	MOVL        AX, R12
 	ANDL        CX, R12
@@ -1595,7 +1689,9 @@ loop:
 	ADDL        CX, BX
 	ADDL        48(DI), R9
 	ADDL        $-1926607734, R9
-	ANDNL       R11, R8, R15
+	MOVL        R8, R15
+	NOTL        R15
+	ANDL        R11, R15
 	ADDL        R15, R9
 	MOVL        R8, R14
 	ANDL        R10, R14

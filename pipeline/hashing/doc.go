@@ -6,7 +6,7 @@
 // sealing. Both are chains of dependent steps that leave most of a core idle, and one
 // uses what the other does not: MD5 the general units, SHA-256 its own instructions
 // (SHA-NI). In one loop the two cost what MD5 costs alone, and a second stream in the
-// same loop costs a tenth more. From the third stream on, MD5 moves into the lanes of
+// same loop costs a seventh more. From the third stream on, MD5 moves into the lanes of
 // vector registers (AVX-512), where one chain serves up to eight streams, and SHA-256
 // goes two after two beside it; AVX2 does the same in two passes. Streams that are hashed
 // at the same time therefore meet:
@@ -27,11 +27,11 @@
 //
 //	streams at once            1      2      3      4      5      6      7      8
 //	Standard, both sums     1.53
-//	Fused, both sums        1.22   0.66
-//	AVX2, both sums         1.22   0.66                 0.64   0.54   0.54   0.47
-//	AVX512, both sums       1.22   0.66   0.52   0.42   0.38   0.34   0.34   0.32
+//	Fused, both sums        1.22   0.68
+//	AVX2, both sums         1.22   0.68                 0.64   0.54   0.54   0.47
+//	AVX512, both sums       1.22   0.68   0.52   0.42   0.38   0.34   0.34   0.32
 //	SHA-256 alone           0.55   0.27
-//	AVX512, MD5 alone       1.22   0.66   0.45   0.34   0.27   0.23   0.19   0.17
+//	AVX512, MD5 alone       1.22   0.68   0.45   0.34   0.27   0.23   0.19   0.17
 //
 // The floor is SHA-NI's 0.27, so sixteen lanes could gain 0.05 at most, and sixteen
 // streams seldom meet. A vector for one or two streams does not pay: its chain is five

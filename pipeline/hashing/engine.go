@@ -36,9 +36,9 @@ func New(k Kernel, cores int) (*Engine, error) {
 	case k == Auto:
 		e.kernel = best()
 	case k == Fused && !fusedHere:
-		return nil, fmt.Errorf("cannot hash with the kernel %q: this CPU lacks its instructions (SHA, SSE4.1, BMI1)", k)
+		return nil, fmt.Errorf("cannot hash with the kernel %q: this CPU lacks its instructions (SHA, SSE4.1)", k)
 	case k == AVX2 && !avx2Here, k == AVX512 && !avx512Here:
-		return nil, fmt.Errorf("cannot hash with the kernel %q: this CPU or its system lacks its instructions (SHA, SSE4.1, BMI1; AVX2 or AVX-512 F and VL)", k)
+		return nil, fmt.Errorf("cannot hash with the kernel %q: this CPU or its system lacks its instructions (SHA, AVX2, and of the other AVX-512 F and VL)", k)
 	case slices.Contains(Kernels(), k):
 	default:
 		return nil, fmt.Errorf("cannot hash with the kernel %q: it is %s or one of %s", k, Auto, Kernels())

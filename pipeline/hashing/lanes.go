@@ -62,7 +62,7 @@ func (l *lanes) avx512() {
 	s, p := l.state[:], l.p[:]
 	switch l.n {
 	case 2:
-		hashTwo((*[2]*[12]uint32)(s), (*[2]*byte)(p), l.blocks)
+		l.pairs()
 	case 3:
 		hashThree((*[3]*[12]uint32)(s), (*[3]*byte)(p), l.blocks)
 	case 4:

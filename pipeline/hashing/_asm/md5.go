@@ -50,7 +50,9 @@ func (l *md5Lane) step() {
 		ANDL(b, t)
 		XORL(d, t)
 	case 1: // G = (b & d) + (c &^ d): no bit is in both, and the second waits for no b
-		ANDNL(c, d, u)
+		MOVL(d, u)
+		NOTL(u)
+		ANDL(c, u)
 		ADDL(u, a)
 		MOVL(d, t)
 		ANDL(b, t)
