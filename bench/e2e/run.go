@@ -62,6 +62,8 @@ func startStore(ctx context.Context, s store, dir, bucket string) (*rig.Backend,
 		return rig.StartVersitygw(ctx, cfg)
 	case line:
 		cfg.Latency, cfg.Bandwidth = lineLatency, lineBandwidth
+	case streams:
+		cfg.Latency, cfg.Bandwidth, cfg.Stream = lineLatency, lineBandwidth, streamBandwidth
 	}
 	return rig.StartSink(ctx, cfg)
 }

@@ -30,11 +30,14 @@ const (
 	versitygw store = "versitygw"
 	sink      store = "sink"
 	line      store = "sink behind a line of 5 ms and 2 Gbit/s"
+	streams   store = "sink behind that line, where one connection carries 500 Mbit/s"
 )
 
 const (
 	lineLatency   = 5 * time.Millisecond
 	lineBandwidth = 2_000_000_000
+	// streamBandwidth is less than S3 gives a connection, and more than one does over a 100 ms.
+	streamBandwidth = 500_000_000
 )
 
 const (
@@ -78,6 +81,9 @@ func full() []scenario {
 	list = append(list, scenario{id: "far", title: "One object far away: 256 MiB, one connection, " + string(line), backend: line, style: protocol.SDK, size: 256 * mib, flight: 1, keys: 1, ops: transfers,
 		note:    "`backend.multipart_threads`: several connections of the proxy's for one of the client's.",
 		columns: []column{direct, xchacha.threaded(1), xchacha.threaded(4)}, rounds: 3, window: shortWindow})
+	list = append(list, scenario{id: "streams", title: "One object far away: 64 MiB, one connection, " + string(streams), backend: streams, style: protocol.SDK, size: 64 * mib, flight: 1, keys: 1, ops: transfers,
+		note:    "What one connection carries is bounded by its window and the distance, or by the store; `backend.multipart_threads` is for that.",
+		columns: []column{direct, xchacha.threaded(1), xchacha.threaded(4)}, rounds: 3, window: shortWindow})
 	for _, s := range []struct {
 		id   string
 		size int
@@ -109,7 +115,11 @@ func full() []scenario {
 
 // threaded is a column with so many connections for a large object.
 func (c column) threaded(n int) column {
-	c = c.changed(fmt.Sprintf("%s, %d threads", c.name, n), fmt.Sprintf("threads-%d", n), "")
+	word := "threads"
+	if n == 1 {
+		word = "thread"
+	}
+	c = c.changed(fmt.Sprintf("%s, %d %s", c.name, n, word), fmt.Sprintf("threads-%d", n), "")
 	c.threads = n
 	return c
 }

@@ -77,6 +77,7 @@ type BackendConfig struct {
 	Listen    string        // "" = a free port on loopback
 	Latency   time.Duration // sink: every answer takes so much longer
 	Bandwidth int64         // sink: bits a second in each direction; 0 = no limit
+	Stream    int64         // bits a second of one connection to the sink, each direction; 0 = no limit
 	Versions  bool          // versitygw: keep versions where a bucket asks for them
 	TLS       bool          // versitygw: serve TLS with a certificate made for it
 	Log       io.Writer     // nil, or a copy of its log
@@ -113,7 +114,7 @@ func StartSink(ctx context.Context, cfg BackendConfig) (*Backend, error) {
 	if cfg.Listen == "" {
 		cfg.Listen = "127.0.0.1:0"
 	}
-	return b.launch(ctx, "sink", []string{"-listen", cfg.Listen, "-latency", cfg.Latency.String(), "-bandwidth", strconv.FormatInt(cfg.Bandwidth, 10)}, cfg.Log)
+	return b.launch(ctx, "sink", []string{"-listen", cfg.Listen, "-latency", cfg.Latency.String(), "-bandwidth", strconv.FormatInt(cfg.Bandwidth, 10), "-stream", strconv.FormatInt(cfg.Stream, 10)}, cfg.Log)
 }
 
 func (b *Backend) launch(ctx context.Context, binary string, args []string, log io.Writer) (*Backend, error) {

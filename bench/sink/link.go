@@ -74,14 +74,16 @@ type link struct {
 	net.Listener
 	latency time.Duration
 	up, dn  *line
+	each    int64 // bits a second of one connection
 }
 
-// newLink shapes what passes ln; without latency and limit it is ln itself.
-func newLink(ln net.Listener, latency time.Duration, bits int64) net.Listener {
-	if latency <= 0 && bits <= 0 {
+// newLink shapes what passes ln: all connections together to bits a second in each direction, and one alone to each. Without
+// latency and limits it is ln itself.
+func newLink(ln net.Listener, latency time.Duration, bits, each int64) net.Listener {
+	if latency <= 0 && bits <= 0 && each <= 0 {
 		return ln
 	}
-	return &link{ln, latency, newLine(bits), newLine(bits)}
+	return &link{ln, latency, newLine(bits), newLine(bits), each}
 }
 
 func (l *link) Accept() (net.Conn, error) {
@@ -89,15 +91,16 @@ func (l *link) Accept() (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &linked{Conn: c, link: l}, nil
+	return &linked{Conn: c, link: l, up: newLine(l.each), dn: newLine(l.each)}, nil
 }
 
 // linked is a connection over the link: its first Write after a Read is late by the latency, as an answer is that
 // crossed the line twice.
 type linked struct {
 	net.Conn
-	link  *link
-	asked bool
+	link   *link
+	up, dn *line // its own
+	asked  bool
 	// read and written are when the last bytes of this transfer had passed.
 	read, written time.Time
 }
@@ -106,7 +109,8 @@ func (c *linked) Read(p []byte) (int, error) {
 	began := time.Now()
 	n, err := c.Conn.Read(p[:min(len(p), piece)])
 	c.asked, c.written = true, time.Time{}
-	c.read = c.link.up.pass(n, ready(c.read, began))
+	since := ready(c.read, began)
+	c.read = later(c.link.up.pass(n, since), c.up.pass(n, since))
 	return n, err
 }
 
@@ -123,7 +127,15 @@ func (c *linked) Write(p []byte) (int, error) {
 		if err != nil {
 			return done, err
 		}
-		c.written = c.link.dn.pass(n, ready(c.written, began))
+		since := ready(c.written, began)
+		c.written = later(c.link.dn.pass(n, since), c.dn.pass(n, since))
 	}
 	return done, nil
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
 }

@@ -15,7 +15,7 @@ func TestLinkIsAsSlowAsAsked(t *testing.T) {
 	}
 	defer ln.Close()
 	const size = 1 << 20
-	shaped := newLink(ln, 20*time.Millisecond, 8*10<<20) // 10 MiB a second
+	shaped := newLink(ln, 20*time.Millisecond, 8*10<<20, 0) // 10 MiB a second
 	go func() {
 		for {
 			c, err := shaped.Accept()
@@ -57,13 +57,45 @@ func TestLinkIsAsSlowAsAsked(t *testing.T) {
 	}
 }
 
+// TestConnectionIsAsSlowAsAsked: one has its own share, however much the line carries.
+func TestConnectionIsAsSlowAsAsked(t *testing.T) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	const size = 1 << 20
+	shaped := newLink(ln, 0, 0, 8*10<<20) // 10 MiB a second
+	go func() {
+		c, err := shaped.Accept()
+		if err != nil {
+			return
+		}
+		defer c.Close()
+		_, _ = c.Write(make([]byte, size)) // the client counts
+	}()
+	began := time.Now()
+	c, err := net.Dial("tcp", ln.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if _, err := io.ReadFull(c, make([]byte, size)); err != nil {
+		t.Fatal(err)
+	}
+	// 1 MiB at 10 MiB/s: 100 ms, the last piece of which is seen when it begins to pass.
+	if took := time.Since(began); took < 80*time.Millisecond {
+		t.Errorf("it took %v", took)
+	}
+}
+
 func TestLinkWithoutKnobsIsTheListener(t *testing.T) {
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer ln.Close()
-	if newLink(ln, 0, 0) != ln {
+	if newLink(ln, 0, 0, 0) != ln {
 		t.Error("something is in between")
 	}
 }
