@@ -9,6 +9,7 @@ import (
 	"math"
 	"net"
 	"net/http"
+	"os"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -88,7 +89,20 @@ func (c *connection) quiet() bool {
 		_, _, err := unix.Recvfrom(int(fd), one[:], unix.MSG_PEEK|unix.MSG_DONTWAIT)
 		quiet = err == unix.EAGAIN
 	})
-	return err == nil && quiet
+	return err == nil && quiet && c.drained()
+}
+
+// drained tells whether TLS has nothing more of what it read off the socket, which is more than the record it gave: an
+// answer that nobody asked for would be taken for the next one (TestAnswerAndMoreOverTLSIsNotReused).
+func (c *connection) drained() bool {
+	if _, sealed := c.Conn.(*abruptConn); !sealed {
+		return true
+	}
+	if err := c.SetReadDeadline(time.Unix(1, 0)); err != nil { // ask sets its own
+		return false
+	}
+	_, err := c.in.Peek(1)
+	return errors.Is(err, os.ErrDeadlineExceeded)
 }
 
 // exchange sends a request's head and reads the answer's. On an error the connection is closed; so it is when ctx ends
