@@ -24,7 +24,32 @@ type listTime time.Time
 // MarshalText is S3's form of a date in documents.
 func (t listTime) MarshalText() ([]byte, error) { return t.append(nil), nil }
 
-func (t listTime) append(b []byte) []byte { return time.Time(t).UTC().AppendFormat(b, xmlTime) }
+func (t listTime) append(b []byte) []byte {
+	u := time.Time(t).UTC()
+	year, month, day := u.Date()
+	if year < 0 || year > 9999 {
+		return u.AppendFormat(b, xmlTime)
+	}
+	hour, minute, second := u.Clock()
+	b = appendDigits(b, year, 4)
+	b = appendDigits(append(b, '-'), int(month), 2)
+	b = appendDigits(append(b, '-'), day, 2)
+	b = appendDigits(append(b, 'T'), hour, 2)
+	b = appendDigits(append(b, ':'), minute, 2)
+	b = appendDigits(append(b, ':'), second, 2)
+	b = appendDigits(append(b, '.'), u.Nanosecond()/1e6, 3)
+	return append(b, 'Z')
+}
+
+// appendDigits appends the last n digits of a number that is not negative.
+func appendDigits(b []byte, v, n int) []byte {
+	at := len(b) + n
+	b = append(b, "0000"[:n]...)
+	for i := 1; i <= n; i, v = i+1, v/10 {
+		b[at-i] = '0' + byte(v%10)
+	}
+	return b
+}
 
 func (l *listResult) size() int {
 	n := 1 << 10
@@ -157,13 +182,20 @@ func appendElement(b []byte, name, value string) []byte {
 	return append(append(append(b, "</"...), name...), '>')
 }
 
+// ordinary are the bytes of a text that stand for themselves, of ASCII.
+var ordinary = func() (is [256]bool) {
+	for c := ' '; c < utf8.RuneSelf; c++ {
+		is[c] = reference(c, 1) == ""
+	}
+	return is
+}()
+
 // appendText appends a text with encoding/xml's references; what XML cannot carry
 // becomes U+FFFD.
 func appendText(b []byte, s string) []byte {
 	begin := 0
 	for i := 0; i < len(s); {
-		c := s[i]
-		if c >= ' ' && c < utf8.RuneSelf && c != '"' && c != '\'' && c != '&' && c != '<' && c != '>' {
+		if ordinary[s[i]] {
 			i++
 			continue
 		}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/xml"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"strings"
 	"testing"
@@ -68,6 +69,20 @@ func TestListingsAreWrittenAsXMLDoes(t *testing.T) {
 			}
 		}
 	}
+}
+
+// FuzzListTime: a time is written as package time does.
+func FuzzListTime(f *testing.F) {
+	for _, s := range []int64{0, -1, 1780654830, 253402300799, 253402300800, -62135596801, -62167219200, -62167219201, math.MinInt64, math.MaxInt64} {
+		f.Add(s, int64(999_999_999), 3600)
+	}
+	f.Fuzz(func(t *testing.T, s, ns int64, zone int) {
+		at := time.Unix(s, ns).In(time.FixedZone("", zone%86400))
+		got, err := listTime(at).MarshalText()
+		if want := at.UTC().Format(xmlTime); string(got) != want || err != nil {
+			t.Errorf("%s is written %s, %v", want, got, err)
+		}
+	})
 }
 
 // FuzzAppendText: a text is written as encoding/xml does.

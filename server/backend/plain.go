@@ -2,7 +2,6 @@ package backend
 
 import (
 	"errors"
-	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -180,27 +179,42 @@ func attributeLength(s string) int {
 	return 0
 }
 
+// ordinary are the bytes of a text that stand for themselves and end nothing: ASCII without <, > and &, and of those below
+// the space the tab and the line feed. A carriage return is not among them: it is to be read as a line feed.
+var ordinary = func() (is [256]bool) {
+	for c := range utf8.RuneSelf {
+		is[c] = (c >= ' ' || c == '\t' || c == '\n') && c != '<' && c != '>' && c != '&'
+	}
+	return is
+}()
+
 // chars reads text up to the next tag and resolves its references.
 func (p *plain) chars() (string, error) {
-	n := strings.IndexByte(p.text[p.at:], '<')
-	if n < 0 {
-		return "", errNotPlain
-	}
-	raw := p.text[p.at : p.at+n]
-	p.at += n
+	text, i := p.text[p.at:], 0
 	ascii, reference := true, false
-	for i := range len(raw) {
-		switch c := raw[i]; {
+	for ; ; i++ {
+		for i < len(text) && ordinary[text[i]] {
+			i++
+		}
+		if i == len(text) {
+			return "", errNotPlain
+		}
+		c := text[i]
+		if c == '<' {
+			break
+		}
+		switch {
 		case c >= utf8.RuneSelf:
 			ascii = false
-		case c < ' ' && c != '\t' && c != '\n':
-			return "", errNotPlain // also \r, which is to be read as \n
 		case c == '&':
 			reference = true
-		case c == '>' && i >= 2 && raw[i-2:i] == "]]":
+		case c == '>' && (i < 2 || text[i-2:i] != "]]"):
+		default:
 			return "", errNotPlain
 		}
 	}
+	raw := text[:i]
+	p.at += i
 	if !ascii && !characters(raw) {
 		return "", errNotPlain
 	}
@@ -215,38 +229,44 @@ func characters(s string) bool {
 	return utf8.ValidString(s) && !strings.ContainsAny(s, "\ufffe\uffff")
 }
 
-// references are those of XML's own.
-var references = [...]string{"lt", "gt", "amp", "apos", "quot"}
+// references are those of XML's own, the one first that is in every ETag.
+var references = [...]struct {
+	name string
+	char byte
+}{{"quot;", '"'}, {"amp;", '&'}, {"lt;", '<'}, {"gt;", '>'}, {"apos;", '\''}}
 
 // resolved replaces the references of a text: XML's five names, and numbers of characters.
 func resolved(raw string) (string, error) {
 	var b strings.Builder
 	b.Grow(len(raw))
+next:
 	for {
-		text, rest, found := strings.Cut(raw, "&")
-		b.WriteString(text)
-		if !found {
+		n := strings.IndexByte(raw, '&')
+		if n < 0 {
+			b.WriteString(raw)
 			return b.String(), nil
 		}
-		name, after, ok := strings.Cut(rest, ";")
-		if !ok {
-			return "", errNotPlain
+		b.WriteString(raw[:n])
+		raw = raw[n+1:]
+		for _, r := range references {
+			if strings.HasPrefix(raw, r.name) {
+				b.WriteByte(r.char)
+				raw = raw[len(r.name):]
+				continue next
+			}
 		}
-		raw = after
-		if i := slices.Index(references[:], name); i >= 0 {
-			b.WriteByte("<>&'\""[i])
-			continue
-		}
+		name, after, _ := strings.Cut(raw, ";")
 		number, ok := strings.CutPrefix(name, "#")
 		base := 10
 		if hex, isHex := strings.CutPrefix(number, "x"); isHex {
 			number, base = hex, 16
 		}
-		n, err := strconv.ParseUint(number, base, 21)
-		if !ok || err != nil || !xmlCharacter(rune(n)) {
+		c, err := strconv.ParseUint(number, base, 21)
+		if !ok || err != nil || len(name) == len(raw) || !xmlCharacter(rune(c)) {
 			return "", errNotPlain
 		}
-		b.WriteRune(rune(n))
+		b.WriteRune(rune(c))
+		raw = after
 	}
 }
 
