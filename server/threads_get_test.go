@@ -269,8 +269,9 @@ func TestFullMemoryLeavesOneThread(t *testing.T) {
 func TestManyReadersShareTheBudget(t *testing.T) {
 	const budget = 24 << 20
 	g, l := threaded(t, 8, 512<<10, smallBudget(t, budget))
-	body := pattern(wholeGet + 1<<20)
-	g.put("/bkt/k", body)
+	whole, streamed := pattern(5<<20), pattern(wholeGet+1<<20)
+	g.put("/bkt/whole", whole)
+	g.put("/bkt/k", streamed)
 	var over atomic.Bool
 	l.body = func(r io.Reader) io.Reader {
 		if g.engine.Stats().BudgetUsed > budget {
@@ -279,10 +280,14 @@ func TestManyReadersShareTheBudget(t *testing.T) {
 		return r
 	}
 	var all sync.WaitGroup
-	for range 12 {
+	for i := range 12 {
 		all.Go(func() {
-			if a := g.get("/bkt/k"); a.status != 200 || !bytes.Equal(a.body, body) {
-				t.Errorf("%d, %d bytes, %v", a.status, len(a.body), a.err)
+			target, body := "/bkt/whole", whole
+			if i%5 == 0 {
+				target, body = "/bkt/k", streamed
+			}
+			if a := g.get(target); a.status != 200 || !bytes.Equal(a.body, body) {
+				t.Errorf("%s: %d, %d bytes, %v", target, a.status, len(a.body), a.err)
 			}
 		})
 	}

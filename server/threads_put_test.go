@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/s3-crypt-proxy/s3-crypt-proxy/format"
 	"github.com/s3-crypt-proxy/s3-crypt-proxy/server/backend"
@@ -126,6 +127,11 @@ func TestClientWhoLeavesAnUploadLeavesNothing(t *testing.T) {
 		conn := g.dial()
 		if _, err := io.Copy(conn, bytes.NewReader(raw[:sent])); err != nil {
 			t.Fatal(err)
+		}
+		for end := time.Now().Add(20 * time.Second); !slices.Contains(g.done(n), "CreateUpload"); time.Sleep(time.Millisecond) {
+			if time.Now().After(end) {
+				t.Fatal("nothing begins")
+			}
 		}
 		conn.Close()
 		g.moves("active_requests", at(0))
