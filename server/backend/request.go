@@ -41,6 +41,9 @@ func newRequests(c Config) (*requests, error) {
 		return nil, fmt.Errorf("%s: is not a URL", "Endpoint")
 	}
 	base.Path = strings.TrimSuffix(base.Path, "/")
+	if base.Scheme+":"+base.Port() == "http:80" || base.Scheme+":"+base.Port() == "https:443" {
+		base.Host = strings.TrimSuffix(base.Host, ":"+base.Port()) // as the SDK signs and sends it
+	}
 	return &requests{
 		base: base, hosted: !c.PathStyle, region: c.Region,
 		who:    aws.Credentials{AccessKeyID: c.AccessKey, SecretAccessKey: c.SecretKey},
