@@ -226,8 +226,9 @@ func TestNoKeyAndWrongKeyAre503(t *testing.T) {
 
 // A client that stops reading must not hold its reservation for ever.
 func TestSlowReaderIsCut(t *testing.T) {
-	g := newRig(t, func(c *Config) { c.ProgressTimeout = 300 * time.Millisecond })
-	g.put("/bkt/big", pattern(18<<20))
+	patient := newRig(t)
+	patient.put("/bkt/big", pattern(18<<20))
+	g := patient.twin2(func(c *Config) { c.ProgressTimeout = 300 * time.Millisecond })
 	conn := g.dial()
 	conn.Write(call{method: "GET", target: "/bkt/big"}.raw(g.addr))
 	g.until("it is being read, or was cut already", func() bool {

@@ -537,7 +537,7 @@ func TestStagedObjectsAreUnreachable(t *testing.T) {
 
 // Lists and documents that are none cost no backend call.
 func TestMalformedCompletes(t *testing.T) {
-	g := newRig(t, func(c *Config) { c.ProgressTimeout = time.Second }) // the rest of a body is awaited as long
+	g := newRig(t)
 	u := g.begin("/bkt/k", nil)
 	before := g.store.count()
 	part := "<Part><PartNumber>1</PartNumber><ETag>x</ETag></Part>"
@@ -557,7 +557,8 @@ func TestMalformedCompletes(t *testing.T) {
 		}
 	}
 	huge := maxPartList + 1
-	a := g.do(call{method: "POST", target: u.target + "?uploadId=" + u.id, body: []byte("x"), length: &huge, edit: func(h string) string { return h }})
+	hasty := g.twin2(func(c *Config) { c.ProgressTimeout = time.Second }) // the rest of a body is awaited as long
+	a := hasty.do(call{method: "POST", target: u.target + "?uploadId=" + u.id, body: []byte("x"), length: &huge, edit: func(h string) string { return h }})
 	g.want(a, 400, "MalformedXML")
 	g.want(g.do(call{method: "POST", target: u.target + "?uploadId=" + u.id}), 400, "MalformedXML")
 	if calls := g.store.callsSince(before); len(calls) != 0 {

@@ -95,7 +95,7 @@ func TestRangesAndExpect(t *testing.T) {
 	}
 	put, _ := http.NewRequest("PUT", url+"/bkt/k2", bytes.NewReader(make([]byte, 3<<20)))
 	put.Header.Set("Expect", "100-continue")
-	client := &http.Client{Transport: &http.Transport{ExpectContinueTimeout: 10 * time.Second}, Timeout: 5 * time.Second}
+	client := &http.Client{Transport: &http.Transport{ExpectContinueTimeout: time.Hour}, Timeout: 30 * time.Second}
 	defer client.CloseIdleConnections()
 	if resp, err = client.Do(put); err != nil || resp.StatusCode != 200 {
 		t.Errorf("PUT with expect: %v %v", resp, err)

@@ -372,7 +372,7 @@ func TestStreamsEndWithTheListener(t *testing.T) {
 // TestStreamOutlivesReadTimeout: that is for requests, not for answers.
 func TestStreamOutlivesReadTimeout(t *testing.T) {
 	f := newFixture(t)
-	f.http.ReadTimeout, f.http.ReadHeaderTimeout = 200*time.Millisecond, 200*time.Millisecond
+	f.http.ReadTimeout, f.http.ReadHeaderTimeout = 900*time.Millisecond, 900*time.Millisecond
 	r := bufio.NewReader(watch(t, serve(t, f, "127.0.0.1:0")).Body)
 	for i := range 3 { // one a second
 		if _, _, err := event(r); err != nil {
