@@ -61,7 +61,7 @@ func TestBackendIsProbed(t *testing.T) {
 		"S3CP_BACKEND_SECRET_KEY=wrong-wrong-wrong":        "look at backend.access_key",
 		"S3CP_ALLOWED_BUCKETS=nowhere":                     "nowhere: bucket: it does not exist",
 		"S3CP_BACKEND_ENDPOINT=http://127.0.0.1:1":         "look at backend.endpoint",
-		"S3CP_BACKEND_ENDPOINT=https://" + backend.Address: "backend.endpoint",
+		"S3CP_BACKEND_ENDPOINT=https://" + backend.Address: "speaks no TLS: backend.endpoint begins with http://",
 	} {
 		if code, _, stderr := run(variable); code != 7 || !strings.Contains(stderr, says) {
 			t.Errorf("%s: %d, no %q in\n%s", variable, code, says, stderr)

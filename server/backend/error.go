@@ -23,8 +23,8 @@ const (
 	// Busy: everything that may pass by itself, or that nobody can make sense of: throttling, 5xx,
 	// timeouts, transport errors, redirects, answers that are not S3's.
 	Busy Kind = "busy"
-	// Unreachable: no connection to the store could be opened, so that the request never
-	// left. A Busy that Effort makes brief.
+	// Unreachable: no connection to the store could be opened, or none with a certificate to
+	// trust, so that the request never left. A Busy that Effort makes brief.
 	Unreachable Kind = "unreachable"
 	// Invalid: the request can never succeed as it is.
 	Invalid Kind = "invalid"

@@ -43,7 +43,7 @@ func TestCertificatesAreVerified(t *testing.T) {
 		stored(w, r)
 	})
 	_, err := put(newTestClient(t, s.URL), pattern(10), Conditions{})
-	if e := wantKind(t, err, Busy); e.Attempts != 1 {
+	if e := wantKind(t, err, Unreachable); e.Attempts != 1 {
 		t.Errorf("a wrong certificate was tried %d times", e.Attempts)
 	}
 	if n := len(s.requests()); n != 0 {

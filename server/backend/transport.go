@@ -83,11 +83,17 @@ func abruptTLS(dial func(context.Context, string, string) (net.Conn, error), con
 		conn := tls.Client(raw, own)
 		if err := conn.HandshakeContext(ctx); err != nil {
 			raw.Close()
-			return nil, err
+			return nil, &handshakeError{err}
 		}
 		return &abruptConn{Conn: conn, raw: raw}, nil
 	}
 }
+
+// handshakeError is that of a connection over which no request could be sent yet.
+type handshakeError struct{ err error }
+
+func (e *handshakeError) Error() string { return e.err.Error() }
+func (e *handshakeError) Unwrap() error { return e.err }
 
 // abruptConn closes the connection below TLS alone, which resets it.
 type abruptConn struct {
@@ -167,12 +173,17 @@ func (at *attempt) answered(resp *http.Response) {
 // neverSent tells whether err happened before any byte reached the store.
 func neverSent(err error) bool {
 	var op *net.OpError
-	return errors.As(err, &op) && op.Op == "dial"
+	var handshake *handshakeError
+	return errors.As(err, &op) && op.Op == "dial" || errors.As(err, &handshake)
 }
 
-// unreachable tells whether err is about the way to the store: its name, its address or
-// its port. A dial that fails for want of descriptors or ports of our own is not.
+// unreachable tells whether err is about the way to the store: its name, its address, its
+// port, or a certificate, or none, that nobody can trust. A dial that fails for want of descriptors or ports of our own is not.
 func unreachable(err error) bool {
+	var handshake *handshakeError
+	if errors.As(err, &handshake) && !retryTransport(err) {
+		return true
+	}
 	var op *net.OpError
 	if !errors.As(err, &op) || op.Op != "dial" {
 		return false

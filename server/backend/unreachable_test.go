@@ -2,7 +2,10 @@ package backend
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
+	"io"
 	"net"
 	"os"
 	"syscall"
@@ -70,6 +73,9 @@ func TestWhatIsUnreachable(t *testing.T) {
 		"no answer":      {dialError(os.ErrDeadlineExceeded), Unreachable},
 		"no descriptors": {dialError(os.NewSyscallError("socket", syscall.EMFILE)), Busy},
 		"no ports":       {dialError(os.NewSyscallError("connect", syscall.EADDRNOTAVAIL)), Busy},
+		"no TLS there":   {&handshakeError{tls.RecordHeaderError{Msg: "first record does not look like a TLS handshake"}}, Unreachable},
+		"wrong name":     {&handshakeError{&tls.CertificateVerificationError{Err: x509.HostnameError{Certificate: &x509.Certificate{}, Host: "x"}}}, Unreachable},
+		"cut handshake":  {&handshakeError{io.ErrUnexpectedEOF}, Busy},
 		"reset":          {&net.OpError{Op: "read", Net: "tcp", Err: os.NewSyscallError("read", syscall.ECONNRESET)}, Busy},
 	} {
 		client := newTestClient(t, "http://127.0.0.1:1", brief, func(c *Config) { c.Attempts = 2 })

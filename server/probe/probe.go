@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/rand"
+	"crypto/tls"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -348,6 +349,10 @@ func told(err error, permission string) string {
 	var e *backend.Error
 	if !errors.As(err, &e) {
 		return err.Error()
+	}
+	var record tls.RecordHeaderError
+	if errors.As(err, &record) {
+		return e.Error() + "; what answers there speaks no TLS: backend.endpoint begins with http:// then, or has another port"
 	}
 	return e.Error() + advice(e.Status, e.Code, permission)
 }
