@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -24,6 +25,10 @@ type session struct {
 	work           rewrap.Config
 	stdout, stderr io.Writer
 }
+
+// unreachableTime is how long a command waits for a store that it cannot connect to at
+// all. Once the store has answered, it waits as long as a proxy does with work in hand.
+const unreachableTime = 5 * time.Second
 
 // session opens what every command needs, runs do, and closes it. again is how the
 // command is typed again.
@@ -49,12 +54,13 @@ func (o *options) session(cmd *cobra.Command, bucket, again string, do func(*ses
 		PathStyle:          s.cfg.Backend.PathStyle,
 		InsecureSkipVerify: s.cfg.Backend.InsecureSkipVerify,
 		CAFile:             s.cfg.Backend.CAFile,
+		UnreachableTime:    unreachableTime,
 	})
 	if err != nil {
 		return &failure{exitConfig, fmt.Errorf("cannot use the proxy's configuration: %w", err), "s3-crypt-proxy check" + s.configFlag()}
 	}
 	defer store.Close()
-	ctx, end := context.WithCancelCause(cmd.Context())
+	ctx, end := context.WithCancelCause(&backend.Effort{Context: cmd.Context()})
 	defer end(nil)
 	s.ctx = ctx
 	servers, err := s.cfg.ServerUIDs()
