@@ -9,7 +9,8 @@
 // `make integration` installs what is missing (the script install says how) and runs the tests.
 //
 // `make integration-minio` is not part of .ci/run: from an empty build cache minio alone takes more than three minutes of two
-// cores. It prints how long the build and the whole took.
+// cores, even for one client, and all the clients on it two minutes of processor time more. It prints how long the build and
+// the whole took.
 //
 // # What each client shows (TestRealClients)
 //
