@@ -66,6 +66,7 @@ func (s *Server) openKnown(ctx context.Context, bucketName, key, version string)
 		return nil, versionFault(err, key, version)
 	}
 	o = storedAs(bucketName, key, version, obj)
+	o.headed = true
 	plain, ok := format.PlainSize(b.blockSize, obj.Size)
 	if !ok {
 		return o, fmt.Errorf("%w: no sealed object has %d bytes", format.ErrForeign, obj.Size)

@@ -51,6 +51,7 @@ func (s *Server) locationName() string {
 // clients see. Its first object initialises it for sealing.
 func (s *Server) createBucket(r *request) error {
 	defer s.rules.forget(r.bucket)
+	defer s.locks.forget(r.bucket)
 	opt := backend.BucketOptions{
 		ACL: r.header("x-amz-acl"), Ownership: r.header("x-amz-object-ownership"), ObjectLock: strings.EqualFold(r.header("x-amz-bucket-object-lock-enabled"), "true"),
 		GrantFullControl: r.header("x-amz-grant-full-control"), GrantRead: r.header("x-amz-grant-read"), GrantReadACP: r.header("x-amz-grant-read-acp"),
@@ -96,6 +97,7 @@ func (s *Server) createBucket(r *request) error {
 // longer than leaseTime.
 func (s *Server) deleteBucket(r *request) error {
 	defer s.rules.forget(r.bucket)
+	defer s.locks.forget(r.bucket)
 	ring, err := s.keys.Ring()
 	if err != nil {
 		return err

@@ -3,9 +3,7 @@ package server
 import (
 	"encoding/xml"
 	"io"
-	"strconv"
 	"strings"
-	"time"
 
 	"github.com/s3-crypt-proxy/s3-crypt-proxy/server/backend"
 	"github.com/s3-crypt-proxy/s3-crypt-proxy/server/s3err"
@@ -21,8 +19,8 @@ func (s *Server) deleteObject(r *request) error {
 	if with.Version, err = r.version(); err != nil {
 		return err
 	}
-	if r.hasHeader("if-match") || r.hasHeader(ifMatchSize) || r.hasHeader(ifMatchTime) {
-		err = s.deleteCondition(r, &with)
+	if terms := r.termsOfHeaders(); terms.any() {
+		err = s.deleteCondition(r, r.key, terms, &with)
 	} else {
 		_, _, err = s.access(r.ctx, r.bucket)
 	}
@@ -50,43 +48,6 @@ const (
 	ifMatchSize = "x-amz-if-match-size"
 	ifMatchTime = "x-amz-if-match-last-modified-time"
 )
-
-// deleteCondition holds the object to the request's conditions, which speak of the
-// plain object, and binds the removal to the ETag by which the backend then recognises
-// it; a version with a name of its own is always the same object. An object that is not
-// there, or cannot be opened, is not the one that is meant.
-func (s *Server) deleteCondition(r *request, with *backend.DeleteOptions) error {
-	o, err := s.openKnown(r.ctx, r.bucket, r.key, with.Version)
-	if backendKind(err) == backend.NotFound {
-		return s3err.New(s3err.PreconditionFailed, "")
-	}
-	if err != nil {
-		return err
-	}
-	defer o.close()
-	failed := s3err.New(s3err.PreconditionFailed, "")
-	if r.hasHeader("if-match") && !listsAny(r.header("if-match"), s.namesOf(o.meta(), o.etag), false) {
-		return failed
-	}
-	if r.hasHeader(ifMatchSize) {
-		if size, err := strconv.ParseInt(r.header(ifMatchSize), 10, 64); err != nil || size != o.plainSize() {
-			return failed
-		}
-	}
-	if r.hasHeader(ifMatchTime) {
-		if at, ok := parseHTTPTime(r.header(ifMatchTime)); !ok || !at.Equal(o.modified.Truncate(time.Second)) {
-			return failed
-		}
-	}
-	if o.etag == "" && pin(with.Version) == "" {
-		return s3err.New(s3err.ServiceUnavailable, "the backend gave the object no ETag, so its removal cannot be bound to it")
-	}
-	if pin(with.Version) == "" {
-		with.IfMatch = o.etag
-		return s.proveDelete(r)
-	}
-	return nil
-}
 
 type deleteRequest struct {
 	XMLName xml.Name
@@ -130,7 +91,8 @@ type deleteFailed struct {
 }
 
 // deleteObjects removes up to 1,000 keys. The body is proved before the first
-// key goes to the backend. A key that is not there counts as deleted.
+// key goes to the backend. A key that is not there counts as deleted, unless its entry has
+// conditions.
 func (s *Server) deleteObjects(r *request) error {
 	if err := r.refuseHeaders("x-amz-mfa"); err != nil {
 		return err
@@ -139,24 +101,24 @@ func (s *Server) deleteObjects(r *request) error {
 	if err != nil {
 		return err
 	}
-	ids, quiet, err := parseDelete(doc)
+	list, quiet, err := parseDelete(doc)
 	if err != nil {
 		return err
 	}
-	for _, id := range ids {
-		if err := s.scope(r, toDelete, r.bucket, id.Key); err != nil {
+	for _, x := range list {
+		if err := s.scope(r, toDelete, r.bucket, x.Key); err != nil {
 			return err
 		}
 	}
 	if _, _, err := s.access(r.ctx, r.bucket); err != nil {
 		return err
 	}
-	for _, id := range ids {
-		if err := s.admitKey(r.ctx, r.bucket, id.Key, true); err != nil {
+	for _, x := range list {
+		if err := s.admitKey(r.ctx, r.bucket, x.Key, true); err != nil {
 			return err
 		}
 	}
-	results, err := s.backend.DeleteManyWith(r.ctx, r.bucket, ids, r.deleteOptions())
+	results, err := s.removeAll(r, list)
 	if err != nil {
 		return err
 	}
@@ -180,8 +142,8 @@ func (s *Server) deleteObjects(r *request) error {
 }
 
 // parseDelete reads a Delete document strictly: known root, 1 to 1,000 keys,
-// each non-empty and within S3's length, or nothing at all; no conditions.
-func parseDelete(doc []byte) (ids []backend.ObjectID, quiet bool, err error) {
+// each non-empty and within S3's length, or nothing at all.
+func parseDelete(doc []byte) (list []removal, quiet bool, err error) {
 	var d deleteRequest
 	if err := readXML(doc, &d); err != nil {
 		return nil, false, s3err.Wrap(s3err.MalformedXML, err, "the document is not well-formed XML")
@@ -201,10 +163,8 @@ func parseDelete(doc []byte) (ids []backend.ObjectID, quiet bool, err error) {
 			return nil, false, s3err.New(s3err.UserKeyMustBeSpecified, "a key is empty")
 		case len(o.Key) > maxKeyBytes:
 			return nil, false, s3err.New(s3err.KeyTooLongError, "a key has %d bytes, at most %d are allowed", len(o.Key), maxKeyBytes)
-		case o.ETag != nil || o.Modified != nil || o.Size != nil:
-			return nil, false, s3err.New(s3err.NotImplemented, "conditions of DeleteObjects (ETag, LastModifiedTime, Size) are not implemented, and nothing was removed; DeleteObject takes them as headers")
 		}
-		ids = append(ids, backend.ObjectID{Key: o.Key, Version: o.VersionID})
+		list = append(list, removal{backend.ObjectID{Key: o.Key, Version: o.VersionID}, deleteTerms{o.ETag, o.Modified, o.Size}})
 	}
-	return ids, d.Quiet, nil
+	return list, d.Quiet, nil
 }

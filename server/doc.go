@@ -110,6 +110,9 @@
 //     settings of the bucket: TestModel.
 //   - A bucket that pads sizes shows no other to the backend, and refuses what would:
 //     TestPaddedObjects, TestPaddedBucketsRefuseWhatShowsSizes.
+//   - Readers are told of an object's locks, those of the object that they read, and what that
+//     costs is bounded: TestReadersAreToldOfLocks, TestWhatTellingLocksCosts,
+//     TestLocksAreOfTheObjectThatIsRead.
 //   - A copy is of one object, whatever becomes of the source: TestCopyOfAChangingSource.
 //   - No plaintext hash, name of a client key, or unsealed byte is sent to the
 //     backend; nothing unsealed is ever passed on: TestUnsealedObjectIsRefused.

@@ -32,6 +32,7 @@ type stored struct {
 	etag     string         // the backend's
 	modified time.Time
 	archived *archived          // its block cannot be read
+	headed   bool               // kept is what a HEAD tells
 	restore  string             // x-amz-restore
 	kept     backend.Attributes // that the backend tells of
 	tags     int
@@ -202,7 +203,9 @@ func (s *Server) openEmpty(ctx context.Context, ring Keyring, b *bucket, at form
 	if obj.Size != 0 {
 		return nil, s3err.New(s3err.ServiceUnavailable, "the object changed while it was read; try again")
 	}
-	return b.openFolder(ctx, ring, at, storedAs(bucketName, at.Key(), version, obj), obj.Hint)
+	o := storedAs(bucketName, at.Key(), version, obj)
+	o.headed = true
+	return b.openFolder(ctx, ring, at, o, obj.Hint)
 }
 
 // openHead fetches the block alone: one ranged request, and one more for the tail
@@ -220,11 +223,22 @@ func (s *Server) openHead(ctx context.Context, bucketName, key, version string) 
 	return o, err
 }
 
-// headObject answers from the block alone.
+// headObject answers from the block alone, and what it does not tell of locks.
 func (s *Server) headObject(r *request) error {
 	if err := r.refuseReadHeaders(); err != nil {
 		return err
 	}
+	for range maxRestarts {
+		r.resetAnswer() // nothing of a round before
+		err := s.headOnce(r)
+		if !errors.Is(err, errChanged) {
+			return err
+		}
+	}
+	return errKeepsChanging()
+}
+
+func (s *Server) headOnce(r *request) error {
 	version, err := r.version()
 	if err != nil {
 		return err
@@ -274,6 +288,9 @@ func (s *Server) begin(r *request, o *stored) (part byteRange, done bool, err er
 		if ranged {
 			part = asked
 		}
+	}
+	if err := s.tellLocks(r.ctx, o); err != nil {
+		return part, false, err
 	}
 	r.describe(o, names[0])
 	if ranged {
@@ -340,6 +357,10 @@ func (s *Server) getObject(r *request) error {
 			return err
 		}
 	}
+	return errKeepsChanging()
+}
+
+func errKeepsChanging() error {
 	return s3err.New(s3err.ServiceUnavailable, "the object keeps changing while it is read; try again")
 }
 

@@ -118,6 +118,7 @@ func TestLargeRangeStreams(t *testing.T) {
 func TestRangeFetchesOnlyItsSegments(t *testing.T) {
 	g := newRig(t)
 	g.put("/bkt/k", pattern(10<<20))
+	g.want(g.do(call{method: "HEAD", target: "/bkt/k"}), 200, "") // whether the bucket has object lock is asked once
 	var read int64
 	g.store.body = func(r io.Reader) io.Reader { return countReader{r, &read} }
 	for spec, w := range map[string]struct {

@@ -31,7 +31,7 @@ var relayRoutes = []route{
 	relayed("GetBucketVersioning", "GET", onBucket, toInspect, "versioning", noBody),
 	relayed("PutBucketVersioning", "PUT", onBucket, toConfigure, "versioning", smallBody),
 	relayed("GetObjectLockConfiguration", "GET", onBucket, toInspect, "object-lock", noBody),
-	relayed("PutObjectLockConfiguration", "PUT", onBucket, toConfigure, "object-lock", optionalBody, "x-amz-bucket-object-lock-token"),
+	locking(relayed("PutObjectLockConfiguration", "PUT", onBucket, toConfigure, "object-lock", optionalBody, "x-amz-bucket-object-lock-token")),
 	relayed("GetBucketOwnershipControls", "GET", onBucket, toInspect, "ownershipControls", noBody),
 	relayed("PutBucketOwnershipControls", "PUT", onBucket, toConfigure, "ownershipControls", optionalBody),
 	relayed("DeleteBucketOwnershipControls", "DELETE", onBucket, toConfigure, "ownershipControls", noBody),

@@ -113,12 +113,13 @@ type Server struct {
 	trials   trials
 	keyRules keyRules
 	rules    *rulesCache // CORS, of buckets
+	locks    *lockCache
 
 	blockHint bool
 	checksums DefaultChecksum
 	etagMode  ETagMode
 	etags     *etagCache
-	etagReads chan struct{} // a slot for each block that is read for a listing
+	etagReads chan struct{} // a slot for each block that is read for a listing or a list of removals
 
 	suite       format.Suite
 	wholeObject int64
@@ -210,6 +211,7 @@ func New(cfg Config) (*Server, error) {
 	s.gate.seals, s.gate.pads = newBucketSet(cfg.SealNames), newBucketSet(cfg.PadSizes)
 	s.backend = &nameStore{store: cfg.Backend, gate: s.gate, unnamable: s.metrics.unnamableListed}
 	s.rules = newRulesCache(cfg.Backend, cfg.Now)
+	s.locks = newLockCache(cfg.Backend, cfg.Now)
 	s.metrics.recent.names = cfg.ShowNames
 	s.ctx, s.stop = context.WithCancel(context.Background())
 	s.http = &fasthttp.Server{
