@@ -22,7 +22,8 @@
 //     TestAttemptsAndTimeAreBounded, TestStormIsBoundedByTheBudget). Every attempt is signed afresh.
 //   - Time limits by progress, none for a whole transfer: for opening a connection, for every single
 //     write, for the answer's header, for every single wait for a body's bytes
-//     (TestStoreThatStopsReadingIsGivenUp, TestBodyNeverEndsEarlyInSilence, TestSlowReaderIsNoStall).
+//     (TestStoreThatStopsReadingIsGivenUp, TestLongWritesAreBoundByTheirProgress,
+//     TestBodyNeverEndsEarlyInSilence, TestSlowReaderIsNoStall).
 //   - Keys reach the store byte by byte as they are (TestKeysArriveAsTheyAre); bucket names are checked
 //     before they can become part of a host name (TestBucketNames).
 //   - The store learns nothing about the plaintext: the content type is always

@@ -15,9 +15,6 @@ import (
 const (
 	// lendAbove is what is copied in one piece anyway.
 	lendAbove = copyBuffer
-	// lendPiece bounds one write: progressConn demands of each that it ends in time, and a store that is slow, but
-	// not stuck, must not fail.
-	lendPiece = 128 << 10
 	// holdBack is how much of a body is kept until its source has reported its end.
 	holdBack = 1 << 10
 	// lendPatience is how long the end of an attempt waits for a write to a store that has answered already.
@@ -103,20 +100,19 @@ func (b *borrower) Write(p []byte) (int, error) {
 		b.end = append(b.end, p[at:]...)
 		p = p[:at]
 	}
-	for len(p) > 0 {
-		if b.body.closing.Load() {
-			b.fail = errBodyClosed
-			return 0, b.fail
-		}
-		piece := p[:min(len(p), lendPiece)]
-		o.left.Add(-int64(len(piece)))
-		n, err := b.conn.Write(piece)
-		b.sent += int64(n)
-		if err != nil {
-			b.fail = err
-			return 0, err
-		}
-		p = p[len(piece):]
+	if b.body.closing.Load() {
+		b.fail = errBodyClosed
+		return 0, b.fail
+	}
+	if len(p) == 0 {
+		return given, nil
+	}
+	o.left.Add(-int64(len(p)))
+	n, err := b.conn.Write(p)
+	b.sent += int64(n)
+	if err != nil {
+		b.fail = err
+		return 0, err
 	}
 	return given, nil
 }

@@ -8,9 +8,13 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"os"
 	"testing"
 	"time"
 )
+
+// testPiece is what the sources of these tests write at once.
+const testPiece = 128 << 10
 
 // lender is a source that writes by itself, and does not always do it well.
 type lender struct {
@@ -52,8 +56,8 @@ func TestLentBodiesArriveWhole(t *testing.T) {
 	plain, secret := newScript(t, stored), newTLSScript(t, stored)
 	clients := map[*script]*Client{plain: newTestClient(t, plain.URL), secret: newTestClient(t, secret.URL, func(c *Config) { c.CAFile = caFile(t, secret.Certificate()) })}
 	for s, c := range clients {
-		for _, size := range []int{0, 1, holdBack, lendAbove, lendAbove + 1, continueFrom, lendPiece + holdBack, lendPiece + holdBack + 1, 1<<20 + 77} {
-			for _, piece := range []int{1000, lendPiece, 3 << 20} {
+		for _, size := range []int{0, 1, holdBack, lendAbove, lendAbove + 1, continueFrom, testPiece + holdBack, testPiece + holdBack + 1, 1<<20 + 77} {
+			for _, piece := range []int{1000, testPiece, 3 << 20} {
 				for _, cond := range []Conditions{{}, {IfNoneMatch: true}} {
 					src := &lender{Reader: bytes.NewReader(pattern(size)), piece: piece}
 					if _, err := c.Put(t.Context(), "bucket", "key", src, int64(size), cond); err != nil {
@@ -86,7 +90,7 @@ func TestLendingSourceThatFails(t *testing.T) {
 		"fails in the middle":      {lender{cut: size / 2, end: mine}, mine},
 		"fails instead of its end": {lender{end: mine}, mine},
 	} {
-		for _, piece := range []int{1000, lendPiece, 2 * size} {
+		for _, piece := range []int{1000, testPiece, 2 * size} {
 			whole := make(chan bool, 1)
 			s := newScript(t, func(w http.ResponseWriter, r *http.Request) {
 				n, err := io.Copy(io.Discard, r.Body)
@@ -160,11 +164,11 @@ func TestStoreThatAnswersAndStopsReading(t *testing.T) {
 func TestClosedBodyIsLentNoFurther(t *testing.T) {
 	ours, theirs := net.Pipe()
 	defer theirs.Close()
-	const size = 8 * lendPiece
+	const size = 8 * testPiece
 	body := &sendingBody{}
 	began := make(chan struct{})
-	src := &lender{Reader: bytes.NewReader(pattern(size)), piece: lendPiece, before: func(n int) {
-		if n == 2*lendPiece {
+	src := &lender{Reader: bytes.NewReader(pattern(size)), piece: testPiece, before: func(n int) {
+		if n == 2*testPiece {
 			close(began)
 			for !body.closing.Load() {
 				time.Sleep(time.Millisecond)
@@ -180,7 +184,7 @@ func TestClosedBodyIsLentNoFurther(t *testing.T) {
 	}()
 	go io.Copy(io.Discard, theirs)
 	n, err, ok := body.lend(ours, size)
-	if !ok || !errors.Is(err, errBodyClosed) || n != 2*lendPiece {
+	if !ok || !errors.Is(err, errBodyClosed) || n != 2*testPiece {
 		t.Errorf("%d bytes, %v, %v", n, err, ok)
 	}
 	<-closed
@@ -193,7 +197,7 @@ func TestClosedBodyIsLentNoFurther(t *testing.T) {
 func TestClosedBodyCutsAWriteThatHangs(t *testing.T) {
 	ours, theirs := net.Pipe() // where a write ends when it was read
 	defer theirs.Close()
-	const size = 2 * lendPiece
+	const size = 2 * testPiece
 	body := &sendingBody{body: newOutgoing(bytes.NewReader(pattern(size)), size, true)}
 	failed := make(chan error, 1)
 	go func() {
@@ -206,5 +210,46 @@ func TestClosedBodyCutsAWriteThatHangs(t *testing.T) {
 	body.Close()
 	if err := <-failed; err == nil {
 		t.Error("it did not fail")
+	}
+}
+
+// slowConn takes of each write what it is told to; a write that is not taken whole has run out of time.
+type slowConn struct {
+	net.Conn
+	takes []int
+	got   int
+}
+
+func (c *slowConn) SetWriteDeadline(time.Time) error { return nil }
+
+func (c *slowConn) Write(p []byte) (int, error) {
+	n := min(c.takes[0], len(p))
+	c.takes = c.takes[1:]
+	c.got += n
+	if n < len(p) {
+		return n, os.ErrDeadlineExceeded
+	}
+	return n, nil
+}
+
+// TestLongWritesAreBoundByTheirProgress: a store that is slow is waited for, one that is stuck is not.
+func TestLongWritesAreBoundByTheirProgress(t *testing.T) {
+	const size = 4 * writeProgress
+	for name, tc := range map[string]struct {
+		takes []int
+		sent  int
+		ok    bool
+	}{
+		"at once":       {[]int{size}, size, true},
+		"slow":          {[]int{writeProgress, writeProgress, size}, size, true},
+		"stuck":         {[]int{0}, 0, false},
+		"stuck later":   {[]int{2 * writeProgress, 0}, 2 * writeProgress, false},
+		"much too slow": {[]int{writeProgress - 1}, writeProgress - 1, false},
+	} {
+		below := &slowConn{takes: tc.takes}
+		n, err := (&progressConn{Conn: below, limit: time.Minute}).Write(make([]byte, size))
+		if n != tc.sent || below.got != tc.sent || tc.ok != (err == nil) || !tc.ok && !errors.Is(err, os.ErrDeadlineExceeded) || len(below.takes) != 0 {
+			t.Errorf("%s: %d bytes, %v", name, n, err)
+		}
 	}
 }

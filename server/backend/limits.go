@@ -34,6 +34,9 @@ const (
 	// the same CPU; this one keeps the memory of some hundred idle connections small.
 	copyBuffer = 32 << 10
 
+	// writeProgress is how much of a long write must go out within Config.ProgressTimeout.
+	writeProgress = 32 << 10
+
 	// retryAfterMax bounds the wait a backend can ask for with Retry-After.
 	retryAfterMax = 15 * time.Second
 

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"os"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -106,8 +107,9 @@ func (c *abruptConn) Close() error { return c.raw.Close() }
 // ReadFrom sends the body of an upload.
 func (c *abruptConn) ReadFrom(r io.Reader) (int64, error) { return readFrom(c, r) }
 
-// progressConn bounds every single Write. net/http has no limit for a server that stops reading; reads
-// are bounded by AnswerTimeout and by the readers of the bodies, since an idle connection reads too.
+// progressConn bounds every single Write, and one that is long by its progress: writeProgress bytes within the limit.
+// net/http has no limit for a server that stops reading; reads are bounded by AnswerTimeout and by the readers of the
+// bodies, since an idle connection reads too.
 type progressConn struct {
 	net.Conn
 	limit  time.Duration
@@ -120,10 +122,17 @@ func (c *progressConn) Close() error {
 }
 
 func (c *progressConn) Write(p []byte) (int, error) {
-	if err := c.SetWriteDeadline(time.Now().Add(c.limit)); err != nil {
-		return 0, err
+	sent := 0
+	for {
+		if err := c.SetWriteDeadline(time.Now().Add(c.limit)); err != nil {
+			return sent, err
+		}
+		n, err := c.Conn.Write(p[sent:])
+		sent += n
+		if n < writeProgress || !errors.Is(err, os.ErrDeadlineExceeded) {
+			return sent, err
+		}
 	}
-	return c.Conn.Write(p)
 }
 
 // ReadFrom sends the body of an upload.
