@@ -66,6 +66,7 @@
 //     TestStreamsThatMeet.
 //   - Each stream is taken once, and nobody is left waiting: TestMeeting,
 //     TestMeetingInPairs.
+//   - A stream alone is hashed at once: TestAloneNobodyWaits.
 //   - Nothing is allocated for a write or a group: TestAllocations.
 //   - Where the CPU lacks the instructions, or by choice, a simpler kernel does the
 //     work: TestKernelsByName.

@@ -3,8 +3,8 @@ package hashing
 const (
 	// blockBytes is the block of both hashes.
 	blockBytes = 64
-	// meetBytes is the least that is worth a meeting: two of these take 11 us alone
-	// and 6 us together, a meeting costs below one.
+	// meetBytes is the least that is worth a meeting: two of these take 20 us one after
+	// the other and 11 us together, of SHA-256 alone 9 and 4; a meeting costs below one.
 	meetBytes = 8 << 10
 	// maxLanes is how many streams a kernel takes at most.
 	maxLanes = 8

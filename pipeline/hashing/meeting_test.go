@@ -100,6 +100,23 @@ func TestMeeting(t *testing.T) {
 	}
 }
 
+// TestAloneNobodyWaits: without others every byte is hashed at once, by the kernel of one.
+func TestAloneNobodyWaits(t *testing.T) {
+	for _, k := range Kernels() {
+		t.Run(string(k), func(t *testing.T) {
+			for _, want := range allSums {
+				e, p := engine(t, k), random(7, 4*meetBytes)
+				d := e.New(want)
+				d.Write(p)
+				if s := e.Stats(); s != (Stats{Alone: uint64(len(p))}) {
+					t.Errorf("%+v", s)
+				}
+				check(t, "alone", d, p)
+			}
+		})
+	}
+}
+
 // TestMeetingInPairs: where fewer than so many are hashed in pairs, who leaves takes one
 // other, and the rest goes on waiting, in the order of coming.
 func TestMeetingInPairs(t *testing.T) {
