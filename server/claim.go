@@ -1,6 +1,7 @@
 package server
 
 import (
+	"crypto/subtle"
 	"fmt"
 	"net/url"
 	"strconv"
@@ -45,7 +46,8 @@ const maxClaimedKey = 64
 func (r *request) claimedKey() string {
 	credential, _ := r.saidOfItself()
 	for key, secret := range r.terms.secrets {
-		if strings.HasPrefix(credential+"/", secret+"/") {
+		sent := credential[:min(len(credential), len(secret))]
+		if subtle.ConstantTimeCompare([]byte(sent), []byte(secret)) == 1 && (len(credential) == len(secret) || credential[len(secret)] == '/') {
 			return "(the secret of " + r.terms.byKey[key].name + ")"
 		}
 	}
