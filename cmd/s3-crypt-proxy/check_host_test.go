@@ -11,6 +11,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -33,8 +34,15 @@ func TestCheckFindsTheKeyHolder(t *testing.T) {
 		t.Errorf("with a key holder without keys: %q, %q", good, bad)
 	}
 	l.load(7)
-	if good, bad := says(); bad != "" || !strings.Contains(good, "memkey-server answers at "+l.socket+", and has the key "+wantID(t, 7).String()) {
-		t.Errorf("with a key holder: %q, %q", good, bad)
+	want := "memkey-server answers at " + l.socket + ", and has the key " + wantID(t, 7).String()
+	for began := time.Now(); ; { // namesWait may be short for a busy machine
+		good, bad := says()
+		if bad == "" && strings.Contains(good, want) {
+			break
+		}
+		if time.Since(began) > 20*time.Second {
+			t.Fatalf("with a key holder: %q, %q", good, bad)
+		}
 	}
 	cfg.Memkey.ServerUsers = []string{"2147483647"}
 	if good, bad := says(); !strings.Contains(bad, "is served by") || strings.Contains(good, "answers") {
@@ -65,20 +73,24 @@ func TestCheckFindsADirectoryThatCannotBeMade(t *testing.T) {
 	if err := os.Mkdir(shut, 0o500); err != nil {
 		t.Fatal(err)
 	}
+	look := func(paths map[string]error) {
+		t.Helper()
+		for path, want := range paths {
+			err := canMake(path)
+			var where *fs.PathError
+			if !errors.Is(err, want) || err != nil && (!errors.As(err, &where) || where.Path == "") {
+				t.Errorf("%s: %v, want %v", path, err, want)
+			}
+		}
+	}
+	look(map[string]error{
+		dir:                             nil,
+		filepath.Join(dir, "new", "er"): nil,
+		file:                            syscall.ENOTDIR,
+		filepath.Join(file, "below"):    syscall.ENOTDIR,
+	})
 	if os.Geteuid() == 0 {
 		// Root may write everywhere: this thread looks with the eyes of a user who owns nothing.
-		if err := os.Chmod(dir, 0o755); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.Chmod(filepath.Dir(dir), 0o755); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.Chown(dir, nobody, -1); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.Chmod(shut, 0o555); err != nil {
-			t.Fatal(err)
-		}
 		runtime.LockOSThread()
 		defer runtime.UnlockOSThread()
 		if _, err := unix.SetfsuidRetUid(nobody); err != nil {
@@ -90,20 +102,7 @@ func TestCheckFindsADirectoryThatCannotBeMade(t *testing.T) {
 			}
 		}()
 	}
-	for path, want := range map[string]error{
-		dir:                             nil,
-		filepath.Join(dir, "new", "er"): nil,
-		shut:                            syscall.EACCES,
-		filepath.Join(shut, "a", "b"):   syscall.EACCES,
-		file:                            syscall.ENOTDIR,
-		filepath.Join(file, "below"):    syscall.ENOTDIR,
-	} {
-		err := canMake(path)
-		var where *fs.PathError
-		if !errors.Is(err, want) || err != nil && (!errors.As(err, &where) || where.Path == "") {
-			t.Errorf("%s: %v, want %v", path, err, want)
-		}
-	}
+	look(map[string]error{shut: syscall.EACCES, filepath.Join(shut, "a", "b"): syscall.EACCES})
 }
 
 // nobody owns nothing.
