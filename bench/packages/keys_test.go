@@ -66,15 +66,62 @@ func (s *scene) put(t *testing.T, key string) {
 	}
 }
 
-// secrets looks for them where every user could: arguments, environments, the journal, readable files.
+// leaks is where a part of a secret can be seen: the journal, arguments and environments, the files of services and
+// logs, and every file that all users can read. Each place is a line.
+func (s *scene) leaks(t *testing.T, part string) string {
+	t.Helper()
+	s.write(t, "/root/pattern", part)
+	return s.run(t, `journalctl --sync
+journalctl --all --no-pager -o cat | grep -aF -f /root/pattern | sed 's/^/journal: /' || true
+grep -laF -f /root/pattern /proc/[0-9]*/cmdline /proc/[0-9]*/environ 2>/dev/null || true
+grep -rlaF -f /root/pattern /etc/s3-crypt-proxy /var/lib /run /var/log --exclude-dir=credentials --exclude-dir=journal 2>/dev/null | sed 's/^/services: /' || true
+find /etc /var /run /tmp /root /home /srv -xdev -type f -perm /004 -exec grep -laF -f /root/pattern {} + 2>/dev/null | sed 's/^/readable: /' || true
+rm /root/pattern`)
+}
+
+// secretsAreFound is the control of secrets: one planted in each of these places is found there, though it has bytes that
+// the journal hides as a blob.
+func (s *scene) secretsAreFound(t *testing.T) {
+	const part = "touch /root/planted) `"
+	if !strings.Contains(strings.ReplaceAll(hostile, "pwned", "planted"), part) {
+		t.Fatal("the planted secret is another than the one that is looked for")
+	}
+	if out := s.leaks(t, part); out != "" {
+		t.Fatalf("before it was planted it is in\n%s", out)
+	}
+	s.write(t, "/root/planted", strings.ReplaceAll(hostile, "pwned", "planted"))
+	pid := s.run(t, `systemd-cat -t planted cat /root/planted
+for dir in /etc/s3-crypt-proxy /var/lib/memkey /run /var/log; do cp -p /root/planted $dir/planted; done
+install -m 644 /root/planted /etc/planted
+PLANTED="$(cat /root/planted)" setsid sleep 1000 </dev/null >/dev/null 2>&1 & environ=$!
+setsid bash -c 'sleep 1000; exit' "$(cat /root/planted)" </dev/null >/dev/null 2>&1 & echo $environ $!`)
+	environ, cmdline, _ := strings.Cut(pid, " ")
+	out := ""
+	within(t, 20*time.Second, "all that was planted is found", func() error {
+		out = s.leaks(t, part)
+		for _, place := range []string{"journal: ", "/proc/" + environ + "/environ", "/proc/" + cmdline + "/cmdline", "services: /etc/s3-crypt-proxy/planted",
+			"services: /var/lib/memkey/planted", "services: /run/planted", "services: /var/log/planted", "readable: /etc/planted"} {
+			if !strings.Contains("\n"+out, "\n"+place) {
+				return fmt.Errorf("%q is not in\n%s", place, out)
+			}
+		}
+		return nil
+	})
+	// What was never world-readable is not called so.
+	if strings.Contains(out, "readable: /run/planted") {
+		t.Errorf("a file of mode 0600 counts as readable:\n%s", out)
+	}
+	s.run(t, "kill "+pid+"; rm /root/planted /etc/s3-crypt-proxy/planted /var/lib/memkey/planted /run/planted /var/log/planted /etc/planted")
+}
+
+// secrets looks for them where they could be seen.
 func (s *scene) secrets(t *testing.T) {
-	for name, secret := range map[string]string{"client's": "touch /root/pwned) `", "backend's": s.backend.SecretKey, "token": token[10:40]} {
-		s.write(t, "/root/pattern", secret)
-		if out := s.run(t, "journalctl --no-pager -o cat | grep -aF -f /root/pattern || true; grep -laF -f /root/pattern /proc/[0-9]*/cmdline /proc/[0-9]*/environ 2>/dev/null || true; grep -rlaF -f /root/pattern /etc/s3-crypt-proxy /var/lib /run /var/log --exclude-dir=credentials 2>/dev/null || true"); out != "" {
+	for name, secret := range map[string]string{"client's": "touch /root/pwned) `", "backend's": s.backend.SecretKey, "token": token[10:40], "passphrase": "horse battery staple"} {
+		if out := s.leaks(t, secret); out != "" {
 			t.Errorf("the %s secret is in\n%s", name, out)
 		}
 	}
-	if out := s.run(t, "rm /root/pattern; grep 'Max core' /proc/$(systemctl show -P MainPID s3-crypt-proxy)/limits /proc/$(systemctl show -P MainPID memkey-server)/limits | awk '{print $5, $6}'"); out != "0 0\n0 0" {
+	if out := s.run(t, "grep 'Max core' /proc/$(systemctl show -P MainPID s3-crypt-proxy)/limits /proc/$(systemctl show -P MainPID memkey-server)/limits | awk '{print $5, $6}'"); out != "0 0\n0 0" {
 		t.Errorf("core limits: %q", out)
 	}
 	// The proxy's user cannot read the key holder's files, nor the other way round; the socket is for its group.

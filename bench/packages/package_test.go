@@ -61,7 +61,7 @@ func TestPackage(t *testing.T) {
 		run  func(*testing.T)
 	}{
 		{"install", s.install}, {"units", s.units}, {"unconfigured", s.unconfigured}, {"manual", s.manual}, {"bad answers", s.badAnswers},
-		{"deploy", s.deploy}, {"deploy again", s.deployAgain}, {"deploy by asking", s.deployAsking}, {"keys", s.bringKeys}, {"secrets", s.secrets}, {"upgrade", s.upgrade},
+		{"deploy", s.deploy}, {"deploy again", s.deployAgain}, {"deploy by asking", s.deployAsking}, {"keys", s.bringKeys}, {"secrets", s.secrets}, {"secrets are found", s.secretsAreFound}, {"upgrade", s.upgrade},
 		{"update that crashes", s.updateCrashes}, {"update that is never ready", s.updateNeverReady}, {"update that is refused", s.updateRefused},
 		{"update", s.update}, {"update with key", s.updateWithKey}, {"sockets", s.sockets}, {"remove", s.remove}, {"purge", s.purge},
 	} {
