@@ -363,6 +363,13 @@ summary() {
     ln -s "$(present "$key")" "$stage/again/$(credential "$key")"
   done
   secret=$(present CLIENT_SECRET_KEY)
+  local keys=${answer[MEMKEY_LISTEN_ADDR]} tunnel=''
+  local server=$keys
+  case ${keys%:*} in
+    '' | 0.0.0.0 | '[::]') server=$(hostname):${keys##*:} ;;
+    127.* | localhost | '[::1]') tunnel="
+  ssh -N -L ${keys##*:}:$keys $(hostname)     # in another terminal: memkey-server listens on this machine's loopback" ;;
+  esac
   fingerprint=$(CREDENTIALS_DIRECTORY=$stage/again s3-crypt-proxy fingerprint --config "$config" 2>/dev/null) || fingerprint='(made at the first start; then: systemctl status s3-crypt-proxy)'
   cat <<SUMMARY
 
@@ -372,8 +379,8 @@ For PBS (Configuration, S3 Endpoints; path style on):
   access key   ${answer[CLIENT_ACCESS_KEY]}
   secret key   cat $secret
 
-The proxy answers 503 until it has a key. On the administrator's machine, once:
-  memkey-admin init --server https://$(hostname):${answer[MEMKEY_LISTEN_ADDR]##*:} --fingerprint $(holder)
+The proxy answers 503 until it has a key. On the administrator's machine, once:$tunnel
+  memkey-admin init --server https://$server --fingerprint $(holder)
   (then here the line that it prints: memkey-server admin add …; systemctl reload memkey-server)
   memkey-admin key generate
   memkey-admin key export --paper key.pdf

@@ -103,6 +103,13 @@ func (s *scene) deploy(t *testing.T) {
 	}
 
 	out := s.run(t, "s3-crypt-proxy-deploy --answers /root/answers")
+	// The administrator is told a way to a key holder that listens on loopback.
+	_, port, _ := strings.Cut(s.keys, ":")
+	for _, want := range []string{"\n  ssh -N -L " + port + ":" + s.keys + " ", "\n  memkey-admin init --server https://" + s.keys + " --fingerprint "} {
+		if !strings.Contains(out, want) {
+			t.Errorf("no %q in\n%s", want, out)
+		}
+	}
 	for name, want := range map[string]string{"backend.secret_key": s.backend.SecretKey, "client.secret_key": hostile, "admin.token": token} {
 		if got := s.stored(t, name); got != want+"\n" {
 			t.Errorf("%s is %q, want %q", name, got, want)
