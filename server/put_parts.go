@@ -35,9 +35,13 @@ func (s *Server) storeParts(p *put) (made backend.Written, err error) {
 // storeBeside stores an object in parts that could be sent as one, if several threads can
 // be used: ok says whether it did. One under a condition is not, which a store may refuse
 // before it has the bytes, and may not know when it completes an upload; nor one with a
-// hint, which has to be known when the upload begins.
+// hint, which has to be known when the upload begins; nor one into a bucket with object
+// lock, where Amazon S3 refuses parts without a checksum, and ours have none.
 func (s *Server) storeBeside(p *put) (made backend.Written, ok bool, err error) {
 	if s.threads == 1 || p.sealer.PaddedSize() <= threadsFrom || p.hints || p.cond.IfNoneMatch || p.cond.IfMatch != "" {
+		return made, false, nil
+	}
+	if locked, err := s.locks.locked(p.ctx, p.target.bucket); locked || err != nil {
 		return made, false, nil
 	}
 	plan, res, ok := s.reserveThreads(p.sealer)

@@ -193,6 +193,29 @@ func TestWhatThreadsLeaveAlone(t *testing.T) {
 	}
 }
 
+// TestLockedBucketsGetWholeObjects: Amazon S3 refuses "Put Part requests with Object Lock parameters" that have no checksum.
+func TestLockedBucketsGetWholeObjects(t *testing.T) {
+	for name, x := range map[string]struct {
+		reply *backend.Reply
+		want  string
+	}{
+		"locked":     {lockReply(200, "", lockEnabled), "Put"},
+		"unknown":    {lockReply(503, "SlowDown", ""), "Put"},
+		"not locked": {lockReply(404, "ObjectLockConfigurationNotFoundError", ""), "CreateUpload"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			g, _ := newLockingRig(t, x.reply, func(c *Config) { c.Threads = 2 })
+			g.put("/bkt/first", nil)
+			n := g.store.count()
+			g.put("/bkt/k", pattern(threadsFrom+1))
+			if got := g.done(n); got[0] != x.want {
+				t.Errorf("%q, want %s", got, x.want)
+			}
+			g.turnsEnded()
+		})
+	}
+}
+
 // TestConditionOfManyPartsIsHeld: above WholeObject a conditional upload is in parts, and its
 // completion is what the condition is of.
 func TestConditionOfManyPartsIsHeld(t *testing.T) {
