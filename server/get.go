@@ -327,19 +327,27 @@ func (r *request) describe(o *stored, etag string) {
 	h.Set("ETag", etag)
 	h.Set("Last-Modified", o.modified.UTC().Format(httpTime))
 	h.Set("Accept-Ranges", "bytes")
-	for name, v := range map[string]string{"x-amz-storage-class": o.kept.StorageClass, "x-amz-restore": o.restore, "x-amz-object-lock-mode": o.kept.LockMode,
-		"x-amz-object-lock-retain-until-date": o.kept.RetainUntil, "x-amz-object-lock-legal-hold": o.kept.LegalHold} {
-		if v != "" {
-			h.Set(name, v)
+	for _, x := range [...]struct{ name, value string }{
+		{"x-amz-storage-class", o.kept.StorageClass}, {"x-amz-restore", o.restore}, {"x-amz-object-lock-mode", o.kept.LockMode},
+		{"x-amz-object-lock-retain-until-date", o.kept.RetainUntil}, {"x-amz-object-lock-legal-hold", o.kept.LegalHold},
+	} {
+		if x.value != "" {
+			h.Set(x.name, x.value)
 		}
 	}
 	r.showVersion(o.version)
 	if o.tags > 0 {
 		h.Set("x-amz-tagging-count", strconv.Itoa(o.tags))
 	}
-	for _, k := range kept { // what a signed request wants shown instead
-		if v, ok := r.query.get("response-" + strings.ToLower(k.name)); ok {
-			h.Set(k.name, v)
+	for _, p := range r.query { // what a signed request wants shown instead
+		name, ok := strings.CutPrefix(p.name, "response-")
+		if !ok {
+			continue
+		}
+		for _, k := range kept {
+			if name == strings.ToLower(k.name) {
+				h.Set(k.name, p.value)
+			}
 		}
 	}
 }

@@ -55,14 +55,13 @@ func parseHTTPTime(s string) (time.Time, bool) {
 // form names, may be read: nil, errNotModified, or PreconditionFailed.
 func (c preconditions) check(names []string, modified time.Time) error {
 	modified = modified.Truncate(time.Second) // the dates have no finer grain
-	failed := s3err.New(s3err.PreconditionFailed, "a condition of the request does not hold")
 	switch {
 	case c.hasMatch:
 		if !listsAny(c.match, names, false) {
-			return failed
+			return conditionFailed()
 		}
 	case c.hasUnmodified && modified.After(c.unmodified):
-		return failed
+		return conditionFailed()
 	}
 	switch {
 	case c.hasNoneMatch:
@@ -73,6 +72,10 @@ func (c preconditions) check(names []string, modified time.Time) error {
 		return errNotModified
 	}
 	return nil
+}
+
+func conditionFailed() error {
+	return s3err.New(s3err.PreconditionFailed, "a condition of the request does not hold")
 }
 
 // listsAny is listsETag for an object of several ETags.
