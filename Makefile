@@ -30,6 +30,10 @@ help: ## list the targets
 build: ## build the product into bin/: bin/s3-crypt-proxy
 	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN)/ ./cmd/...
 
+.PHONY: build-v3
+build-v3: ## the same for x86-64-v3 alone (AVX2, BMI2, FMA; Haswell and later) into bin/v3; docs/profiling.md has what it gains
+	GOAMD64=v3 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN)/v3/ ./cmd/...
+
 .PHONY: rig
 rig: build ## build what demo, tests and benchmarks start beside the product (a real S3 server, load tools)
 	$(GO) build -trimpath -o $(BIN)/ ./bench/...
