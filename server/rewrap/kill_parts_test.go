@@ -3,18 +3,19 @@ package rewrap
 import (
 	"bytes"
 	"context"
+	"sync/atomic"
 	"testing"
 
 	"github.com/s3-crypt-proxy/s3-crypt-proxy/format"
 )
 
 // killer ends a run before or after its n-th call to the store: nothing comes after.
-func killer(f *fake, n int, took bool) (ctx context.Context, reached *bool) {
+func killer(f *fake, n int, took bool) (ctx context.Context, reached *atomic.Bool) {
 	ctx, cancel := context.WithCancelCause(context.Background())
-	reached = new(bool)
+	reached = new(atomic.Bool)
 	kill := func(i int, _, _ string) error {
 		if i >= n {
-			*reached = true
+			reached.Store(true)
 			cancel(errStop)
 			return errBusy
 		}
@@ -39,7 +40,7 @@ func TestKilledWhilePartsAreMoved(t *testing.T) {
 			f := base.copy()
 			ctx, reached := killer(f, n, took)
 			_, _ = run(ctx, t, f, func(c *Config) { c.Parallel = 1 })
-			more = more || *reached
+			more = reached.Load() || more
 			whole := func() format.KeyID {
 				now := f.objects["parts"].data
 				if len(now) != len(was) || !bytes.Equal(now[:len(now)-512], was[:len(was)-512]) {
@@ -76,7 +77,7 @@ func TestKilledWhileAKeyIsRetired(t *testing.T) {
 			f := base.copy()
 			ctx, reached := killer(f, n, took)
 			_ = retire(ctx, f)
-			more = more || *reached
+			more = reached.Load() || more
 			f.before, f.after = nil, nil
 			st, err := format.OpenState(ringOf(t, 'B', 'A'), f.objects[format.StateKey].data)
 			if err != nil || len(st.Keys) != 1 && len(st.Keys) != 2 {
