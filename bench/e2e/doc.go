@@ -11,7 +11,7 @@
 //
 //	e2e                        print the tables of every scenario
 //	e2e -only sink,line        of these alone
-//	e2e -only sink -profile d  and take CPU profiles of the proxies, into directory d
+//	e2e -only sink -profile d  and take profiles of the proxies (CPU, waiting for locks), into directory d
 //	e2e -quick                 the few that tell most, in three minutes
 //	e2e -write BENCHMARKS.md   replace the section between the markers in that file
 //

@@ -16,7 +16,7 @@ func main() {
 	var opt options
 	flag.BoolVar(&opt.quick, "quick", false, "the two tables that tell most, in three minutes")
 	flag.StringVar(&opt.only, "only", "", "comma-separated `ids` of scenarios")
-	flag.StringVar(&opt.profiles, "profile", "", "take CPU profiles of the proxies after the measurement, into this `directory`")
+	flag.StringVar(&opt.profiles, "profile", "", "take profiles of the proxies (CPU, waiting for locks) after the measurement, into this `directory`")
 	figures := flag.Bool("json", false, "print the medians as JSON, for other programs")
 	write := flag.String("write", "", "replace the section in this `file` instead of printing it")
 	flag.Parse()

@@ -24,7 +24,7 @@ const bodies = 8
 type options struct {
 	quick bool
 	only  string // ids, separated by commas; "" = all
-	// profiles is the directory for CPU profiles of the proxies; "" = none are taken.
+	// profiles is the directory for profiles of the proxies; "" = none are taken.
 	profiles string
 }
 

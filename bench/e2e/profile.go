@@ -8,6 +8,8 @@ import (
 	"os"
 	"path/filepath"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/s3-crypt-proxy/s3-crypt-proxy/bench/load/protocol"
 	"github.com/s3-crypt-proxy/s3-crypt-proxy/bench/rig"
 )
@@ -18,37 +20,42 @@ const (
 	profileSeconds = 3
 )
 
-// profile takes a CPU profile of the proxy under each operation, off the measurement, into files
-// DIR/SCENARIO-COLUMN-OPERATION.pprof.
+// profiled are the profiles that are taken, each with the end of its file's name.
+var profiled = []struct{ path, suffix string }{{"profile", ".pprof"}, {"mutex", "-mutex.pprof"}}
+
+// profile takes profiles of the proxy under each operation, off the measurement, into files
+// DIR/SCENARIO-COLUMN-OPERATION.pprof (CPU) and -mutex.pprof (waiting for locks).
 func (l *lane) profile(ctx context.Context, dir, scenario string, ops []string) error {
 	if l.admin == nil {
 		return nil
 	}
 	for _, op := range ops {
-		loaded := make(chan error, 1)
-		go func() {
+		group, ctx := errgroup.WithContext(ctx)
+		group.Go(func() error {
 			_, err := l.ask(ctx, protocol.Command{Op: op, Requests: profileWindows * l.count[op]})
-			loaded <- err
-		}()
-		data, err := takeProfile(ctx, l.admin)
-		if loadErr := <-loaded; err == nil {
-			err = loadErr
+			return err
+		})
+		for _, p := range profiled {
+			group.Go(func() error {
+				data, err := takeProfile(ctx, l.admin, p.path)
+				if err != nil {
+					return err
+				}
+				file := filepath.Join(dir, fmt.Sprintf("%s-%s-%s%s", scenario, l.bucket, op, p.suffix))
+				fmt.Fprintf(os.Stderr, "  %s\n", file)
+				return os.WriteFile(file, data, 0o644)
+			})
 		}
-		if err != nil {
+		if err := group.Wait(); err != nil {
 			return fmt.Errorf("cannot profile: %w", err)
 		}
-		file := filepath.Join(dir, fmt.Sprintf("%s-%s-%s.pprof", scenario, l.bucket, op))
-		if err := os.WriteFile(file, data, 0o644); err != nil {
-			return err
-		}
-		fmt.Fprintf(os.Stderr, "  %s\n", file)
 	}
 	return nil
 }
 
 // takeProfile asks the admin listener, as an operator does.
-func takeProfile(ctx context.Context, p *rig.Proxy) ([]byte, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, fmt.Sprintf("http://%s/debug/pprof/profile?seconds=%d", p.AdminAddress, profileSeconds), nil)
+func takeProfile(ctx context.Context, p *rig.Proxy, name string) ([]byte, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, fmt.Sprintf("http://%s/debug/pprof/%s?seconds=%d", p.AdminAddress, name, profileSeconds), nil)
 	if err != nil {
 		return nil, err
 	}

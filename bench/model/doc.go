@@ -20,5 +20,10 @@
 // deviations are in the table, and past 15 % the program fails. The figures for larger hosts are extrapolated by the formula, and
 // say so.
 //
+// # Locks and pools
+//
+// That nothing shared matters is looked at, too: the same runs with many more of Go's processors than there are cores, under a
+// profile of locks. What it costs then, and who waited for what, is a table of its own.
+//
 //	model [-write BENCHMARKS.md]
 package main

@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -35,11 +36,11 @@ func main() {
 }
 
 func run(ctx context.Context, write string) error {
-	all, err := measure(ctx)
+	all, err := measure(ctx, nil)
 	if err != nil {
 		return err
 	}
-	one, err := measure(ctx, "taskset", "-c", "0")
+	one, err := measure(ctx, []string{"taskset", "-c", "0"})
 	if err != nil {
 		return err
 	}
@@ -47,7 +48,13 @@ func run(ctx context.Context, write string) error {
 	if err != nil {
 		return err
 	}
+	procs := crowd * runtime.NumCPU()
+	full, err := measureCrowded(ctx, procs)
+	if err != nil {
+		return err
+	}
 	section, off := render(report.Machine(ctx), runtime.NumCPU(), all, one, stream)
+	section += renderCrowded(procs, all, full)
 	if write == "" {
 		fmt.Print(section)
 	} else if err := report.Replace(write, "model", section); err != nil {
@@ -59,13 +66,13 @@ func run(ctx context.Context, write string) error {
 	return nil
 }
 
-// measure runs e2e, under a prefix of a command line, and gives its figures by column and operation.
-func measure(ctx context.Context, prefix ...string) (map[string]figures, error) {
+// measure runs e2e, under a prefix of a command line and with further arguments, and gives its figures by column and operation.
+func measure(ctx context.Context, prefix []string, more ...string) (map[string]figures, error) {
 	path, err := rig.Binary("e2e")
 	if err != nil {
 		return nil, err
 	}
-	args := append(prefix, path, "-only", "sink", "-json")
+	args := slices.Concat(prefix, []string{path, "-only", "sink", "-json"}, more)
 	cmd := exec.CommandContext(ctx, args[0], args[1:]...)
 	cmd.Stderr = os.Stderr
 	out, err := cmd.Output()

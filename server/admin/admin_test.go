@@ -327,7 +327,7 @@ func TestKeyStatus(t *testing.T) {
 
 func TestProfileSeconds(t *testing.T) {
 	f := newFixture(t)
-	for _, path := range []string{"/debug/pprof/profile", "/debug/pprof/trace", "/debug/pprof/heap"} {
+	for _, path := range []string{"/debug/pprof/profile", "/debug/pprof/trace", "/debug/pprof/heap", "/debug/pprof/mutex", "/debug/pprof/block"} {
 		for _, seconds := range []string{"-1", "0", "301", "1e9", "NaN", "x"} {
 			if w := f.do("GET", path+"?seconds="+seconds, "Authorization", bearer); w.Code != http.StatusBadRequest {
 				t.Errorf("%s for %q seconds: %d", path, seconds, w.Code)

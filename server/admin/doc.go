@@ -10,7 +10,7 @@
 //	/api/v1/live          offered  server-sent events: "hello" with what was, then "sample" each second
 //	/api/v1/key/status    yes      {"loaded", "key_id", "loaded_at"}
 //	/api/v1/config        yes      {"settings": [{"key", "value", "origin", "next"}]}, secrets redacted
-//	/debug/pprof/...      yes      Go's profiles; /debug/pprof redirects to their index
+//	/debug/pprof/...      yes      Go's profiles; /debug/pprof redirects to their index. Waiting (mutex, block) is recorded for ?seconds=N
 //
 // All of them take GET and HEAD only (405), everything else is 404. It speaks
 // plain HTTP, and belongs on loopback, where it is unless configured otherwise:

@@ -40,6 +40,8 @@ func (s *Server) routes() []route {
 		{"/debug/pprof", guarded, writeTimeout, toIndex},
 		{"/debug/pprof/", guarded, maxProfile + writeTimeout, timed(pprof.Index)}, // and the named profiles
 		{"/debug/pprof/profile", guarded, maxProfile + writeTimeout, timed(pprof.Profile)},
+		{"/debug/pprof/mutex", guarded, maxProfile + writeTimeout, timed(newMutexWaits().serve)},
+		{"/debug/pprof/block", guarded, maxProfile + writeTimeout, timed(newBlockWaits().serve)},
 		{"/debug/pprof/trace", guarded, maxProfile + writeTimeout, timed(pprof.Trace)},
 		{"/debug/pprof/symbol", guarded, writeTimeout, pprof.Symbol},
 		// No cmdline: nobody needs it, and it shows what was typed.
