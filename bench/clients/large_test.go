@@ -29,7 +29,7 @@ func TestLargeUpload(t *testing.T) {
 		mib, err = strconv.Atoi(v)
 		must(t, err)
 	}
-	c := newSession(t, startStack(t, plain), "large", "https")
+	c := newSession(t, startStack(t, setting{name: plain.name, manyParts: true}), "large", "https")
 	c.rcloneRemote()
 	c.more = time.Duration(mib) * time.Second / 4 // 4 MiB a second, on the slowest machine
 	const last = "and a last part of another size"

@@ -13,6 +13,7 @@ type setting struct {
 	yaml        string // of the proxy's configuration
 	sealedNames bool
 	md5         bool // ETags are MD5s of the plaintext
+	manyParts   bool // the backend is one that takes hundreds of parts, on any file system
 }
 
 var (

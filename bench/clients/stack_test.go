@@ -28,7 +28,7 @@ type stack struct {
 }
 
 // startBackend starts the backend that CLIENTS_BACKEND names.
-func startBackend(t *testing.T, dir string) *rig.Backend {
+func startBackend(t *testing.T, dir string, with setting) *rig.Backend {
 	t.Helper()
 	begin := map[string]func(context.Context, rig.BackendConfig) (*rig.Backend, error){
 		"": rig.StartVersitygw, "versitygw": rig.StartVersitygw, "minio": rig.StartMinio,
@@ -36,7 +36,7 @@ func startBackend(t *testing.T, dir string) *rig.Backend {
 	if begin == nil {
 		t.Fatalf("CLIENTS_BACKEND is %q, not versitygw or minio", os.Getenv("CLIENTS_BACKEND"))
 	}
-	b, err := begin(context.Background(), rig.BackendConfig{Dir: dir})
+	b, err := begin(context.Background(), rig.BackendConfig{Dir: dir, Sidecar: with.manyParts})
 	must(t, err)
 	t.Cleanup(func() {
 		if err := b.Stop(); err != nil {
@@ -59,7 +59,7 @@ func startStackThrough(t *testing.T, with setting, through func(backend string) 
 	dir, err := os.MkdirTemp("", "s3cp-clients-")
 	must(t, err)
 	t.Cleanup(func() { os.RemoveAll(dir) })
-	s := &stack{backend: startBackend(t, dir), proxies: map[string]*rig.Proxy{}, setting: with, marker: newMarker()}
+	s := &stack{backend: startBackend(t, dir, with), proxies: map[string]*rig.Proxy{}, setting: with, marker: newMarker()}
 	keys, err := rig.StartKeyHolder(ctx, dir)
 	must(t, err)
 	t.Cleanup(func() { keys.Stop() })

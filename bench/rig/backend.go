@@ -80,6 +80,7 @@ type BackendConfig struct {
 	Stream    int64         // bits a second of one connection to the sink, each direction; 0 = no limit
 	Versions  bool          // versitygw: keep versions where a bucket asks for them
 	TLS       bool          // versitygw: serve TLS with a certificate made for it
+	Sidecar   bool          // versitygw: keep attributes in files; those of ext4 have 4 KiB, too little for the list of 350 parts and more
 	Log       io.Writer     // nil, or a copy of its log
 }
 
@@ -94,6 +95,9 @@ func StartVersitygw(ctx context.Context, cfg BackendConfig) (*Backend, error) {
 	args := []string{"-listen", cfg.Listen, "-dir", b.Dir, "-region", b.Region, "-bucket", cfg.Bucket, "-parent-death"}
 	if cfg.Versions {
 		args = append(args, "-versions", filepath.Join(cfg.Dir, "versions"))
+	}
+	if cfg.Sidecar {
+		args = append(args, "-sidecar")
 	}
 	if cfg.TLS {
 		keyFile := filepath.Join(cfg.Dir, "backend.key")
