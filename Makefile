@@ -53,14 +53,14 @@ run: rig ## start the same stack, leave it running, print what to paste into PBS
 
 .PHONY: test
 test: ## unit tests of every package
-	$(GO) test $(PKGS)
-	cd bench/versitygw && $(GO) test ./...
-	cd bench/conformance && $(GO) test ./...
+	$(GO) test -count=1 $(PKGS)
+	cd bench/versitygw && $(GO) test -count=1 ./...
+	cd bench/conformance && $(GO) test -count=1 ./...
 	cd bench/browser && $(GO) vet ./...
 
 .PHONY: race
 race: ## the same under the race detector
-	$(GO) test -race -short $(PKGS)
+	$(GO) test -race -short -count=1 $(PKGS)
 
 .PHONY: lint
 lint: ## gofmt, vet, staticcheck, and govulncheck where its data base can be reached

@@ -41,6 +41,7 @@ var edges = []edge{
 	{"server", "server/backend", "the store's types and faults"},
 	{"server", "server/s3err", "the one error table"},
 	{"server", "server/sigv4", "authentication"},
+	{"server/backend", "server/sigv4", "one canonical form, for what is verified and for reads that are signed"},
 	{"server/config", "format", "it checks the cipher's name and the block size"},
 	{"server/config", "pipeline/hashing", "it checks the kernel's name"},
 	{"server/config", "server/backend", "it checks that a block fits beside an object"},
